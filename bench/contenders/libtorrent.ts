@@ -1,0 +1,56 @@
+/**
+ * libtorrent 2.0 to libtorrent 2.0, through its Python binding (Debian: python3-libtorrent). The
+ * binding only starts the transfer; all its work is done by libtorrent's own threads.
+ * @module
+ */
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { PeerProcess } from "../peer-process.ts"
+import type { Contender } from "../scenario.ts"
+import type { Workload } from "../workload.ts"
+import { measurePair } from "./pair.ts"
+import { findPythonWith } from "./program.ts"
+
+const SEED = fileURLToPath(new URL("../peers/libtorrent_seed.py", import.meta.url))
+const LEECH = fileURLToPath(new URL("../peers/libtorrent_leech.py", import.meta.url))
+// Nothing of a run is left in the tree.
+const ENVIRONMENT = { PYTHONDONTWRITEBYTECODE: "1" }
+
+/** How libtorrent is set. */
+export interface LibtorrentSettings {
+  readonly name: string
+  /** `high`: its own preset `high_performance_seed` on both sides. */
+  readonly preset: "default" | "high"
+  /** `forced`: message stream encryption (RC4) of the whole payload. */
+  readonly encryption: "none" | "forced"
+}
+
+export function createLibtorrent(workload: Workload, settings: LibtorrentSettings): Contender {
+  const { name, preset, encryption } = settings
+  const python = findPythonWith("libtorrent")
+  const start = (script: string, folder: string, signal: AbortSignal) =>
+    new PeerProcess(
+      name,
+      [python ?? "python3", script, folder, workload.torrentPath, preset, encryption],
+      { signal, environment: ENVIRONMENT },
+    )
+  const cipher = encryption === "none" ? "plaintext" : "forced RC4"
+  return {
+    name,
+    about: `libtorrent 2.0 both sides, ${preset} settings, ${cipher}, SHA-1 pieces`,
+    missing:
+      python === undefined
+        ? "no python3 with libtorrent; apt install python3-libtorrent"
+        : undefined,
+    measure: ({ signal }) =>
+      measurePair(
+        {
+          workload,
+          startSeed: (signal) => start(SEED, workload.folder, signal),
+          startLeech: (folder, signal) => start(LEECH, folder, signal),
+          arrivedPath: (folder) => join(folder, "payload.bin"),
+        },
+        signal,
+      ),
+  }
+}

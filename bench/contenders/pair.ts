@@ -1,0 +1,53 @@
+/**
+ * One measured transfer between two fresh processes: start both, wait until both are ready, let the
+ * fetching side go, and read what each used meanwhile. Process starts are in no figure.
+ * @module
+ */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { type PeerMessage, PeerProcess } from "../peer-process.ts"
+import type { Sample } from "../scenario.ts"
+import { removeFolder, verifyCopy, type Workload } from "../workload.ts"
+
+/** How one contender's two sides are started. */
+export interface PairPlan {
+  readonly workload: Workload
+  startSeed(signal: AbortSignal): PeerProcess
+  /** @param folder - empty, for what arrives; removed after the run */
+  startLeech(folder: string, signal: AbortSignal): PeerProcess
+  /** Whether the fetching side is connected first, and told a second time to go. */
+  readonly connect?: boolean
+  /** Where the file lies once the fetching side is done. */
+  arrivedPath(folder: string, done: PeerMessage): string
+}
+
+/** Measures once. The message `ready` of the seeding side is handed to the fetching side as its order. */
+export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<Sample> {
+  const folder = join(plan.workload.folder, "arrived")
+  mkdirSync(folder)
+  const started: PeerProcess[] = []
+  const start = (peer: PeerProcess) => {
+    started.push(peer)
+    return peer
+  }
+  try {
+    const seed = start(plan.startSeed(signal))
+    const address = await seed.next("ready")
+    const leech = start(plan.startLeech(folder, signal))
+    await leech.next("ready")
+    if (plan.connect === true) {
+      leech.tell(address)
+      await leech.next("connected")
+    }
+    for (const peer of started) peer.startUsage()
+    leech.tell(address)
+    const done = await leech.next("done")
+    const usage = { seed: seed.usage(), leech: leech.usage() }
+    verifyCopy(plan.workload, plan.arrivedPath(folder, done))
+    const { seconds, event: _, ...notes } = done
+    return { seconds: Number(seconds), usage, notes }
+  } finally {
+    await Promise.all(started.map((peer) => peer.stop()))
+    removeFolder(folder)
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Finds the programs that a contender needs.
+ * @module
+ */
+import { execFileSync } from "node:child_process"
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+
+/** Gives the path of a program of `PATH`, or undefined. */
+export function findProgram(name: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter)
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
+}
+
+/** Gives a Python that has this module: the system's first, which is where distributions put it. */
+export function findPythonWith(module: string): string | undefined {
+  const candidates = ["/usr/bin/python3", findProgram("python3")]
+  return candidates.find((path) => path !== undefined && canImport(path, module))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function canImport(python: string, module: string): boolean {
+  try {
+    execFileSync(python, ["-c", `import ${module}`], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Sealift to Sealift as nodes do it: SHA-256 per piece and over the whole, encrypted and mutually
+ * authenticated data channels, the store on disk. Only HTTP and the command line are left out.
+ * @module
+ */
+import { execFile } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { hexOf } from "../../src/core/digest.ts"
+import { PeerProcess } from "../peer-process.ts"
+import type { Contender } from "../scenario.ts"
+import type { Workload } from "../workload.ts"
+import { measurePair } from "./pair.ts"
+
+const script = (name: string) => fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url))
+
+/** Makes the contender; its seeding side's store is filled here, once. */
+export async function createSealift(
+  workload: Workload,
+  options: { signal: AbortSignal },
+): Promise<Contender> {
+  const seedFolder = join(workload.folder, "sealift-seed")
+  // In a process of its own: the store's threads and buffers are gone before anything is measured.
+  await promisify(execFile)(
+    process.execPath,
+    [script("sealift-ingest"), seedFolder, workload.path, workload.digest],
+    { signal: options.signal },
+  )
+  const start = (name: string, folder: string, signal: AbortSignal) =>
+    new PeerProcess(name, [process.execPath, script(name), folder, workload.digest], { signal })
+  return {
+    name: "sealift",
+    about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
+    missing: undefined,
+    measure: ({ signal }) =>
+      measurePair(
+        {
+          workload,
+          startSeed: (signal) => start("sealift-seed", seedFolder, signal),
+          startLeech: (folder, signal) => start("sealift-leech", folder, signal),
+          connect: true,
+          arrivedPath: (folder) => findBlob(join(folder, "blobs"), workload),
+        },
+        signal,
+      ),
+  }
+}
+
+/** Gives the path of the complete blob, wherever the store keeps it below its folder. */
+function findBlob(folder: string, workload: Workload): string {
+  const name = hexOf(workload.digest)
+  const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((path) =>
+    path.endsWith(name),
+  )
+  if (found === undefined) throw new Error(`${name} is not in ${folder}`)
+  return join(folder, found)
+}

@@ -1,0 +1,48 @@
+/**
+ * The fetching side of Sealift: DIRECTORY DIGEST ADDRESS. Connects, and when it is told, fetches: from
+ * the request, ticket and TLS handshake included, until the whole digest is right and the blob has its
+ * name on disk.
+ * @module
+ */
+import { setTimeout as sleep } from "node:timers/promises"
+import { parseDigest } from "../../src/core/digest.ts"
+import { OriginError } from "../../src/delivery/errors.ts"
+import type { Origin } from "../../src/delivery/origin.ts"
+import { createDelivery } from "../../src/delivery/road.ts"
+import { hear, say } from "./lines.ts"
+import { startProfile } from "./profile.ts"
+import { startPeer, TOOLS } from "./sealift-peer.ts"
+
+const HOLDER_POLL_MS = 5
+const TRANSFER_MS_MAX = 600_000
+/** Everything comes from the peer. */
+const NO_ORIGIN: Origin = {
+  serves: () => false,
+  fetchBlob: () => Promise.reject(new OriginError("ORIGIN_FORBIDDEN", "there is no origin")),
+}
+
+const [directory, digestText] = process.argv.slice(2) as [string, string]
+const digest = parseDigest(digestText)
+const peer = await startPeer(directory)
+const { store, net, swarm } = peer
+const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN })
+say({ event: "ready" })
+const connect = await hear()
+await net.dial(String(connect?.address))
+while (swarm.holders(digest).length === 0) await sleep(HOLDER_POLL_MS)
+say({ event: "connected" })
+await hear()
+const endProfile = await startProfile("leech")
+const startMs = performance.now()
+await delivery.ensure({ digest }, { signal: AbortSignal.timeout(TRANSFER_MS_MAX) })
+const seconds = (performance.now() - startMs) / 1000
+await endProfile()
+const channels = {
+  tls: TOOLS.metrics.value("sealift_net_channels_tls"),
+  libp2p: TOOLS.metrics.value("sealift_net_channels_libp2p"),
+}
+say({ event: "done", seconds, channels, wastedBytes: swarm.torrents()[0]?.wastedBytes ?? 0 })
+await hear()
+await delivery.stop({ deadlineMs: 0 })
+await peer.stop()
+process.exit(0)

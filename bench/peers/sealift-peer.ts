@@ -1,0 +1,60 @@
+/**
+ * What both Sealift sides of a transfer are made of: a real store on disk, the real libp2p network and
+ * the real swarm. Data channels are encrypted and mutually authenticated, as always.
+ * @module
+ */
+import { type Clock, systemClock } from "../../src/core/clock.ts"
+import { type Logger, silentLogger } from "../../src/core/log.ts"
+import { MemoryMetrics } from "../../src/core/metrics.ts"
+import { createIdentity } from "../../src/net/identity.ts"
+import { createLibp2pNetwork } from "../../src/net/libp2p-network.ts"
+import type { PeerNetwork } from "../../src/net/net.ts"
+import { openDiskStore } from "../../src/store/disk-store.ts"
+import type { BlobStore } from "../../src/store/store.ts"
+import { createSwarm } from "../../src/swarm/engine.ts"
+import type { Swarm } from "../../src/swarm/swarm.ts"
+
+const QUOTA_BYTES = 1024 ** 4
+
+/** What a node's rooms are given. */
+export const TOOLS: { clock: Clock; log: Logger; metrics: MemoryMetrics } = {
+  clock: systemClock,
+  log: silentLogger,
+  metrics: new MemoryMetrics(),
+}
+
+/** One side. */
+export interface SealiftPeer {
+  readonly store: BlobStore
+  readonly net: PeerNetwork
+  readonly swarm: Swarm
+  stop(): Promise<void>
+}
+
+/** Opens the store that the seeding side serves from. */
+export function openStore(directory: string): Promise<BlobStore> {
+  return openDiskStore(TOOLS, { directory, quotaBytes: QUOTA_BYTES })
+}
+
+/** Starts one side on its own data directory. */
+export async function startPeer(directory: string): Promise<SealiftPeer> {
+  const store = await openStore(directory)
+  const net = await createLibp2pNetwork(TOOLS, {
+    identity: createIdentity(),
+    listen: ["/ip4/127.0.0.1/tcp/0"],
+    peers: [],
+    isLan: false,
+    mdns: false,
+  })
+  const swarm = createSwarm({ ...TOOLS, store, net })
+  return {
+    store,
+    net,
+    swarm,
+    async stop() {
+      await swarm.stop()
+      await net.stop()
+      await store.close()
+    },
+  }
+}

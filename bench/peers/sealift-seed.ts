@@ -1,0 +1,26 @@
+/**
+ * The seeding side of Sealift: DIRECTORY DIGEST. Hashes the blob once, as the other contenders check
+ * theirs before they seed, then serves it.
+ * @module
+ */
+import { parseDigest } from "../../src/core/digest.ts"
+import { pieceRange } from "../../src/core/piece.ts"
+import { hear, say } from "./lines.ts"
+import { startProfile } from "./profile.ts"
+import { startPeer } from "./sealift-peer.ts"
+
+const [directory, digestText] = process.argv.slice(2) as [string, string]
+const peer = await startPeer(directory)
+const reader = peer.store.open(parseDigest(digestText))
+if (reader === undefined) throw new Error("the blob is not in the store")
+const buffer = new Uint8Array(reader.layout.lengthBytes)
+for (let index = 0; index < reader.layout.count; index++) {
+  await reader.read(pieceRange(reader.layout, index), buffer)
+}
+reader.release()
+const endProfile = await startProfile("seed")
+say({ event: "ready", address: peer.net.addresses()[0] })
+await hear()
+await endProfile()
+await peer.stop()
+process.exit(0)

@@ -1,0 +1,63 @@
+/**
+ * What a scenario of the benchmark suite is: generate its input, measure each contender in turn,
+ * analyze what was measured. `bench/main.ts` runs them; each lives in a file under `scenarios/`.
+ * @module
+ */
+
+/** What the command line chose. */
+export interface BenchOptions {
+  /** Bytes of payload. */
+  readonly sizeBytes: number
+  /** How often each contender is measured. */
+  readonly runs: number
+  /** Where all random bytes come from, so that a run can be repeated. */
+  readonly seed: number
+  /** Names of the only contenders to run; empty means all. */
+  readonly only: readonly string[]
+}
+
+/** What one process used between the start of the measurement and its end. */
+export interface Usage {
+  readonly cpuSeconds: number
+  readonly rssPeakBytes: number
+}
+
+/** One measured run of one contender. */
+export interface Sample {
+  readonly seconds: number
+  /** By side, such as `seed` and `leech`. */
+  readonly usage: Readonly<Record<string, Usage>>
+  /** What else the contender told, for the JSON report. */
+  readonly notes?: Readonly<Record<string, unknown>>
+}
+
+/** One thing that is measured against the others. */
+export interface Contender {
+  readonly name: string
+  /** One line for the reader: what it is and how it is set. */
+  readonly about: string
+  /** Why it cannot run on this machine; undefined when it can. */
+  readonly missing: string | undefined
+  measure(options: { signal: AbortSignal }): Promise<Sample>
+}
+
+/** A scenario whose input is ready. */
+export interface Prepared {
+  readonly contenders: readonly Contender[]
+  /** Bytes that one run moves, for a rate. */
+  readonly payloadBytes: number
+  /** Removes everything that `generate` made. */
+  close(): Promise<void>
+}
+
+/** A question that the suite answers by measuring. */
+export interface Scenario {
+  readonly name: string
+  readonly question: string
+  readonly defaults: { readonly sizeBytes: number; readonly runs: number }
+  /** Notes of the samples that are figures: each becomes a column of its median. */
+  readonly figures?: readonly { readonly heading: string; readonly note: string }[]
+  /** The contender that the others are compared with. */
+  readonly baseline: string
+  generate(options: BenchOptions, tools: { signal: AbortSignal }): Promise<Prepared>
+}

@@ -1,0 +1,75 @@
+/**
+ * A pull from a warm local node against one from a plain local registry, both by skopeo, both from
+ * tmpfs to tmpfs: what does it cost to have a node in the way?
+ * @module
+ */
+import { join } from "node:path"
+import { startServer } from "../../test/support/docker-registry.ts"
+import { findTool, run } from "../../test/support/process.ts"
+import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import { measureSkopeo } from "../http-pull.ts"
+import { buildImage } from "../layered-image.ts"
+import { NodeProcess } from "../node-process.ts"
+import { OriginRegistry } from "../origin-registry.ts"
+import type { BenchOptions, Contender, Prepared, Scenario } from "../scenario.ts"
+import { MEMORY_FOLDER } from "../workload.ts"
+
+const MIB = 1024 ** 2
+const LAYERS = 4
+const REPOSITORY = "team/app"
+const TAG = "1.0"
+const NEEDED = ["skopeo", "docker-registry"]
+
+export const pull: Scenario = {
+  name: "pull",
+  question: "a pull by skopeo from a warm node and from a plain registry on the same machine",
+  defaults: { sizeBytes: 256 * MIB, runs: 7 },
+  baseline: "docker-registry",
+  async generate(options, { signal }): Promise<Prepared> {
+    const missing = NEEDED.filter((name) => findTool(name) === undefined)
+    if (missing.length > 0) throw new Error(`this scenario needs ${missing.join(" and ")}`)
+    const workspace = openWorkspace("bench", MEMORY_FOLDER)
+    try {
+      return await prepare(workspace, options, signal)
+    } catch (error) {
+      await workspace.close()
+      throw error
+    }
+  },
+}
+
+async function prepare(
+  workspace: Workspace,
+  options: BenchOptions,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const randomBytes = Math.ceil(options.sizeBytes / LAYERS)
+  const recipes = Array.from({ length: LAYERS }, (_, index) => {
+    return { name: `layer ${index}`, randomBytes, seed: options.seed + index }
+  })
+  const image = await buildImage(join(workspace.root, "image"), recipes)
+  const origin = new OriginRegistry(image, { repository: REPOSITORY, tag: TAG })
+  await origin.start()
+  workspace.defer(() => origin.kill())
+  const registry = await startServer(workspace, "registry")
+  const source = `docker://${new URL(origin.url).host}/${REPOSITORY}:${TAG}`
+  const target = `docker://${registry.host}/${REPOSITORY}:${TAG}`
+  const flags = ["--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]
+  await run(["skopeo", "copy", ...flags, source, target])
+  const upstreams = { origin: origin.url }
+  const plan = { name: "node", folder: workspace.root, peers: [], upstreams }
+  const node = await NodeProcess.start(plan, { signal })
+  workspace.defer(() => node.stop())
+  const contenders: Contender[] = [
+    contender("docker-registry", `${registry.host}/${REPOSITORY}:${TAG}`, registry.program.pid),
+    contender("sealift", `${node.host}/origin/${REPOSITORY}:${TAG}`, node.pid),
+  ]
+  function contender(name: string, reference: string, pid: number): Contender {
+    const server = { folder: workspace.root, pid }
+    const about = `skopeo copy docker://${reference} to a folder`
+    return { name, about, missing: undefined, measure: () => measureSkopeo(reference, server) }
+  }
+  // The first of each warms caches, and the node gets the image; it is not counted.
+  for (const one of contenders) await one.measure({ signal })
+  return { contenders, payloadBytes: image.sizeBytes, close: () => workspace.close() }
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+// The command. It must run under Node 20: it finds the locked Node 24 and hands over to it.
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { constants } from "node:os"
+import { fileURLToPath } from "node:url"
+
+const source = new URL("../src/cli/main.ts", import.meta.url)
+const main = existsSync(source) ? source : new URL("../dist/cli/main.js", import.meta.url)
+
+/** Path of the Node 24 that was installed with the project, or undefined. */
+function lockedNode() {
+  const name = `node-${process.platform}-${process.arch}`
+  try {
+    return createRequire(import.meta.url).resolve(`${name}/bin/node`)
+  } catch {
+    return undefined
+  }
+}
+
+if (Number(process.versions.node.split(".")[0]) >= 24) {
+  await import(main.href)
+} else {
+  const node = lockedNode()
+  if (node === undefined) {
+    process.stderr.write(
+      "sealift: needs Node 24 and its locked copy is not installed; run `npm run setup` [NODE_MISSING]\n",
+    )
+    process.exit(1)
+  }
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit",
+  })
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) {
+    // A terminal sends its Ctrl-C to both processes; forwarding it would make it two.
+    const isSentToBoth = signal === "SIGINT" && process.stdin.isTTY
+    process.on(signal, () => isSentToBoth || child.kill(signal))
+  }
+  child.on("exit", (code, signal) => {
+    process.exit(signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0))
+  })
+}

@@ -1,0 +1,95 @@
+/**
+ * The HTTP status of errors on the control API, from one exhaustive table of codes.
+ * @module
+ */
+import { CodedError, type InputErrorCode } from "../core/errors.ts"
+import type { DeliveryErrorCode, OriginErrorCode } from "../delivery/errors.ts"
+import type { NetErrorCode } from "../net/errors.ts"
+import type { RegistryErrorCode } from "../registry/errors.ts"
+import type { StoreErrorCode } from "../store/errors.ts"
+import type { SwarmErrorCode } from "../swarm/errors.ts"
+import type { ApiErrorCode } from "./errors.ts"
+
+type Code =
+  | ApiErrorCode
+  | InputErrorCode
+  | StoreErrorCode
+  | NetErrorCode
+  | RegistryErrorCode
+  | SwarmErrorCode
+  | OriginErrorCode
+  | DeliveryErrorCode
+
+const STATUS: Readonly<Record<Code, number>> = {
+  REQUEST_INVALID: 400,
+  IMAGE_UNKNOWN: 404,
+  PLATFORM_UNKNOWN: 404,
+  RELEASE_UNKNOWN: 404,
+  MANIFEST_INVALID: 502,
+  PIN_UNKNOWN: 404,
+  INTERNAL: 500,
+  DIGEST_INVALID: 400,
+  REFERENCE_INVALID: 400,
+  JSON_INVALID: 400,
+  STORE_LOCKED: 500,
+  STORE_READ_ONLY: 507,
+  DISK_FULL: 507,
+  QUOTA_EXCEEDED: 507,
+  DIGEST_MISMATCH: 502,
+  SIZE_CONFLICT: 409,
+  SIZE_EXCEEDED: 413,
+  BLOB_COMPLETE: 409,
+  BLOB_CORRUPT: 502,
+  BLOB_IN_USE: 409,
+  PIECE_MISSING: 404,
+  STORE_CLOSED: 503,
+  ADDRESS_IN_USE: 500,
+  ADDRESS_INVALID: 400,
+  IDENTITY_INVALID: 500,
+  PEER_UNREACHABLE: 502,
+  PEER_BANNED: 403,
+  REQUEST_REFUSED: 502,
+  PROTOCOL_VIOLATION: 502,
+  TICKET_INVALID: 502,
+  NETWORK_STOPPED: 503,
+  NAME_INVALID: 400,
+  NAME_UNKNOWN: 404,
+  MANIFEST_UNKNOWN: 404,
+  MANIFEST_TOO_LARGE: 502,
+  MANIFEST_BLOB_UNKNOWN: 404,
+  BLOB_NOT_FOUND: 404,
+  UPLOAD_UNKNOWN: 404,
+  UPLOAD_BUSY: 409,
+  UPLOAD_OUT_OF_ORDER: 416,
+  UPLOADS_EXHAUSTED: 503,
+  SIZE_INVALID: 400,
+  NAME_READ_ONLY: 405,
+  ROUTE_UNKNOWN: 404,
+  HOST_FOREIGN: 421,
+  PAGE_FOREIGN: 403,
+  WRITE_REMOTE: 403,
+  BENCODE_INVALID: 502,
+  METAINFO_INVALID: 502,
+  HOLDINGS_INVALID: 502,
+  TORRENT_UNKNOWN: 404,
+  SWARM_STOPPED: 503,
+  ORIGIN_NOT_FOUND: 404,
+  ORIGIN_DENIED: 403,
+  ORIGIN_BUSY: 503,
+  ORIGIN_UNAVAILABLE: 502,
+  ORIGIN_STALLED: 504,
+  ORIGIN_CORRUPT: 502,
+  ORIGIN_FORBIDDEN: 403,
+  BLOB_UNKNOWN: 404,
+  BLOB_UNAVAILABLE: 502,
+  RANGE_INVALID: 416,
+  BLOB_MISMATCH: 502,
+  DELIVERY_STOPPED: 503,
+  FETCH_MESSAGE_INVALID: 502,
+}
+
+/** Gives the HTTP status of an error; 500 for one that has no code of ours. */
+export function statusOf(error: unknown): number {
+  if (!(error instanceof CodedError)) return 500
+  return Object.hasOwn(STATUS, error.code) ? STATUS[error.code as Code] : 500
+}

@@ -1,0 +1,47 @@
+/**
+ * The flags of `sealift node`, and which key of the configuration each sets.
+ * @module
+ */
+import type { Command } from "commander"
+
+/** Adds the flags. */
+export function addNodeOptions(command: Command): Command {
+  const collect = (value: string, before: readonly string[] | undefined) => [
+    ...(before ?? []),
+    value,
+  ]
+  return command
+    .option("--config <file>", "configuration file (default: config.yaml in the data directory)")
+    .option("--http <host:port>", "address of the front door (default: 127.0.0.1:7070)")
+    .option("--p2p <multiaddr>", "address for other nodes; repeatable", collect)
+    .option("--lan", "listen on all interfaces and find peers by mDNS")
+    .option("--peer <multiaddr>", "a peer to keep connected to; repeatable", collect)
+    .option("--mdns", "find peers on the LAN by mDNS")
+    .option("--no-mdns", "do not use mDNS, not even with --lan")
+    .option("--quota <size>", "most that the store may use, such as 50GiB")
+    .option("--default-upstream <registry>", "registry of names without one, such as docker.io")
+    .option("--upstreams-only", "contact no registry but those of the file")
+    .option("--trust-lan-tags", "believe tags of peers found by mDNS")
+    .option(
+      "--host <name>",
+      "another name by which clients reach the front door; repeatable",
+      collect,
+    )
+    .option("--log-level <level>", "debug, info, warn, error or silent")
+    .option("--log-format <format>", "auto, json or pretty")
+}
+
+/** Options whose name is not the key they set. */
+const KEYS: Readonly<Record<string, string>> = {
+  peer: "peers",
+  host: "hosts",
+  logLevel: "log.level",
+  logFormat: "log.format",
+}
+const NO_SETTINGS: readonly string[] = ["json", "quiet"]
+
+/** Gives what was given, by key of the configuration. */
+export function flagsOf(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = Object.entries(options).filter(([name]) => !NO_SETTINGS.includes(name))
+  return Object.fromEntries(given.map(([name, value]) => [KEYS[name] ?? name, value]))
+}

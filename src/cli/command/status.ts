@@ -1,0 +1,35 @@
+/**
+ * `sealift status`: what this node is and holds.
+ * @module
+ */
+import type { StatusReport } from "../../api/api.ts"
+import type { CommandSpec } from "../../cli/invocation.ts"
+import { columns } from "../../cli/output.ts"
+import { humanSize } from "../../daemon/unit.ts"
+
+export const statusCommand: CommandSpec = {
+  examples: ["sealift status", "sealift status --json --data /srv/sealift"],
+  async work({ out, connect }) {
+    const node = await connect()
+    const status = await node.ask<StatusReport>("GET", "/v1/status")
+    out.result(status, () => describe(status))
+  },
+}
+
+function describe(status: StatusReport): string {
+  const { store, swarm } = status
+  const used = `${humanSize(store.usedBytes)} of ${humanSize(store.quotaBytes)}`
+  const moved = `${humanSize(swarm.downloadedBytes)} received, ${humanSize(swarm.uploadedBytes)} sent`
+  return columns([
+    ["node", status.peerId],
+    ["version", `${status.version}, process ${status.pid}, up ${status.uptimeSeconds} s`],
+    ["ready", status.isReady ? "yes" : "no"],
+    ["front door", status.http],
+    ...status.p2p.map((address) => ["address", address]),
+    ["data", status.data],
+    ["store", `${store.blobCount} blobs, ${used}`],
+    ["peers", `${status.peerCount} connected, ${moved}`],
+    ["flights", `${status.flightCount} under way`],
+    ["memory", humanSize(status.rssBytes)],
+  ])
+}

@@ -1,0 +1,50 @@
+/**
+ * The port to time. Rooms never call `Date.now` or `setTimeout`: simulation runs on virtual time.
+ * @module
+ */
+
+/** A source of time and of waking up later. */
+export interface Clock {
+  /** Wall time in milliseconds since 1970. */
+  now(): number
+  /** Milliseconds from an arbitrary start that never go back. */
+  monotonicMs(): number
+  /** Calls back once after a delay. @returns the way to cancel it */
+  after(delayMs: number, callback: () => void): () => void
+  /** Waits. @throws the signal's reason when it is aborted first */
+  sleep(delayMs: number, options?: { signal?: AbortSignal | undefined }): Promise<void>
+}
+
+/** The machine's clock. Its timers do not keep the process alive. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+  sleep(delayMs, options) {
+    return sleepOn(systemClock, delayMs, options?.signal)
+  },
+}
+
+/** Builds `sleep` out of a clock's `after`. */
+export function sleepOn(
+  clock: Pick<Clock, "after">,
+  delayMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason)
+    const onAbort = () => {
+      cancel()
+      reject(signal?.reason)
+    }
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener("abort", onAbort)
+      resolve()
+    })
+    signal?.addEventListener("abort", onAbort, { once: true })
+  })
+}

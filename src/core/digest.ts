@@ -1,0 +1,55 @@
+/**
+ * SHA-256 digests in the OCI form `sha256:<64 lower-case hex digits>`.
+ * @module
+ */
+import { createHash } from "node:crypto"
+import { InputError } from "./errors.ts"
+
+/** An OCI digest; the only algorithm is SHA-256 (OCI image spec, descriptor.md, Digests). */
+export type Digest = `sha256:${string}`
+
+const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/
+/** Length of a SHA-256 in bytes. */
+export const SHA256_BYTES = 32
+
+/** Tells whether a text is a digest that Sealift stores. */
+export function isDigest(text: string): text is Digest {
+  return DIGEST_PATTERN.test(text)
+}
+
+/**
+ * Checks a digest that came from outside.
+ * @throws {@link InputError} `DIGEST_INVALID`
+ */
+export function parseDigest(text: string): Digest {
+  if (!isDigest(text)) {
+    const shown = JSON.stringify(text.slice(0, 80))
+    throw new InputError("DIGEST_INVALID", `${shown} is not sha256: and 64 lower-case hex digits`)
+  }
+  return text
+}
+
+/** Gives the SHA-256 of some bytes, 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash("sha256").update(bytes).digest()
+}
+
+/** Gives the digest of some bytes. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`
+}
+
+/** Gives the digest whose raw SHA-256 is `raw` (32 bytes). */
+export function digestOfRaw(raw: Uint8Array): Digest {
+  return `sha256:${Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("hex")}`
+}
+
+/** Gives the 64 hex digits of a digest. */
+export function hexOf(digest: Digest): string {
+  return digest.slice("sha256:".length)
+}
+
+/** Gives the 32 raw bytes of a digest. */
+export function rawOf(digest: Digest): Uint8Array {
+  return Buffer.from(hexOf(digest), "hex")
+}

@@ -1,0 +1,171 @@
+/**
+ * The configuration of a node: its keys, what each may hold, and the defaults.
+ * @module
+ */
+import { z } from "zod"
+import * as value from "./config-value.ts"
+
+/** At most so many entries in each list and table of the configuration. */
+const ENTRIES_MAX = 256
+
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const
+const LOG_FORMATS = ["auto", "json", "pretty"] as const
+
+/** One registry of `upstreams`. Durations are milliseconds. */
+export interface UpstreamConfig {
+  readonly url?: string | undefined
+  readonly plainHttp?: boolean | undefined
+  readonly username?: string | undefined
+  readonly password?: value.SecretRef | undefined
+  /** A bearer token that was made elsewhere, instead of username and password. */
+  readonly token?: value.SecretRef | undefined
+  readonly timeouts?:
+    | {
+        readonly connect?: number | undefined
+        readonly answer?: number | undefined
+        readonly body?: number | undefined
+      }
+    | undefined
+}
+
+/** The effective configuration of a node, read and checked. Sizes are bytes. */
+export interface NodeConfig {
+  readonly http: value.HttpAddress
+  readonly p2p: readonly string[]
+  readonly lan: boolean
+  readonly peers: readonly string[]
+  readonly mdns: boolean
+  /** The data directory, absolute. */
+  readonly data: string
+  readonly quota: number
+  readonly defaultUpstream?: string | undefined
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  readonly upstreamsOnly: boolean
+  readonly trustLanTags: boolean
+  readonly shareCredentialed: boolean
+  /** Names besides loopback's that the front door answers to. */
+  readonly hosts: readonly string[]
+  readonly log: {
+    readonly level: (typeof LOG_LEVELS)[number]
+    readonly format: (typeof LOG_FORMATS)[number]
+  }
+}
+
+/** A zod leaf of one {@link value.ValueKind}; the issue's message is what is allowed. */
+function leaf<T>(kind: value.ValueKind<T>): z.ZodType<T> {
+  return z.unknown().transform((input, context): T => {
+    const parsed = kind.parse(input)
+    if (parsed !== undefined) return parsed
+    context.issues.push({ code: "custom", message: kind.allowed, input })
+    return z.NEVER
+  })
+}
+
+const listOf = <T>(kind: value.ValueKind<T>): z.ZodType<T[]> => z.array(leaf(kind)).max(ENTRIES_MAX)
+
+const timeoutKeys = {
+  connect: leaf(value.DURATION).optional(),
+  answer: leaf(value.DURATION).optional(),
+  body: leaf(value.DURATION).optional(),
+}
+
+const upstreamKeys = {
+  url: leaf(value.UPSTREAM_URL).optional(),
+  plainHttp: leaf(value.BOOLEAN).optional(),
+  username: leaf(value.USER_NAME).optional(),
+  password: leaf(value.SECRET).optional(),
+  token: leaf(value.SECRET).optional(),
+  timeouts: z.strictObject(timeoutKeys).optional(),
+}
+
+const logKeys = {
+  level: leaf(value.oneOf(LOG_LEVELS)),
+  format: leaf(value.oneOf(LOG_FORMATS)),
+}
+
+const rootKeys = {
+  http: leaf(value.HTTP_ADDRESS),
+  p2p: listOf(value.LISTEN_ADDRESS),
+  lan: leaf(value.BOOLEAN),
+  peers: listOf(value.PEER_ADDRESS),
+  mdns: leaf(value.BOOLEAN),
+  data: leaf(value.PATH),
+  quota: leaf(value.SIZE),
+  defaultUpstream: leaf(value.REGISTRY_NAME).optional(),
+  upstreams: z.record(
+    leaf(value.REGISTRY_NAME) as unknown as z.ZodString,
+    z.strictObject(upstreamKeys),
+  ),
+  upstreamsOnly: leaf(value.BOOLEAN),
+  trustLanTags: leaf(value.BOOLEAN),
+  shareCredentialed: leaf(value.BOOLEAN),
+  hosts: listOf(value.HOST),
+  log: z.strictObject(logKeys),
+}
+
+/** The whole file. After the defaults are merged in, only what is `optional` may be absent. */
+export const configSchema: z.ZodType<NodeConfig> = z.strictObject(rootKeys)
+
+/** Gives the keys that the table at a path may have. */
+export function allowedKeysAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 0) return Object.keys(rootKeys)
+  if (path[0] === "log") return Object.keys(logKeys)
+  return Object.keys(path.length === 2 ? upstreamKeys : timeoutKeys)
+}
+
+/** One setting: where else than in the file it can be given. */
+export interface ConfigKey {
+  /** Its place in the file, `log.level`. */
+  readonly path: string
+  readonly kind: "text" | "boolean" | "list"
+  readonly variable: string
+  readonly flag?: string
+}
+
+/** All settings in the order in which `sealift config` prints them; `upstreams` only by file. */
+export const CONFIG_KEYS: readonly ConfigKey[] = [
+  { path: "http", kind: "text", variable: "SEALIFT_HTTP", flag: "--http" },
+  { path: "p2p", kind: "list", variable: "SEALIFT_P2P", flag: "--p2p" },
+  { path: "lan", kind: "boolean", variable: "SEALIFT_LAN", flag: "--lan" },
+  { path: "peers", kind: "list", variable: "SEALIFT_PEERS", flag: "--peer" },
+  { path: "mdns", kind: "boolean", variable: "SEALIFT_MDNS", flag: "--mdns" },
+  { path: "data", kind: "text", variable: "SEALIFT_DATA", flag: "--data" },
+  { path: "quota", kind: "text", variable: "SEALIFT_QUOTA", flag: "--quota" },
+  {
+    path: "defaultUpstream",
+    kind: "text",
+    variable: "SEALIFT_DEFAULT_UPSTREAM",
+    flag: "--default-upstream",
+  },
+  {
+    path: "upstreamsOnly",
+    kind: "boolean",
+    variable: "SEALIFT_UPSTREAMS_ONLY",
+    flag: "--upstreams-only",
+  },
+  {
+    path: "trustLanTags",
+    kind: "boolean",
+    variable: "SEALIFT_TRUST_LAN_TAGS",
+    flag: "--trust-lan-tags",
+  },
+  { path: "shareCredentialed", kind: "boolean", variable: "SEALIFT_SHARE_CREDENTIALED" },
+  { path: "hosts", kind: "list", variable: "SEALIFT_HOSTS", flag: "--host" },
+  { path: "log.level", kind: "text", variable: "SEALIFT_LOG_LEVEL", flag: "--log-level" },
+  { path: "log.format", kind: "text", variable: "SEALIFT_LOG_FORMAT", flag: "--log-format" },
+]
+
+/** The defaults, as a file would give them. Data, p2p and mdns depend on other things; see config.ts. */
+export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
+  http: "127.0.0.1:7070",
+  lan: false,
+  peers: [],
+  quota: "50GiB",
+  upstreams: {},
+  upstreamsOnly: false,
+  trustLanTags: false,
+  shareCredentialed: false,
+  hosts: [],
+  "log.level": "info",
+  "log.format": "auto",
+}

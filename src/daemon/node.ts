@@ -1,0 +1,285 @@
+/**
+ * The composition root: puts the rooms of one node together, in the order in which they need each
+ * other, and takes them apart in the reverse one. The only file that names adapters.
+ * @module
+ */
+import { rm } from "node:fs/promises"
+import { join } from "node:path"
+import { pid } from "node:process"
+import type { NodeDescription } from "../api/api.ts"
+import { type ControlServer, startControl } from "../api/control.ts"
+import { createFrontDoor, type FrontDoor } from "../api/front-door.ts"
+import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
+import { createStatusReader } from "../api/node-routes.ts"
+import { createRegistryImages } from "../api/registry-images.ts"
+import { createAwakeClock } from "../core/awake-clock.ts"
+import { type Clock, systemClock } from "../core/clock.ts"
+import type { Logger } from "../core/log.ts"
+import type { Delivery } from "../delivery/delivery.ts"
+import { createDelivery } from "../delivery/road.ts"
+import { loadIdentity } from "../net/identity-file.ts"
+import { createLibp2pNetwork } from "../net/libp2p-network.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import { guardFrontDoor } from "../registry/front-door-guard.ts"
+import { createRegistry, type Registry } from "../registry/registry.ts"
+import { registryPlugin } from "../registry/routes.ts"
+import { createUpstream, type Upstream } from "../registry/upstream.ts"
+import { openDiskStore } from "../store/disk-store.ts"
+import type { BlobStore } from "../store/store.ts"
+import { createSwarm } from "../swarm/engine.ts"
+import type { Swarm } from "../swarm/swarm.ts"
+import type { LoadedConfig } from "./config.ts"
+import type { NodeConfig } from "./config-schema.ts"
+import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
+import { controlSocketPath } from "./control-path.ts"
+import { meetPeers } from "./meeting.ts"
+import { openDirectory } from "./node-directory.ts"
+import { removeNodeFile, writeNodeFile } from "./node-file.ts"
+import { createPeerMemory } from "./peer-memory.ts"
+import { readUpstreams } from "./secret.ts"
+import { listenFault, startFault } from "./start-fault.ts"
+import { readVersion } from "./version.ts"
+
+/** When a node stops, answers that are under way may go on for this long. */
+export const ANSWERS_END_MS = 7_000
+const CONTROL_END_MS = 1_000
+const FLIGHTS_END_MS = 1_000
+const WILDCARDS: readonly string[] = ["0.0.0.0", "::"]
+
+export interface NodeDeps {
+  readonly log: Logger
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** A running node. */
+export interface RunningNode {
+  readonly description: NodeDescription
+  /** Lets running answers end within {@link ANSWERS_END_MS}, then closes everything. */
+  stop(): Promise<void>
+}
+
+/** The rooms below the fronts. */
+interface Rooms {
+  readonly store: BlobStore
+  readonly net: PeerNetwork
+  readonly swarm: Swarm
+  readonly upstream: Upstream
+  readonly delivery: Delivery
+  readonly registry: Registry
+}
+
+interface Base {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: PrometheusMetrics
+}
+
+/**
+ * Starts a node; when anything fails, what was started is stopped again.
+ * @throws DaemonError, StoreError, NetError
+ */
+export async function startNode(loaded: LoadedConfig, deps: NodeDeps): Promise<RunningNode> {
+  try {
+    return await composeNode(loaded, deps)
+  } catch (error) {
+    throw startFault(error)
+  }
+}
+
+async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<RunningNode> {
+  const { config } = loaded
+  const base: Base = { clock: systemClock, log: deps.log, metrics: createPrometheusMetrics() }
+  await using undo = new AsyncDisposableStack()
+  const address: Bound = {}
+  const rooms = await openRooms(config, deps.env, { base, undo, address })
+  const state = { isReady: false, description: undefined as NodeDescription | undefined }
+  const about = {
+    describe: () => state.description!,
+    isReady: () => state.isReady,
+    data: config.data,
+    config: loaded.entries,
+  }
+  const door = await openFrontDoor(config, about, { base, rooms, undo, address })
+  const socketPath = await controlSocketPath(config.data, deps.env)
+  const images = createRegistryImages({
+    registry: rooms.registry,
+    isRegistryKey: (component) => rooms.upstream.isRegistry(component),
+  })
+  // The store's lock is held, so a socket that lies there is a dead node's.
+  await rm(socketPath, { force: true })
+  const control = await startControl({ ...rooms, ...base, images }, { ...about, socketPath })
+  undo.defer(() => control.stop({ deadlineMs: CONTROL_END_MS }))
+  state.description = {
+    peerId: rooms.net.id,
+    http: `http://${formatHttpAddress(reachable(address.http!))}`,
+    p2p: rooms.net.addresses(),
+    control: socketPath,
+    pid,
+    version: readVersion(),
+  }
+  await meetPeers(rooms.net, config.peers, base)
+  state.isReady = true
+  undo.defer(() => removeNodeFile(config.data))
+  await writeNodeFile(config.data, state.description)
+  const { peerId, http } = state.description
+  base.log.info({ peerId, http, data: config.data }, "node is ready")
+  const parts = { door, control, undo: undo.move(), log: base.log }
+  return { description: state.description, stop: once(() => stopNode(config.data, parts)) }
+}
+
+/** Where the front door came to listen; set once it does. */
+interface Bound {
+  http?: HttpAddress
+}
+
+interface Opening {
+  readonly base: Base
+  readonly undo: AsyncDisposableStack
+  readonly address: Bound
+}
+
+async function openRooms(
+  config: NodeConfig,
+  env: NodeDeps["env"],
+  { base, undo, address }: Opening,
+): Promise<Rooms> {
+  const { log } = base
+  const upstreams = await readUpstreams(config, env)
+  await openDirectory(config.data)
+  const store = await openDiskStore(
+    { ...base, log: log.child({ room: "store" }) },
+    { directory: config.data, quotaBytes: config.quota },
+  )
+  undo.defer(() => store.close())
+  // Peers and origins are judged by the time in which this node could listen to them.
+  const clock = createAwakeClock(base.clock)
+  undo.defer(() => clock.stop())
+  const upstream = createUpstream(
+    { ...base, clock, log: log.child({ room: "upstream" }) },
+    {
+      upstreams,
+      upstreamsOnly: config.upstreamsOnly,
+      shareCredentialed: config.shareCredentialed,
+    },
+  )
+  undo.defer(() => upstream.close())
+  const net = await createLibp2pNetwork(
+    {
+      ...base,
+      log: log.child({ room: "net" }),
+      peerMemory: createPeerMemory({ kv: store.kv("peers"), log }),
+    },
+    {
+      identity: await loadIdentity(join(config.data, "identity")),
+      listen: config.p2p,
+      peers: config.peers,
+      isLan: config.lan,
+      mdns: config.mdns,
+    },
+  )
+  undo.defer(() => net.stop())
+  const swarm = createSwarm({ ...base, clock, store, net, log: log.child({ room: "swarm" }) })
+  undo.defer(() => swarm.stop())
+  const delivery = createDelivery({
+    ...base,
+    clock,
+    store,
+    net,
+    swarm,
+    origin: upstream,
+    log: log.child({ room: "delivery" }),
+  })
+  undo.defer(() => delivery.stop({ deadlineMs: FLIGHTS_END_MS }))
+  const registry = createRegistry(
+    { ...base, clock, store, net, delivery, upstream, log: log.child({ room: "registry" }) },
+    {
+      defaultUpstream: config.defaultUpstream,
+      trustLanTags: config.trustLanTags,
+      ownHosts: () => ownHosts(config, address).map((host) => `${host}:${address.http?.port}`),
+    },
+  )
+  undo.defer(() => registry.stop())
+  return { store, net, swarm, upstream, delivery, registry }
+}
+
+async function openFrontDoor(
+  config: NodeConfig,
+  about: {
+    describe: () => NodeDescription
+    isReady: () => boolean
+    data: string
+  },
+  { base, rooms, undo, address }: Opening & { rooms: Rooms },
+): Promise<FrontDoor> {
+  const log = base.log.child({ room: "http" })
+  const status = createStatusReader({ ...rooms, clock: base.clock }, about)
+  const door = await createFrontDoor(
+    { ...base, log },
+    {
+      status,
+      checks: [
+        { name: "store", isReady: () => isOpen(rooms.store) },
+        { name: "net", isReady: () => rooms.net.addresses().length > 0 },
+        { name: "started", isReady: about.isReady },
+      ],
+      guard: (app) => guardFrontDoor(app, { hosts: () => ownHosts(config, address) }),
+      plugins: [registryPlugin(rooms.registry, { log })],
+    },
+  )
+  undo.defer(() => door.stop({ deadlineMs: 0 }))
+  try {
+    address.http = await door.listen(config.http)
+  } catch (error) {
+    throw listenFault(config.http, error)
+  }
+  return door
+}
+
+/** Asks the index for something: it throws once it is closed. */
+function isOpen(store: BlobStore): boolean {
+  try {
+    store.kv("readiness").get("")
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Gives the address at which programs on this machine reach the front door. */
+function reachable({ host, port }: HttpAddress): HttpAddress {
+  if (!WILDCARDS.includes(host)) return { host, port }
+  return { host: host === "::" ? "::1" : "127.0.0.1", port }
+}
+
+/** Names of the front door: loopback's, the configured ones, and the address unless it is any. */
+function ownHosts(config: NodeConfig, { http }: Bound): readonly string[] {
+  const hosts = ["127.0.0.1", "localhost", ...config.hosts]
+  for (const host of [config.http.host, http?.host]) {
+    if (host !== undefined && !WILDCARDS.includes(host)) hosts.push(host)
+  }
+  return hosts
+}
+
+async function stopNode(
+  data: string,
+  parts: { door: FrontDoor; control: ControlServer; undo: AsyncDisposableStack; log: Logger },
+): Promise<void> {
+  const { door, control, undo, log } = parts
+  log.info({}, "node is stopping")
+  door.drain()
+  await removeNodeFile(data)
+  await Promise.allSettled([
+    door.stop({ deadlineMs: ANSWERS_END_MS }),
+    control.stop({ deadlineMs: ANSWERS_END_MS }),
+  ])
+  await undo.disposeAsync()
+  log.info({}, "node has stopped")
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= work()
+    return running
+  }
+}

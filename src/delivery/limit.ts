@@ -1,0 +1,57 @@
+/**
+ * The times and sizes of delivery, and what it stands on.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { STALL_MS_MAX, UPSTREAM_ANSWER_MS_MAX } from "../core/limits.ts"
+import type { Logger } from "../core/log.ts"
+import type { Metrics } from "../core/metrics.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobStore } from "../store/store.ts"
+import type { Swarm } from "../swarm/swarm.ts"
+import { SEGMENT_BYTES } from "./election.ts"
+import type { Origin, OriginRef } from "./origin.ts"
+
+/** What delivery stands on. */
+export interface DeliveryDeps {
+  readonly store: BlobStore
+  readonly swarm: Swarm
+  readonly net: PeerNetwork
+  readonly origin: Origin
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+export interface DeliveryLimits {
+  /** All nodes must agree on it (protocol/origin-election.md); only tests change it. */
+  readonly segmentBytes: number
+  /** A source that gives nothing for this long loses its work to another. */
+  readonly stallMs: number
+  /** Within this time a reader has its first bytes, or an error, unless something moves. */
+  readonly answerMs: number
+  /** A stream that has begun is broken after this time without progress from any source. */
+  readonly breakMs: number
+  /** A flight for which nobody waits goes on for this long. */
+  readonly graceMs: number
+}
+
+/** How delivery is set up. */
+export interface DeliveryOptions {
+  readonly limits?: Partial<DeliveryLimits>
+  /** Tells whether a peer may make this node fetch from that repository; all may when left out. */
+  readonly mayAsk?: (peer: PeerId, ref: OriginRef) => boolean
+  /** Tells whether a connected peer takes part in elections; all do when left out. */
+  readonly isMember?: (peer: PeerId) => boolean
+}
+
+export const DELIVERY_LIMITS: DeliveryLimits = {
+  segmentBytes: SEGMENT_BYTES,
+  stallMs: STALL_MS_MAX,
+  answerMs: UPSTREAM_ANSWER_MS_MAX,
+  breakMs: 10_000,
+  graceMs: 5_000,
+}
+
+/** A flight looks around at least this often. */
+export const TICK_MS = 250

@@ -1,0 +1,83 @@
+/**
+ * What a node remembers for a short while of origins: which need credentials, and what failed.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import type { PeerId } from "../net/net.ts"
+import type { OriginError } from "./errors.ts"
+import type { OriginRef } from "./origin.ts"
+
+const ACCESS_MS = 60_000
+/** A fetcher does not ask its origin again for others within this time after a fault. */
+const FAULT_MS = 2_000
+const SILENT_MS = 60_000
+const ENTRIES_MAX = 1_024
+
+/** A map whose entries are forgotten after a time, and the oldest when there are too many. */
+class Recent<Value> {
+  readonly #clock: Clock
+  readonly #entries = new Map<string, { readonly value: Value; readonly untilMs: number }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get(key: string): Value | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || entry.untilMs <= this.#clock.monotonicMs()) return undefined
+    return entry.value
+  }
+
+  set(key: string, value: Value, keepMs: number): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, { value, untilMs: this.#clock.monotonicMs() + keepMs })
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= ENTRIES_MAX) return
+      this.#entries.delete(oldest)
+    }
+  }
+}
+
+/** One node's memory; shared by all its flights. */
+export class OriginMemory {
+  readonly #access: Recent<"public" | "private">
+  readonly #faults: Recent<OriginError>
+  readonly #silent: Recent<true>
+
+  constructor(clock: Clock) {
+    this.#access = new Recent(clock)
+    this.#faults = new Recent(clock)
+    this.#silent = new Recent(clock)
+  }
+
+  /** Tells whether the origin took credentials in that repository; undefined: not known. */
+  access(ref: OriginRef): "public" | "private" | undefined {
+    return this.#access.get(keyOf(ref))
+  }
+
+  noteAccess(ref: OriginRef, access: "public" | "private"): void {
+    this.#access.set(keyOf(ref), access, ACCESS_MS)
+  }
+
+  fault(ref: OriginRef, digest: Digest): OriginError | undefined {
+    return this.#faults.get(`${digest} ${keyOf(ref)}`)
+  }
+
+  noteFault(ref: OriginRef, digest: Digest, fault: OriginError): void {
+    this.#faults.set(`${digest} ${keyOf(ref)}`, fault, FAULT_MS)
+  }
+
+  /** Tells whether a peer said that it does not speak the protocol of elections. */
+  isSilent(peer: PeerId): boolean {
+    return this.#silent.get(peer) === true
+  }
+
+  noteSilent(peer: PeerId): void {
+    this.#silent.set(peer, true, SILENT_MS)
+  }
+}
+
+function keyOf(ref: OriginRef): string {
+  return `${ref.registry} ${ref.repository}`
+}

@@ -1,0 +1,42 @@
+/**
+ * Waiting for "something changed, look again".
+ * @module
+ */
+
+/** Wakes all who wait at that moment. Whoever wakes looks at the state itself. */
+export class Pulse {
+  readonly #wakers = new Set<() => void>()
+
+  fire(): void {
+    const wakers = [...this.#wakers]
+    this.#wakers.clear()
+    for (const wake of wakers) wake()
+  }
+
+  /** Waits for the next pulse. @throws the signal's reason when it is aborted first */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
+      const wake = () => {
+        signal.removeEventListener("abort", onAbort)
+        resolve()
+      }
+      const onAbort = () => {
+        this.#wakers.delete(wake)
+        reject(signal.reason)
+      }
+      this.#wakers.add(wake)
+      signal.addEventListener("abort", onAbort, { once: true })
+    })
+  }
+}
+
+/** Waits for a promise, but no longer than the signal allows; what comes later is let go. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener("abort", onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+  })
+}

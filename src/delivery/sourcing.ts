@@ -1,0 +1,281 @@
+/**
+ * Where the bytes of one flight come from: local, then peers, then the origin. It decides whose turn
+ * it is and when another source is taken (protocol/origin-election.md).
+ * @module
+ */
+import type { Digest } from "../core/digest.ts"
+import type { PeerId } from "../net/net.ts"
+import type { StoreError } from "../store/errors.ts"
+import type { PartialBlob } from "../store/store.ts"
+import { segmentCount, segmentOf } from "./election.ts"
+import { DeliveryError, OriginError } from "./errors.ts"
+import { Fetchers } from "./fetchers.ts"
+import type { Growth } from "./growth.ts"
+import type { DeliveryDeps, DeliveryLimits } from "./limit.ts"
+import { lookUp } from "./look-up.ts"
+import type { OriginBody, OriginRef } from "./origin.ts"
+import type { OriginMemory } from "./origin-memory.ts"
+import { OriginPull, type OriginSlots } from "./origin-pull.ts"
+
+/** Segments from the reader onwards that have a fetcher at the same time. */
+const SEGMENTS_AHEAD = 8
+
+/** Where the counts of all flights go. */
+export interface FlightMeters {
+  received(source: "peers" | "origin", bytes: number): void
+  originFault(code: string): void
+  hedged(): void
+}
+
+/** What flights share. */
+export interface FlightDeps extends DeliveryDeps {
+  readonly slots: OriginSlots
+  readonly memory: OriginMemory
+  readonly meters: FlightMeters
+  readonly isMember: (peer: PeerId) => boolean
+}
+
+/** What the sources need of their flight. */
+export interface SourcingHost {
+  readonly digest: Digest
+  readonly growth: Growth
+  /** The piece that a client reads next; 0 if none does. */
+  readerPiece(): number
+  /** When something last came in, from any source; monotonic. */
+  movedAtMs(): number
+  move(): void
+  onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
+  onStoreFault(error: StoreError): void
+  /** What an elected fetcher brought is most likely wrong. */
+  onCorrupt(): void
+  wake(): void
+}
+
+/** What is wanted of the sources at one moment. */
+export interface Want {
+  readonly nowMs: number
+  /** Whether somebody here waits for the blob. */
+  readonly isWhole: boolean
+  /** Segments that peers asked for. */
+  readonly errands: readonly number[]
+}
+
+/** The sources of one flight. */
+export class Sourcing {
+  readonly pull: OriginPull
+  readonly fetchers: Fetchers
+  readonly #deps: FlightDeps
+  readonly #limits: DeliveryLimits
+  readonly #host: SourcingHost
+  readonly #stopping = new AbortController()
+  #isHedged = false
+  /** A fetcher said that the content is private there: then each node asks for itself. */
+  #isElectionOff = false
+  #lookUp: "none" | "running" | "done" = "none"
+
+  constructor(deps: FlightDeps, limits: DeliveryLimits, host: SourcingHost) {
+    this.#deps = deps
+    this.#limits = limits
+    this.#host = host
+    this.pull = this.#createPull()
+    this.fetchers = this.#createFetchers()
+  }
+
+  /** Starts what is to be started. */
+  plan({ nowMs, isWhole, errands }: Want): void {
+    const { growth } = this.#host
+    if (isWhole) this.#hedge(nowMs)
+    // Private content is brought for nobody else.
+    const wanted = new Set(growth.isPrivate ? [] : errands)
+    const isOriginDue = isWhole && (this.#isHedged || !this.hasCompleteHolder)
+    const hasRef = this.pull.ref !== undefined
+    if (isOriginDue && hasRef) for (const segment of this.#segmentsAhead()) wanted.add(segment)
+    if (hasRef) {
+      if (this.#isAlone()) this.fetchers.takeOver([...wanted])
+      this.fetchers.plan([...wanted])
+    }
+    this.pull.mine = new Set([...wanted].filter((segment) => this.fetchers.isSelf(segment)))
+    this.pull.pump(this.#host.readerPiece())
+    const isBrought = errands.some((segment) => this.fetchers.isPeer(segment))
+    growth.torrent?.setFetching(isWhole || isBrought)
+    if (this.#lookUp === "none" && isWhole && !this.#hasSource()) void this.#findHolders()
+  }
+
+  /** Whether somebody has shown that the blob, or a part of it, can be had. */
+  get isPromising(): boolean {
+    const { digest } = this.#host
+    if (this.#deps.store.stat(digest) !== undefined || this.pull.hasAnswered) return true
+    return this.fetchers.hasPromise || this.#deps.swarm.holders(digest).length > 0
+  }
+
+  /** Whether there is nothing left that could move. */
+  get isHopeless(): boolean {
+    return !this.#hasSource() && this.#lookUp !== "running"
+  }
+
+  missingCount(segment: number): number {
+    return this.#host.growth.missingCount(segment, this.#limits.segmentBytes)
+  }
+
+  /** Whether this node reads a segment from its own origin at this moment. */
+  isReading(segment: number): boolean {
+    return this.fetchers.isSelf(segment) && this.pull.isStreaming
+  }
+
+  /** The whole was wrong: others are to fetch, or this node trusts its own origin alone. */
+  startOver({ isOwnOnly }: { isOwnOnly: boolean }): void {
+    this.fetchers.startOver()
+    if (!isOwnOnly || !this.pull.isUsable) return
+    this.#isHedged = true
+    this.#host.growth.leaveSwarm()
+    this.fetchers.takeOver(this.#segmentsAhead())
+  }
+
+  /** Why nothing comes; the origin's reason wins. */
+  reason({ mismatchCount }: { mismatchCount: number }): Error {
+    const { digest, growth } = this.#host
+    const { pull, fetchers } = this
+    const fault = pull.fault()
+    if (fault !== undefined) return fault
+    const isAsked = pull.isStreaming || fetchers.isPending
+    if (pull.isUsable && isAsked && !pull.hasAnswered) {
+      return new OriginError("ORIGIN_STALLED", "the origin does not answer")
+    }
+    if (mismatchCount > 0) return new DeliveryError("BLOB_MISMATCH", `what came is not ${digest}`)
+    if (fetchers.refusal !== undefined) return fetchers.refusal
+    const isKnown = (growth.blob?.pieces.count ?? 0) > 0
+    if (isKnown || this.#deps.swarm.holders(digest).length > 0) {
+      return new DeliveryError("BLOB_UNAVAILABLE", `nobody gives ${digest} now`)
+    }
+    const { ref } = pull
+    if (ref !== undefined && !this.#deps.origin.serves(ref)) {
+      return new OriginError("ORIGIN_FORBIDDEN", `${ref.registry} is not configured here`)
+    }
+    return new DeliveryError("BLOB_UNKNOWN", `nobody has ${digest}`)
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+    this.pull.stop()
+    this.fetchers.stop()
+  }
+
+  /** Nothing comes from those who should give: this node goes to its origin itself. */
+  #hedge(nowMs: number): void {
+    if (this.pull.ref === undefined) return
+    const { stallMs } = this.#limits
+    const stalledMs = nowMs - this.#host.movedAtMs()
+    if (!this.#isHedged && stalledMs >= stallMs && this.hasCompleteHolder) {
+      this.#isHedged = true
+      this.#deps.meters.hedged()
+      if (this.pull.isUsable) this.fetchers.takeOver(this.#segmentsAhead())
+    }
+    const usefulCount = this.#host.growth.torrent?.usefulSourceCount() ?? 0
+    const isPatient = usefulCount === 0 && this.fetchers.isMoving(nowMs)
+    if (stalledMs < 2 * stallMs || isPatient || !this.pull.isUsable) return
+    const others = this.#segmentsAhead().filter((segment) => !this.fetchers.isSelf(segment))
+    if (others.length === 0) return
+    this.#deps.meters.hedged()
+    this.fetchers.takeOver(others)
+  }
+
+  /** The next segments with something missing, from the reader onwards. */
+  #segmentsAhead(): number[] {
+    const { layout } = this.#host.growth
+    if (layout === undefined) return [0]
+    const { segmentBytes } = this.#limits
+    const count = segmentCount(layout.sizeBytes, segmentBytes)
+    const reader = Math.min(this.#host.readerPiece(), Math.max(0, layout.count - 1))
+    const first = segmentOf(layout, reader, segmentBytes)
+    const ahead: number[] = []
+    for (let step = 0; step < count && ahead.length < SEGMENTS_AHEAD; step++) {
+      const segment = (first + step) % count
+      if (layout.count === 0 || this.missingCount(segment) > 0) ahead.push(segment)
+    }
+    return ahead
+  }
+
+  /** Private content, and a node without peers: there is nobody to elect. */
+  #isAlone(): boolean {
+    if (!this.pull.isUsable) return false
+    return this.#host.growth.isPrivate || this.#isElectionOff || this.#members().length === 0
+  }
+
+  #members(): readonly PeerId[] {
+    const { net, memory, isMember } = this.#deps
+    const ids = net.peers().map((peer) => peer.id)
+    return ids.filter((id) => isMember(id) && !memory.isSilent(id))
+  }
+
+  /** Whether a connected peer says that it has all of the blob, with the size that is believed. */
+  get hasCompleteHolder(): boolean {
+    const size = this.#host.growth.sizeBytes
+    return this.#deps.swarm
+      .holders(this.#host.digest)
+      .some((holder) => holder.isComplete && (size === undefined || holder.sizeBytes === size))
+  }
+
+  #partialHolders(): readonly PeerId[] {
+    const holders = this.#deps.swarm.holders(this.#host.digest)
+    return holders.filter((holder) => !holder.isComplete).map((holder) => holder.peer)
+  }
+
+  #hasSource(): boolean {
+    if (this.pull.isUsable || this.pull.isStreaming || this.fetchers.isPending) return true
+    return this.#deps.swarm.holders(this.#host.digest).length > 0
+  }
+
+  /** Looks beyond the connected peers, and connects to who is found. */
+  async #findHolders(): Promise<void> {
+    this.#lookUp = "running"
+    const { sizes } = this.#host.growth
+    await lookUp(this.#deps, this.#host.digest, {
+      signal: this.#stopping.signal,
+      onHolder: ({ sizeBytes, peer }) => sizes.add(sizeBytes, "peer", peer),
+    })
+    this.#lookUp = "done"
+    this.#host.wake()
+  }
+
+  #createPull(): OriginPull {
+    const { digest, growth } = this.#host
+    return new OriginPull(this.#deps, this.#limits, {
+      digest,
+      layout: () => growth.layout,
+      blob: () => growth.blob,
+      torrent: () => growth.torrent,
+      onHeader: (answer, ref) => this.#host.onHeader(answer, ref),
+      onPiece: (index) => growth.torrent?.announcePiece(index),
+      onBytes: (count) => {
+        this.#host.move()
+        this.#deps.meters.received("origin", count)
+      },
+      onFault: (fault) => this.#deps.meters.originFault(fault.code),
+      onCondemned: (fault, ref) => this.#deps.memory.noteFault(ref, digest, fault),
+      onStoreFault: (error) => this.#host.onStoreFault(error),
+      wake: () => this.#host.wake(),
+    })
+  }
+
+  #createFetchers(): Fetchers {
+    const { digest, growth } = this.#host
+    return new Fetchers(this.#deps, this.#limits, {
+      digest,
+      ref: () => this.pull.ref,
+      sizeBytes: () => growth.sizeBytes,
+      canFetch: () => this.pull.isUsable,
+      members: () => this.#members(),
+      partialHolders: () => this.#partialHolders(),
+      missingCount: (segment) => this.missingCount(segment),
+      movedAtMs: () => this.#host.movedAtMs(),
+      onSize: (sizeBytes, peer) => growth.sizes.add(sizeBytes, "peer", peer),
+      onPrivate: () => {
+        this.#isElectionOff = true
+        this.#host.wake()
+      },
+      onCorrupt: () => this.#host.onCorrupt(),
+      onSilent: (peer) => this.#deps.memory.noteSilent(peer),
+      wake: () => this.#host.wake(),
+    })
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The peers that are connected now, each over one or more libp2p connections, and who is told of it.
+ * @module
+ */
+import type { Connection } from "@libp2p/interface"
+import type { Clock } from "../core/clock.ts"
+import type { Peer, PeerId } from "./net.ts"
+import type { PeerBook } from "./peer-book.ts"
+
+interface Connected {
+  readonly sinceMs: number
+  open: readonly Connection[]
+}
+
+/** Follows libp2p's connections. */
+export class ConnectedPeers {
+  readonly #clock: Clock
+  readonly #book: PeerBook
+  readonly #peers = new Map<PeerId, Connected>()
+  readonly #connectListeners = new Set<(peer: Peer) => void>()
+  readonly #disconnectListeners = new Set<(peer: PeerId) => void>()
+
+  constructor(deps: { clock: Clock; book: PeerBook }) {
+    this.#clock = deps.clock
+    this.#book = deps.book
+  }
+
+  get size(): number {
+    return this.#peers.size
+  }
+
+  has(id: PeerId): boolean {
+    return this.#peers.has(id)
+  }
+
+  all(): readonly Peer[] {
+    return [...this.#peers.keys()].map((id) => this.peer(id)!)
+  }
+
+  peer(id: PeerId): Peer | undefined {
+    const connected = this.#peers.get(id)
+    if (connected === undefined) return undefined
+    const reached = connected.open
+      .filter(({ direction }) => direction === "outbound")
+      .map(({ remoteAddr }) => remoteAddr.toString())
+    return {
+      id,
+      addresses: [...new Set([...reached, ...this.#book.addresses(id)])],
+      sources: new Set(this.#book.sources(id)),
+      connectedSinceMs: connected.sinceMs,
+      roundTripMs: connected.open.find(({ rtt }) => rtt !== undefined)?.rtt,
+    }
+  }
+
+  /** The oldest connection that is open, so that both ways of one pair use the same one. */
+  connection(id: PeerId): Connection | undefined {
+    return this.#peers.get(id)?.open.find(({ status }) => status === "open")
+  }
+
+  connections(id: PeerId): readonly Connection[] {
+    return this.#peers.get(id)?.open ?? []
+  }
+
+  opened(connection: Connection): void {
+    const id = connection.remotePeer.toString()
+    const known = this.#peers.get(id)
+    if (known !== undefined) {
+      known.open = [...known.open, connection]
+      return
+    }
+    this.#peers.set(id, { sinceMs: this.#clock.now(), open: [connection] })
+    if (connection.direction === "inbound") this.#book.addSource(id, "inbound")
+    const peer = this.peer(id)!
+    for (const listener of [...this.#connectListeners]) listener(peer)
+  }
+
+  closed(connection: Connection): void {
+    const id = connection.remotePeer.toString()
+    const known = this.#peers.get(id)
+    if (known === undefined) return
+    known.open = known.open.filter((other) => other !== connection)
+    if (known.open.length > 0) return
+    this.#peers.delete(id)
+    for (const listener of [...this.#disconnectListeners]) listener(id)
+  }
+
+  onConnect(listener: (peer: Peer) => void): () => void {
+    this.#connectListeners.add(listener)
+    return () => this.#connectListeners.delete(listener)
+  }
+
+  onDisconnect(listener: (peer: PeerId) => void): () => void {
+    this.#disconnectListeners.add(listener)
+    return () => this.#disconnectListeners.delete(listener)
+  }
+
+  /** Waits until a peer is not connected (any more). @throws the signal's reason */
+  untilGone(id: PeerId, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!this.has(id)) return resolve()
+      const settle = () => {
+        leave()
+        signal.removeEventListener("abort", onAbort)
+      }
+      const onAbort = () => {
+        settle()
+        reject(signal.reason)
+      }
+      const leave = this.onDisconnect((other) => {
+        if (other !== id) return
+        settle()
+        resolve()
+      })
+      signal.addEventListener("abort", onAbort, { once: true })
+    })
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Waiting that ends: by a signal, or by itself on the clock of the node.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+
+/** A signal with a time limit, and the way to stop the timer when the work is done. */
+export interface Deadline {
+  readonly signal: AbortSignal
+  readonly clear: () => void
+}
+
+/** Gives a signal that ends after a time, or when the other one does. */
+export function startDeadline(clock: Clock, timeoutMs: number, signal?: AbortSignal): Deadline {
+  const controller = new AbortController()
+  const end = () => controller.abort(new Error(`not done within ${timeoutMs} ms`))
+  const clear = clock.after(timeoutMs, end)
+  const signals = signal === undefined ? [controller.signal] : [signal, controller.signal]
+  return { signal: AbortSignal.any(signals), clear }
+}
+
+/** Waits for a promise, but no longer than a signal lasts; the work itself goes on. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener("abort", onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+  })
+}

@@ -1,0 +1,33 @@
+/**
+ * What can go wrong between nodes.
+ * @module
+ */
+import { CodedError } from "../core/errors.ts"
+
+/** Codes of the network. */
+export type NetErrorCode =
+  /** An address to listen on is taken. */
+  | "ADDRESS_IN_USE"
+  /** A multiaddr that cannot be read or used. */
+  | "ADDRESS_INVALID"
+  /** The identity file is broken or readable by others. */
+  | "IDENTITY_INVALID"
+  /** No connection to that peer can be made. */
+  | "PEER_UNREACHABLE"
+  /** The peer is banned. */
+  | "PEER_BANNED"
+  /** The peer answered with an error; its code is in `details.code`. */
+  | "REQUEST_REFUSED"
+  /** The peer sent what the protocol does not allow. */
+  | "PROTOCOL_VIOLATION"
+  /** A data-channel ticket is unknown, used or expired. */
+  | "TICKET_INVALID"
+  /** The network is stopped. */
+  | "NETWORK_STOPPED"
+
+export class NetError extends CodedError<NetErrorCode> {}
+
+/** Makes the error of a request that the peer refused. */
+export function requestRefused(code: string): NetError {
+  return new NetError("REQUEST_REFUSED", `the peer refused: ${code}`, { details: { code } })
+}

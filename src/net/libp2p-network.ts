@@ -1,0 +1,410 @@
+/**
+ * The port to other nodes over libp2p, with data channels beside it.
+ * @module
+ */
+import type { Connection } from "@libp2p/interface"
+import { peerIdFromString } from "@libp2p/peer-id"
+import type { Clock } from "../core/clock.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Metrics } from "../core/metrics.ts"
+import { endpointOf, parseAddress, peerOfAddress } from "./address.ts"
+import { type Ban, BanList } from "./ban-list.ts"
+import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
+import { ConnectedPeers } from "./connected-peers.ts"
+import { findProviders, provide } from "./dht.ts"
+import { NetError } from "./errors.ts"
+import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
+import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
+import { type Libp2pNode, startNode } from "./libp2p-node.ts"
+import { GOSSIP_BYTES_MAX, REQUEST_STREAMS_PER_PEER_MAX } from "./limit.ts"
+import { checkPeerAddress, usableListen } from "./listen.ts"
+import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
+import { PeerBook, type PeerMemory } from "./peer-book.ts"
+import { PeerFinder } from "./peer-finder.ts"
+import { createPeerGate, type PeerGate } from "./peer-gate.ts"
+import { type KeptTarget, PeerKeeper } from "./peer-keeper.ts"
+import { RequestPool } from "./request-pool.ts"
+import { SharedPort } from "./shared-port.ts"
+
+const STOP_TIMEOUT_MS = 1_500
+const SAVE_TIMEOUT_MS = 500
+
+/** What the network is given. */
+export interface Libp2pDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly peerMemory?: PeerMemory | undefined
+}
+
+/** How a node takes part. */
+export interface Libp2pOptions {
+  readonly identity: Identity
+  /** Multiaddrs to listen on, `/ip4/…/tcp/PORT` or `/ip6/…/tcp/PORT`; port 0 picks a free one. */
+  readonly listen: readonly string[]
+  /** Multiaddrs of peers that are kept connected. */
+  readonly peers: readonly string[]
+  /** False: loopback and the configured peers only. */
+  readonly isLan: boolean
+  readonly mdns: boolean
+  /** UDP port of mDNS, 5353 unless told. */
+  readonly mdnsPort?: number | undefined
+  /** False: data channels run over libp2p streams only. */
+  readonly isTlsUsed?: boolean | undefined
+}
+
+/**
+ * Starts the network of a node.
+ * @throws NetError `ADDRESS_IN_USE`, `ADDRESS_INVALID`
+ */
+export async function createLibp2pNetwork(
+  deps: Libp2pDeps,
+  options: Libp2pOptions,
+): Promise<PeerNetwork> {
+  for (const address of options.peers) checkPeerAddress(address)
+  const listen = await usableListen(deps, options)
+  const network = new Libp2pNetwork(deps, options)
+  try {
+    await network.start(listen)
+    return network
+  } catch (cause) {
+    await network.stop()
+    // Somebody may have taken the port since it was probed: then this names it.
+    await usableListen(deps, options)
+    throw new NetError("ADDRESS_INVALID", `cannot listen on ${listen.join(" and ")} together`, {
+      cause,
+    })
+  }
+}
+
+class Libp2pNetwork implements PeerNetwork {
+  readonly id: PeerId
+  readonly #deps: Libp2pDeps
+  readonly #options: Libp2pOptions
+  readonly #bans: BanList
+  readonly #gate: PeerGate
+  readonly #book: PeerBook
+  readonly #peers: ConnectedPeers
+  readonly #keeper: PeerKeeper
+  readonly #finder: PeerFinder
+  readonly #requests: RequestPool
+  readonly #channels: ChannelDesk
+  readonly #port: SharedPort
+  readonly #checked = new WeakSet<Connection>()
+  readonly #handlers = new Map<string, RequestHandler>()
+  readonly #topics = new GossipTopics()
+  #node: Libp2pNode | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(deps: Libp2pDeps, options: Libp2pOptions) {
+    const { clock, log, metrics } = deps
+    this.#deps = deps
+    this.#options = options
+    this.id = options.identity.id
+    this.#bans = new BanList(clock)
+    this.#gate = createPeerGate({ bans: this.#bans }, options)
+    this.#book = new PeerBook({ isInUse: (peer) => this.#peers.has(peer) })
+    this.#peers = new ConnectedPeers({ clock, book: this.#book })
+    this.#keeper = new PeerKeeper({
+      clock,
+      log,
+      dial: (target, signal) => this.#dialKept(target, signal),
+      untilGone: (peer, signal) => this.#peers.untilGone(peer, signal),
+    })
+    const isSought = (peer: PeerId): boolean => !this.#peers.has(peer) && !this.#bans.has(peer)
+    this.#finder = new PeerFinder(
+      { clock, log, book: this.#book, keeper: this.#keeper, memory: deps.peerMemory, isSought },
+      { self: this.id },
+    )
+    const connect = (peer: PeerId, signal: AbortSignal) => this.#connect(peer, signal)
+    this.#requests = new RequestPool({ clock, metrics, connect })
+    this.#channels = new ChannelDesk(
+      {
+        clock,
+        log,
+        metrics,
+        askTicket: (peer, signal) =>
+          this.#requests.request(peer, TICKET_PROTOCOL, new Uint8Array(), { signal }),
+        addresses: () => this.addresses(),
+        isConnected: (peer) => this.#peers.has(peer),
+        isHostAllowed: this.#gate.isHostAllowed,
+      },
+      { self: this.id, isTlsUsed: options.isTlsUsed ?? true },
+    )
+    this.#port = new SharedPort(
+      { clock },
+      { isAllowed: this.#gate.isHostAllowed, takeTls: this.#channels.takeTls },
+    )
+    metrics.gauge("sealift_net_peers", "Connected peers.", () => this.#peers.size)
+    metrics.gauge("sealift_net_bans", "Peers that are banned now.", () => this.bans().length)
+  }
+
+  async start(listen: readonly string[]): Promise<void> {
+    const { identity, mdns, isLan, mdnsPort } = this.#options
+    const node = await startNode({
+      identity,
+      listen,
+      transport: this.#port.transport(),
+      gater: this.#gate.gater,
+      onMdns: mdns && isLan ? this.#finder.takeMdns : undefined,
+      mdnsPort,
+      log: this.#deps.log,
+    })
+    this.#node = node
+    this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
+    node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
+    node.addEventListener("connection:close", ({ detail }) => this.#peers.closed(detail))
+    node.addEventListener("peer:identify", ({ detail: { peerId, listenAddrs } }) =>
+      this.#finder.takeIdentify(peerId.toString(), listenAddrs.map(String)),
+    )
+    node.services.gossip.addEventListener("message", ({ detail }) => {
+      if (detail.type === "signed") this.#onGossip(detail.topic, detail.data, String(detail.from))
+    })
+    for (const address of this.#options.peers) this.#finder.keepConfigured(address)
+    await this.#finder.keepRemembered()
+  }
+
+  addresses(): readonly string[] {
+    return this.#node?.getMultiaddrs().map((address) => address.toString()) ?? []
+  }
+
+  peers(): readonly Peer[] {
+    return this.#peers.all()
+  }
+
+  peer(id: PeerId): Peer | undefined {
+    return this.#peers.peer(id)
+  }
+
+  async dial(target: string, options: { signal?: AbortSignal } = {}): Promise<PeerId> {
+    this.#running()
+    const address = target.startsWith("/") ? parseAddress(target) : undefined
+    const id = address === undefined ? target : peerOfAddress(address)
+    if (id !== undefined) publicKeyOf(id)
+    if (id === this.id) throw new NetError("ADDRESS_INVALID", "a node does not dial itself")
+    if (address !== undefined && endpointOf(address) === undefined) {
+      throw new NetError("ADDRESS_INVALID", `"${target}" has no IP and TCP port`)
+    }
+    const to = address ?? peerIdFromString(target)
+    const connection = await this.#open(to, id, options.signal)
+    return connection.remotePeer.toString()
+  }
+
+  async disconnect(peer: PeerId): Promise<void> {
+    const node = this.#running()
+    this.#channels.cut(peer, gone(peer))
+    if (this.#peers.has(peer)) await node.hangUp(peerIdFromString(peer))
+  }
+
+  onRequest(protocol: string, handler: RequestHandler): void {
+    const node = this.#running()
+    const isNew = !this.#handlers.has(protocol)
+    this.#handlers.set(protocol, handler)
+    if (isNew) {
+      this.#serve(node, protocol, REQUEST_STREAMS_PER_PEER_MAX, (stream, peer) =>
+        this.#requests.serve(stream, peer, this.#handlers.get(protocol)!),
+      )
+    }
+  }
+
+  async request(
+    peer: PeerId,
+    protocol: string,
+    body: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<Uint8Array> {
+    this.#running()
+    return this.#requests.request(peer, protocol, body, options)
+  }
+
+  async openChannel(peer: PeerId, options: { signal: AbortSignal }): Promise<Channel> {
+    this.#running()
+    options.signal.throwIfAborted()
+    try {
+      const connection = await this.#connect(peer, options.signal)
+      return await this.#channels.open(connection, peer, options)
+    } catch (error) {
+      options.signal.throwIfAborted()
+      throw error
+    }
+  }
+
+  onChannel(handler: (channel: Channel) => void): void {
+    const node = this.#running()
+    this.#channels.onChannel(handler)
+    if (this.#handlers.has(TICKET_PROTOCOL)) return
+    this.onRequest(TICKET_PROTOCOL, this.#channels.giveTicket)
+    this.#serve(node, WIRE_PROTOCOL, undefined, (stream, peer) =>
+      this.#channels.takeStream(stream, peer),
+    )
+  }
+
+  async publish(topic: string, message: Uint8Array): Promise<void> {
+    const node = this.#running()
+    if (message.length > GOSSIP_BYTES_MAX) {
+      throw new NetError("PROTOCOL_VIOLATION", `a message of ${message.length} bytes is too large`)
+    }
+    await node.services.gossip.publish(topic, message)
+  }
+
+  subscribe(topic: string, listener: GossipListener): () => void {
+    const { gossip } = this.#running().services
+    return this.#topics.add(topic, listener, {
+      join: () => gossip.subscribe(topic),
+      leave: () => {
+        if (this.#stopping === undefined) gossip.unsubscribe(topic)
+      },
+    })
+  }
+
+  async provide(key: Uint8Array, options: { signal: AbortSignal }): Promise<void> {
+    const { dht } = this.#running().services
+    await provide({ clock: this.#deps.clock, log: this.#deps.log, dht }, key, options.signal)
+  }
+
+  async *findProviders(key: Uint8Array, options: { signal: AbortSignal }): AsyncIterable<PeerId> {
+    const node = this.#running()
+    const deps = { clock: this.#deps.clock, log: this.#deps.log, dht: node.services.dht }
+    for await (const found of findProviders(deps, key, options.signal)) {
+      const id = found.id.toString()
+      if (id === this.id || found.id.type !== "Ed25519" || this.#bans.has(id)) continue
+      await node.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
+      this.#book.addSource(id, "dht")
+      yield id
+    }
+  }
+
+  async sign(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#options.identity.sign(bytes)
+  }
+
+  async verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    return isSignedBy(peer, bytes, signature)
+  }
+
+  async ban(peer: PeerId, reason: string, durationMs: number): Promise<void> {
+    this.#deps.log.warn({ peer, reason, durationMs }, "banned a peer")
+    this.#bans.add(peer, reason, durationMs)
+    const error = new NetError("PEER_BANNED", `${peer} is banned: ${reason}`)
+    this.#channels.cut(peer, error)
+    for (const connection of this.#peers.connections(peer)) connection.abort(error)
+  }
+
+  bans(): readonly Ban[] {
+    return this.#bans.all()
+  }
+
+  onConnect(listener: (peer: Peer) => void): () => void {
+    return this.#peers.onConnect(listener)
+  }
+
+  onDisconnect(listener: (peer: PeerId) => void): () => void {
+    return this.#peers.onDisconnect(listener)
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#keeper.stop()
+    await this.#within(SAVE_TIMEOUT_MS, this.#finder.save())
+    this.#requests.close()
+    this.#channels.close(stopped())
+    this.#port.close()
+    await this.#within(STOP_TIMEOUT_MS, this.#node?.stop() ?? Promise.resolve())
+  }
+
+  /** Waits for work that has nobody else to wait for it, but not for ever. */
+  async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+    const { clock, log } = this.#deps
+    const done = new AbortController()
+    const late = clock.sleep(timeoutMs, { signal: done.signal }).then(
+      () => log.warn({ timeoutMs }, "stopping the network takes too long"),
+      () => {},
+    )
+    const failed = (error: unknown) =>
+      log.warn({ error: messageOf(error) }, "stopping the network failed in part")
+    await Promise.race([work.catch(failed), late])
+    done.abort()
+  }
+
+  #running(): Libp2pNode {
+    if (this.#stopping !== undefined || this.#node === undefined) throw stopped()
+    return this.#node
+  }
+
+  #serve(
+    node: Libp2pNode,
+    protocol: string,
+    maxInboundStreams: number | undefined,
+    take: (stream: Parameters<ChannelDesk["takeStream"]>[0], peer: PeerId) => void,
+  ): void {
+    const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
+    node
+      .handle(protocol, (stream, { remotePeer }) => take(stream, remotePeer.toString()), limits)
+      .catch((error: unknown) => {
+        this.#deps.log.error({ protocol, error: messageOf(error) }, "cannot serve a protocol")
+      })
+  }
+
+  async #connect(peer: PeerId, signal: AbortSignal): Promise<Connection> {
+    const open = this.#peers.connection(peer)
+    if (open !== undefined) return open
+    publicKeyOf(peer)
+    return this.#open(peerIdFromString(peer), peer, signal)
+  }
+
+  /** Dials, and makes sure that the other side let this node in. */
+  async #open(
+    to: Parameters<Libp2pNode["dial"]>[0],
+    id: PeerId | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Connection> {
+    const node = this.#running()
+    if (id !== undefined && this.#bans.has(id)) {
+      throw new NetError("PEER_BANNED", `${id} is banned here`)
+    }
+    try {
+      const connection = await node.dial(to, signal === undefined ? {} : { signal })
+      if (!this.#checked.has(connection)) await this.#check(connection, signal)
+      return connection
+    } catch (cause) {
+      signal?.throwIfAborted()
+      if (codeOf(cause) === "PEER_BANNED") throw cause
+      throw new NetError("PEER_UNREACHABLE", `cannot connect to ${id ?? String(to)}`, { cause })
+    }
+  }
+
+  /** The other side's refusal shows only after the dial: one round trip proves that it is none. */
+  async #check(connection: Connection, signal: AbortSignal | undefined): Promise<void> {
+    const { ping } = this.#running().services
+    connection.rtt = await ping.ping(connection.remotePeer, signal === undefined ? {} : { signal })
+    this.#checked.add(connection)
+  }
+
+  async #dialKept(target: KeptTarget, signal: AbortSignal): Promise<PeerId> {
+    const addresses = target.addresses.map(parseAddress)
+    const id = addresses.map(peerOfAddress).find((found) => found !== undefined)
+    const known = id === undefined ? undefined : this.#peers.connection(id)
+    const connection = known ?? (await this.#open(addresses, id, signal))
+    const peer = connection.remotePeer.toString()
+    if (target.isConfigured) this.#book.addSource(peer, "configured")
+    return peer
+  }
+
+  #onGossip(topic: string, message: Uint8Array, from: PeerId): void {
+    if (this.#bans.has(from) || message.length > GOSSIP_BYTES_MAX) return
+    this.#topics.deliver(topic, message, from)
+  }
+}
+
+function stopped(): NetError {
+  return new NetError("NETWORK_STOPPED", "the network is stopped")
+}
+
+function gone(peer: PeerId): NetError {
+  return new NetError("PEER_UNREACHABLE", `${peer} is no longer connected`)
+}

@@ -1,0 +1,135 @@
+/**
+ * One port for libp2p and for data channels: the first byte of a socket decides
+ * (protocol/data-channel.md).
+ * @module
+ */
+import net from "node:net"
+import type { Listener, Transport } from "@libp2p/interface"
+import { type TCPComponents, type TCPOptions, tcp } from "@libp2p/tcp"
+import type { Clock } from "../core/clock.ts"
+import { assert } from "../core/errors.ts"
+import { plainHost } from "./address.ts"
+
+/** A TLS record of type handshake (RFC 8446 §5.1): no libp2p conversation begins with it. */
+const TLS_HANDSHAKE_BYTE = 0x16
+/** A socket that says nothing for this long is closed. */
+const FIRST_BYTE_TIMEOUT_MS = 5_000
+/** Sockets that may be silent at once; further ones are closed. */
+const SILENT_SOCKETS_MAX = 256
+/** Sockets of both kinds that one listener holds at once. */
+const SOCKETS_PER_LISTENER_MAX = 1024
+const KEEP_ALIVE_DELAY_MS = 30_000
+
+const SOCKET_OPTIONS = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+}
+
+const TCP_OPTIONS: TCPOptions = {
+  maxConnections: SOCKETS_PER_LISTENER_MAX,
+  listenOpts: SOCKET_OPTIONS,
+  dialOpts: SOCKET_OPTIONS,
+}
+
+type Take = (socket: net.Socket) => void
+
+/** Sorts new sockets by their first byte. */
+export class SharedPort {
+  readonly #clock: Clock
+  readonly #isAllowed: (host: string) => boolean
+  readonly #takeTls: Take
+  readonly #silent = new Set<net.Socket>()
+  readonly #tls = new Set<net.Socket>()
+  #isClosed = false
+
+  constructor(
+    deps: { clock: Clock },
+    options: { isAllowed: (host: string) => boolean; takeTls: Take },
+  ) {
+    this.#clock = deps.clock
+    this.#isAllowed = options.isAllowed
+    this.#takeTls = options.takeTls
+  }
+
+  /** The TCP transport of libp2p, with this sorter before each of its listeners. */
+  transport(): (components: TCPComponents) => Transport {
+    return (components) => {
+      const transport = tcp(TCP_OPTIONS)(components)
+      const createListener = transport.createListener.bind(transport)
+      transport.createListener = (options) => {
+        const listener = createListener(options)
+        this.standBefore(serverOf(listener))
+        return listener
+      }
+      return transport
+    }
+  }
+
+  /** Takes over a server's sockets and hands back those that are not TLS. */
+  standBefore(server: net.Server): void {
+    const [take, ...others] = server.listeners("connection")
+    assert(take !== undefined && others.length === 0, "the TCP listener has one connection handler")
+    server.removeAllListeners("connection")
+    server.on("connection", (socket: net.Socket) =>
+      this.#sort(socket, () => take.call(server, socket)),
+    )
+  }
+
+  /** Sockets whose kind is not known yet. */
+  get silentCount(): number {
+    return this.#silent.size
+  }
+
+  /** Ends what libp2p does not know of: without this its listeners never finish closing. */
+  close(): void {
+    this.#isClosed = true
+    for (const socket of [...this.#silent, ...this.#tls]) socket.destroy()
+  }
+
+  #sort(socket: net.Socket, takeRest: () => void): void {
+    const ignore = () => {}
+    socket.on("error", ignore)
+    const host = plainHost(socket.remoteAddress ?? "")
+    if (this.#isClosed || this.#silent.size >= SILENT_SOCKETS_MAX || !this.#isAllowed(host)) {
+      socket.destroy()
+      return
+    }
+    this.#silent.add(socket)
+    const cancel = this.#clock.after(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy())
+    const settle = () => {
+      cancel()
+      this.#silent.delete(socket)
+      socket.off("readable", onReadable)
+      socket.off("close", settle)
+    }
+    const onReadable = () => {
+      const first: Buffer | null = socket.read()
+      if (first === null) return
+      settle()
+      // Nothing is lost or copied: the bytes go back to the head of the socket's own buffer.
+      socket.unshift(first)
+      if (first[0] === TLS_HANDSHAKE_BYTE) return this.#keepTls(socket)
+      socket.off("error", ignore)
+      takeRest()
+    }
+    socket.on("readable", onReadable)
+    socket.on("close", settle)
+  }
+
+  #keepTls(socket: net.Socket): void {
+    this.#tls.add(socket)
+    socket.once("close", () => this.#tls.delete(socket))
+    this.#takeTls(socket)
+  }
+}
+
+/**
+ * The server inside a TCP listener. The package does not offer it; where it keeps it is checked here
+ * and by test/unit/net/shared-port.test.ts, so that a new version fails loudly and not silently.
+ */
+function serverOf(listener: Listener): net.Server {
+  const server: unknown = "server" in listener ? listener.server : undefined
+  assert(server instanceof net.Server, "the TCP listener keeps its net.Server in `server`")
+  return server
+}

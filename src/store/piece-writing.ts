@@ -1,0 +1,233 @@
+/**
+ * Takes in the pieces of one growing blob: hashed, compared, written, noted in the index.
+ * @module
+ */
+import { sha256 } from "../core/digest.ts"
+import { assert } from "../core/errors.ts"
+import { pieceRange } from "../core/piece.ts"
+import type { BlobEntry } from "./blob-entry.ts"
+import { acquireFile, type DiskContext } from "./disk-context.ts"
+import type { PooledFile } from "./file-pool.ts"
+import { writeFully } from "./file-reading.ts"
+import type { PieceOutcome } from "./store.ts"
+import { ThreadBlob } from "./thread-blob.ts"
+
+/**
+ * Pieces of one blob that are hashed, written and noted while others are received. What is not noted
+ * when the process dies was fetched in vain, so it is little more than what a source is sending; with
+ * fewer the receiver waits for the disk (two cost a fifth of the transfer rate, eight bring no more).
+ */
+const WRITES_MAX = 4
+
+/** What the writing needs of its blob. */
+export interface WritableBlob {
+  readonly entry: BlobEntry
+  pieceSha256(index: number): Uint8Array | undefined
+}
+
+/** The blob's open file, and the blob as both threads know it. */
+interface Attachment {
+  readonly file: Promise<PooledFile>
+  readonly writer: ThreadBlob
+  readonly whole: ThreadBlob
+}
+
+type Attached = Omit<Attachment, "file"> & { readonly fd: number }
+
+/** The writing of one blob, for all its leases. */
+export class PieceWriting {
+  readonly #ctx: DiskContext
+  readonly #blob: WritableBlob
+  readonly #entry: BlobEntry
+  readonly #running = new Map<number, Promise<PieceOutcome>>()
+  #attachment: Attachment | undefined
+
+  constructor(ctx: DiskContext, blob: WritableBlob) {
+    this.#ctx = ctx
+    this.#blob = blob
+    this.#entry = blob.entry
+  }
+
+  /** Whether another piece may be received. Bound, to be handed on as a gate. */
+  readonly isOpen = (): boolean => this.#running.size < WRITES_MAX
+
+  /** Takes in one piece; two of the same index one after the other. */
+  async write(
+    index: number,
+    bytes: Uint8Array,
+    expected: Uint8Array | undefined,
+  ): Promise<PieceOutcome> {
+    const range = pieceRange(this.#entry.layout, index)
+    assert(bytes.length === range.end - range.start, `piece ${index} of ${bytes.length} bytes`)
+    for (;;) {
+      const before = this.#running.get(index)
+      if (before === undefined) break
+      // Its fault is told to its own caller.
+      await before.catch(() => {})
+    }
+    const outcome = this.#writeOnce(index, bytes, expected)
+    this.#running.set(index, outcome)
+    try {
+      return await outcome
+    } finally {
+      this.#running.delete(index)
+      if (this.#running.size < WRITES_MAX) this.#ctx.buffers.look()
+    }
+  }
+
+  /** Gives the SHA-256 of the whole, all of whose pieces are there. */
+  async wholeSha256(): Promise<Uint8Array> {
+    const attached = await this.#attach()
+    assert(attached !== undefined, "only a growing blob has its whole to be hashed")
+    const blob = attached.whole.id(attached.fd)
+    const answer = await this.#ctx.wholeThread.ask({ kind: "whole", blob })
+    return answer.sha256
+  }
+
+  /** Tells the thread that pieces are gone. */
+  dropped(indexes: readonly number[]): void {
+    const blob = this.#attachment?.whole.known
+    if (blob !== undefined) this.#ctx.wholeThread.drop(blob, indexes)
+  }
+
+  /** Lets go of the file; a later write attaches anew. */
+  detach(): void {
+    const attachment = this.#attachment
+    if (attachment === undefined) return
+    this.#attachment = undefined
+    const { file, writer, whole } = attachment
+    const released = Promise.all([file, writer.detach(), whole.detach()]).then(([opened]) =>
+      this.#ctx.files.release(opened),
+    )
+    // A file that could not be opened was told to whoever wrote.
+    released.catch(() => {})
+  }
+
+  async #writeOnce(
+    index: number,
+    bytes: Uint8Array,
+    expected: Uint8Array | undefined,
+  ): Promise<PieceOutcome> {
+    if (this.#entry.pieces.has(index)) return this.#compare(index, sha256(bytes), expected)
+    // A single piece is at most 256 KiB and the whole at once: a thread would gain nothing.
+    if (this.#entry.layout.count > 1) return this.#writeByThreads(index, bytes, expected)
+    const outcome = await this.#writeHere(index, bytes, expected)
+    return outcome.kind === "mismatch" ? outcome : this.#note(index, outcome.sha256)
+  }
+
+  /** Judges bytes of a piece that is there: it stays as it is. */
+  #compare(index: number, actual: Uint8Array, expected = actual): PieceOutcome {
+    const known = this.#blob.pieceSha256(index)
+    const isRight = known !== undefined && isEqual(actual, known) && isEqual(actual, expected)
+    return { kind: isRight ? "written" : "mismatch", sha256: actual }
+  }
+
+  async #writeHere(
+    index: number,
+    bytes: Uint8Array,
+    expected: Uint8Array | undefined,
+  ): Promise<PieceOutcome> {
+    const actual = sha256(bytes)
+    if (expected !== undefined && !isEqual(actual, expected)) {
+      return { kind: "mismatch", sha256: actual }
+    }
+    const file = await acquireFile(this.#ctx, this.#entry)
+    try {
+      // The blob may have become whole by another way meanwhile; then its file is not ours to write.
+      if (!this.#entry.isComplete) {
+        await writeFully(file.fd, bytes, pieceRange(this.#entry.layout, index).start)
+      }
+    } finally {
+      this.#ctx.files.release(file)
+    }
+    return { kind: "written", sha256: actual }
+  }
+
+  /** One thread checks and writes the piece while the other hashes it into the whole. */
+  async #writeByThreads(
+    index: number,
+    bytes: Uint8Array,
+    expected: Uint8Array | undefined,
+  ): Promise<PieceOutcome> {
+    const attached = await this.#attach()
+    if (attached === undefined) return this.#compare(index, sha256(bytes), expected)
+    const rolled = this.#roll(attached, index, bytes)
+    try {
+      const job = { kind: "write", blob: attached.writer.id(attached.fd), index, expected } as const
+      const { sha256: actual, isRight } = await this.#ctx.thread.ask(...owned(job, bytes))
+      if (isRight) return await this.#note(index, actual)
+      this.dropped([index])
+      return { kind: "mismatch", sha256: actual }
+    } catch (error) {
+      this.dropped([index])
+      throw error
+    } finally {
+      // Only then are the bytes free for others.
+      await rolled
+    }
+  }
+
+  async #roll({ fd, whole }: Attached, index: number, bytes: Uint8Array): Promise<void> {
+    // Bytes that are not shared go over to the other thread: the whole reads them from the file.
+    if (!(bytes.buffer instanceof SharedArrayBuffer)) return
+    try {
+      await this.#ctx.wholeThread.ask({ kind: "roll", blob: whole.id(fd), index, bytes })
+    } catch {
+      // The thread died; the next one begins with what is in the file.
+    }
+  }
+
+  /** Makes a written piece known: first to the index, so that it outlives the process. */
+  async #note(index: number, actual: Uint8Array): Promise<PieceOutcome> {
+    const entry = this.#entry
+    if (entry.isComplete) return this.#compare(index, actual)
+    await this.#ctx.index.putPiece(entry.digest, index, actual)
+    if (!entry.isComplete && entry.pieces.add(index)) {
+      entry.markChecked(index)
+      const blob = this.#attachment?.whole.known
+      if (blob !== undefined) this.#ctx.wholeThread.wrote(blob, index)
+      this.#ctx.changes.emit({ kind: "piece", digest: entry.digest, index })
+    }
+    return { kind: "written", sha256: actual }
+  }
+
+  /** Opens the file for the threads; undefined when the blob is whole by now. */
+  async #attach(): Promise<Attached | undefined> {
+    while (!this.#entry.isComplete) {
+      const attachment = this.#attachment ?? this.#open()
+      const { fd } = await attachment.file
+      // It may have been let go of meanwhile.
+      if (this.#attachment === attachment) return { ...attachment, fd }
+    }
+    return undefined
+  }
+
+  #open(): Attachment {
+    const { thread, wholeThread } = this.#ctx
+    const entry = this.#entry
+    const { sizeBytes, lengthBytes } = entry.layout
+    const shape = { sizeBytes, lengthBytes }
+    const none = new Uint8Array(entry.pieces.bytes.length)
+    const attachment: Attachment = {
+      file: acquireFile(this.#ctx, this.#entry),
+      writer: new ThreadBlob(thread, () => ({ ...shape, pieces: none })),
+      whole: new ThreadBlob(wholeThread, () => ({ ...shape, pieces: entry.pieces.bytes.slice() })),
+    }
+    this.#attachment = attachment
+    attachment.file.catch(() => {
+      if (this.#attachment === attachment) this.#attachment = undefined
+    })
+    return attachment
+  }
+}
+
+/** Makes a job of bytes that may be shared with the thread, else go over to it. */
+function owned<T>(job: T, bytes: Uint8Array): [job: T & { bytes: Uint8Array }, ArrayBuffer?] {
+  if (bytes.buffer instanceof SharedArrayBuffer) return [{ ...job, bytes }]
+  const copy = new Uint8Array(bytes)
+  return [{ ...job, bytes: copy }, copy.buffer]
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

@@ -1,0 +1,43 @@
+/**
+ * Notes when blobs were last used; to the index only now and then.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Logger } from "../core/log.ts"
+import type { BlobEntry, BlobTable } from "./blob-entry.ts"
+import type { BlobIndex } from "./blob-index.ts"
+
+/** A use is written at most this often; a crash forgets no more. */
+const SAVE_MS = 60_000
+
+/** The uses that the index does not know yet. */
+export class UseNotes {
+  readonly #deps: { clock: Clock; log: Logger; index: BlobIndex; table: BlobTable }
+  readonly #unsaved = new Set<BlobEntry>()
+  #cancelSave: (() => void) | undefined
+
+  constructor(deps: { clock: Clock; log: Logger; index: BlobIndex; table: BlobTable }) {
+    this.#deps = deps
+  }
+
+  touch(entry: BlobEntry): void {
+    entry.lastUsedMs = this.#deps.clock.now()
+    this.#unsaved.add(entry)
+    this.#cancelSave ??= this.#deps.clock.after(SAVE_MS, () => {
+      this.save().catch((error: unknown) => {
+        this.#deps.log.warn({ error }, "the uses of blobs could not be noted")
+      })
+    })
+  }
+
+  async save(): Promise<void> {
+    this.#cancelSave?.()
+    this.#cancelSave = undefined
+    const entries = [...this.#unsaved]
+    this.#unsaved.clear()
+    // A blob that was removed meanwhile must not come back by this.
+    const isThere = (entry: BlobEntry) => this.#deps.table.get(entry.digest) === entry
+    const records = entries.filter(isThere).map((entry) => entry.record())
+    await Promise.all(records.map((record) => this.#deps.index.putBlob(record)))
+  }
+}

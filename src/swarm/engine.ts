@@ -1,0 +1,446 @@
+/**
+ * The swarm of one node (adapter of the port {@link Swarm}): ties holdings, sessions, torrents and
+ * piece lists together.
+ * @module
+ */
+import { randomBytes } from "node:crypto"
+import { Bitfield } from "../core/bitfield.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { assert, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Counter, Metrics } from "../core/metrics.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
+import { shareOf } from "./fan-out.ts"
+import { Holdings } from "./holdings.ts"
+import { BAN_MS, type Verdict } from "./judge.ts"
+import type { Metainfo } from "./metainfo.ts"
+import { PieceLists } from "./piece-lists.ts"
+import { isPlainPeer, PlainPort } from "./plain-port.ts"
+import { Providing, providerKey } from "./providing.ts"
+import { Serving } from "./serving.ts"
+import { Sessions } from "./sessions.ts"
+import type { Source, SourceEnd } from "./source.ts"
+import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
+import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
+import { TorrentBook } from "./torrent-book.ts"
+import { BatchBuffers } from "./upload-server.ts"
+import type { WireStream } from "./wire-socket.ts"
+
+/** The engine looks at time this often. */
+const TICK_MS = 200
+/** How often a torrent looks for holders that are not attached, and shares out anew. */
+const LOOK_MS = 1_000
+const UPLOAD_SLOTS = 64
+/** A peer that refused a blob has this time to tell that it does not have it any more. */
+const REFUSAL_MS = 1_000
+/** Running uploads get this time when the engine stops. */
+const STOP_MS_MAX = 1_000
+const FIND_MS_MAX = 5_000
+const VERSION = "0.1.0"
+
+export interface SwarmDeps {
+  readonly store: BlobStore
+  readonly net: PeerNetwork
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+export interface SwarmOptions {
+  /** Who may fetch what; by default everybody what the store may share. */
+  readonly mayFetch?: (peer: PeerId, digest: Digest) => boolean
+  /** Which blobs standard clients may have, over plain sockets; none unless told. */
+  readonly isPublic?: (digest: Digest) => boolean
+  /** Uploads that run at once; the rest waits for its turn. */
+  readonly uploadSlots?: number
+  /** Numbers from 0 to below 1, for choices of pieces; seeded in simulations. */
+  readonly random?: () => number
+}
+
+/** The engine, with what only its own composition needs beside the port. */
+export interface SwarmEngine extends Swarm {
+  /**
+   * Gives the torrent of a complete blob; reads all of it the first time. From then on standard
+   * clients find it by its info-hash, if it is public.
+   */
+  torrentOf(digest: Digest): Promise<Metainfo | undefined>
+  /** Takes a connection of a standard client. @param address - its IP address and port */
+  servePlain(stream: WireStream, address: string): void
+  /** Takes a joined blob from a standard client, over a connection that this node opened. */
+  fetchPlain(stream: WireStream, address: string, metainfo: Metainfo): void
+}
+
+/** Starts the swarm of a node. */
+export function createSwarm(deps: SwarmDeps, options: SwarmOptions = {}): SwarmEngine {
+  return new Engine(deps, options)
+}
+
+/** What the engine keeps of one torrent. */
+interface Flight {
+  readonly torrent: EngineTorrent
+  readonly stopListening: () => void
+  /** Peers to which a session is being opened for it. */
+  readonly pending: Set<PeerId>
+  share: ((index: number) => boolean) | undefined
+  /** Among whom the pieces are shared out. */
+  sharers: string
+  lookedMs: number
+}
+
+class Engine implements SwarmEngine {
+  readonly #deps: SwarmDeps
+  readonly #random: () => number
+  readonly #mayFetch: (peer: PeerId, digest: Digest) => boolean
+  readonly #lists: PieceLists
+  readonly #holdings: Holdings
+  readonly #serving: Serving
+  readonly #sessions: Sessions
+  readonly #providing: Providing
+  readonly #book: TorrentBook
+  readonly #plain: PlainPort
+  readonly #flights = new Map<Digest, Flight>()
+  readonly #downloaded: Counter
+  readonly #wasted: Counter
+  readonly #bans: Counter
+  readonly #stopStore: () => void
+  #cancelTick: () => void = () => {}
+  #downloadedBytes = 0
+  #wastedBytes = 0
+  /** Of both, what the counters know: they are told on each tick, not on each block. */
+  #countedBytes = { downloaded: 0, wasted: 0 }
+  #isStopped = false
+
+  constructor(deps: SwarmDeps, options: SwarmOptions) {
+    this.#deps = deps
+    const { store, net, clock, log, metrics } = deps
+    this.#random = options.random ?? Math.random
+    this.#mayFetch = sharedOnly(store, options.mayFetch)
+    const mayFetch = this.#mayFetch
+    this.#downloaded = metrics.counter("sealift_swarm_downloaded_bytes_total", "From peers.")
+    this.#wasted = metrics.counter("sealift_swarm_wasted_bytes_total", "From peers, thrown away.")
+    this.#bans = metrics.counter("sealift_swarm_bans_total", "Peers proved bad.", ["reason"])
+    const uploaded = metrics.counter("sealift_swarm_uploaded_bytes_total", "To peers.")
+    this.#lists = new PieceLists({ net, kv: store.kv("live-lists"), log }, (digest, pieces) => {
+      this.#flights.get(digest)?.torrent.onListGrown()
+      this.#serving.onListGrown(digest, pieces)
+    })
+    const lists = this.#lists
+    this.#serving = new Serving(
+      {
+        store,
+        clock,
+        log,
+        lists,
+        mayFetch,
+        uploaded,
+        onRefused: (digest) => this.#holdings.touch(digest),
+      },
+      { slots: options.uploadSlots ?? UPLOAD_SLOTS },
+    )
+    const wire = {
+      clock,
+      log,
+      buffers: new BatchBuffers(),
+      uploadEvents: this.#serving,
+      wirePeerId: Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)]),
+      version: VERSION,
+    }
+    this.#sessions = new Sessions({ ...wire, net, serving: this.#serving })
+    this.#book = new TorrentBook({ store, kv: store.kv("torrents") })
+    this.#plain = new PlainPort({
+      ...wire,
+      serving: this.#serving,
+      book: this.#book,
+      isPublic: publicOnly(store, options.isPublic),
+      torrent: (digest) => this.#flights.get(digest)?.torrent,
+    })
+    this.#holdings = new Holdings({ net, store, clock, log, mayFetch })
+    this.#providing = new Providing({ net, clock, log })
+    for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
+    this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
+    metrics.gauge("sealift_swarm_sessions", "Open wire sessions.", () => this.#sessions.count)
+    metrics.gauge("sealift_swarm_torrents", "Blobs being fetched.", () => this.#flights.size)
+    this.#scheduleTick()
+  }
+
+  holders(digest: Digest): readonly Holder[] {
+    return this.#holdings.index.holders(digest)
+  }
+
+  async *findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder> {
+    const { net, clock, log } = this.#deps
+    const timeout = new AbortController()
+    const cancel = clock.after(FIND_MS_MAX, () => timeout.abort())
+    const signal = AbortSignal.any([options.signal, timeout.signal])
+    try {
+      for await (const peer of net.findProviders(providerKey(digest), { signal })) {
+        if (peer === net.id) continue
+        const holder = await this.#ask(peer, digest, signal)
+        if (holder !== undefined) yield holder
+      }
+    } catch (error) {
+      options.signal.throwIfAborted()
+      // The time is over or the DHT is not reachable: what was found was given.
+      log.debug({ digest, error: messageOf(error) }, "looking for holders ended")
+    } finally {
+      cancel()
+    }
+  }
+
+  onHolder(digest: Digest, listener: (holder: Holder) => void): () => void {
+    return this.#holdings.index.onHolder(digest, listener)
+  }
+
+  join(blob: PartialBlob): Torrent {
+    const { digest, layout } = blob
+    assert(!this.#isStopped, "join after stop")
+    assert(!this.#flights.has(digest), `${digest} is joined already`)
+    const torrent = new EngineTorrent(blob, this.#torrentDeps(blob))
+    const flight: Flight = {
+      torrent,
+      stopListening: this.onHolder(digest, (holder) => {
+        torrent.forgive(holder.peer)
+        // At once: until others are known this node takes what they take.
+        if (!holder.isComplete) this.#shareOut(flight)
+        void this.#attach(flight, holder)
+      }),
+      pending: new Set(),
+      share: undefined,
+      sharers: "",
+      lookedMs: Number.NEGATIVE_INFINITY,
+    }
+    this.#flights.set(digest, flight)
+    void this.#lists.loaded(digest, layout)
+    this.#look(flight, this.#deps.clock.monotonicMs())
+    return torrent
+  }
+
+  torrentOf(digest: Digest): Promise<Metainfo | undefined> {
+    return this.#book.of(digest)
+  }
+
+  servePlain(stream: WireStream, address: string): void {
+    this.#plain.accept(stream, address)
+  }
+
+  fetchPlain(stream: WireStream, address: string, metainfo: Metainfo): void {
+    this.#plain.fetch(stream, address, metainfo)
+  }
+
+  torrents(): readonly Torrent[] {
+    return [...this.#flights.values()].map((flight) => flight.torrent)
+  }
+
+  stats(): SwarmStats {
+    return {
+      uploadedBytes: this.#serving.uploadedBytes,
+      downloadedBytes: this.#downloadedBytes,
+      sessionCount: this.#sessions.count + this.#plain.count,
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    for (const { torrent } of [...this.#flights.values()]) torrent.close()
+    this.#serving.stop()
+    const { clock } = this.#deps
+    const endMs = clock.monotonicMs() + STOP_MS_MAX
+    while (this.#serving.isBusy && clock.monotonicMs() < endMs) await clock.sleep(20)
+    this.#count()
+    this.#cancelTick()
+    this.#stopStore()
+    this.#holdings.stop()
+    this.#providing.stop()
+    this.#sessions.stop()
+    this.#plain.stop()
+  }
+
+  #torrentDeps(blob: PartialBlob): TorrentDeps {
+    const { store, net, clock, log } = this.#deps
+    const { digest, layout } = blob
+    return {
+      clock,
+      log: log.child({ digest }),
+      random: this.#random,
+      selfId: net.id,
+      list: this.#lists.of(digest, layout),
+      share: () => this.#flights.get(digest)?.share,
+      onDownloaded: (bytes) => {
+        this.#downloadedBytes += bytes
+      },
+      onWasted: (bytes) => {
+        this.#wastedBytes += bytes
+      },
+      onGoodPiece: (peer) => this.#holdings.index.trueClaim(peer),
+      onSourceEnded: (_torrent, source, reason) => this.#onSourceEnded(source.peer, digest, reason),
+      onBatch: (_torrent, payload, source) => void this.#onBatch(blob, payload, source),
+      onAnnounced: (_torrent, index) => {
+        const hash = blob.pieceSha256(index)
+        if (hash !== undefined) this.#lists.announce(digest, layout, { index, sha256: hash })
+      },
+      ban: (verdict) => this.#ban(verdict, digest),
+      onWanting: () => {
+        const flight = this.#flights.get(digest)
+        if (flight !== undefined) this.#look(flight, clock.monotonicMs())
+      },
+      provenList: () => store.pieceList(digest),
+      isUnlistedRight: (index, bytes) => this.#plain.isRight(digest, index, bytes),
+      onClosed: () => {
+        this.#plain.forget(digest)
+        this.#flights.get(digest)?.stopListening()
+        this.#flights.delete(digest)
+      },
+    }
+  }
+
+  async #onBatch(blob: PartialBlob, payload: Uint8Array, source: Source): Promise<void> {
+    const isGood = await this.#lists.receive(blob.digest, blob.layout, payload)
+    if (isGood || source.isEnded) return
+    source.link.fail({ code: "EXTENSION_INVALID", message: "a piece list with a wrong signature" })
+  }
+
+  #onSourceEnded(peer: PeerId, digest: Digest, reason: SourceEnd): void {
+    const { index } = this.#holdings
+    if (reason === "closed" || reason === "wrong-pieces" || isPlainPeer(peer)) return
+    this.#deps.log.debug({ peer, digest, reason }, "a source is left alone")
+    if (reason !== "refused") index.falseClaim(peer)
+    // What it tells of the change may be on its way: false is what it goes on to say.
+    else {
+      this.#deps.clock.after(REFUSAL_MS, () => {
+        if (index.has(peer, digest)) index.falseClaim(peer)
+      })
+    }
+  }
+
+  async #ban(verdict: Verdict, digest: Digest): Promise<void> {
+    const { peer, reason, evidence } = verdict
+    this.#deps.log.warn({ peer, digest, reason, evidence }, "a peer is banned")
+    this.#bans.add(1, { reason })
+    if (isPlainPeer(peer)) {
+      this.#plain.ban(peer)
+      return
+    }
+    this.#sessions.closePeer(peer)
+    this.#holdings.index.forget(peer)
+    const told = `${reason} of ${digest}: ${JSON.stringify(evidence)}`
+    await this.#deps.net.ban(peer, told, BAN_MS)
+  }
+
+  async #ask(peer: PeerId, digest: Digest, signal: AbortSignal): Promise<Holder | undefined> {
+    const { net, log } = this.#deps
+    try {
+      if (net.peer(peer) === undefined) await net.dial(peer, { signal })
+      await this.#holdings.ask(peer, digest, { signal })
+    } catch (error) {
+      log.debug({ peer, error: messageOf(error) }, "a provider was not reached")
+    }
+    return this.holders(digest).find((holder) => holder.peer === peer)
+  }
+
+  #onStoreChange(change: BlobChange): void {
+    const { digest } = change
+    const torrent = this.#flights.get(digest)?.torrent
+    if (change.kind === "piece") torrent?.onPieceThere(change.index)
+    else if (change.kind === "partial") {
+      torrent?.onPiecesLost()
+      const layout = this.#deps.store.stat(digest)?.layout
+      if (layout !== undefined) void this.#lists.regrow(digest, layout)
+    }
+    this.#serving.onStoreChange(change)
+    if (change.kind === "complete") this.#provide(digest)
+    else if (change.kind === "removed") this.#providing.remove(digest)
+    if (change.kind === "complete" || change.kind === "removed") void this.#lists.forget(digest)
+  }
+
+  #provide(digest: Digest): void {
+    if (this.#deps.store.stat(digest)?.isShared === true) this.#providing.add(digest)
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick = this.#deps.clock.after(TICK_MS, () => {
+      this.#tick(this.#deps.clock.monotonicMs())
+      this.#scheduleTick()
+    })
+  }
+
+  #tick(nowMs: number): void {
+    for (const flight of [...this.#flights.values()]) {
+      flight.torrent.tick(nowMs)
+      if (nowMs - flight.lookedMs >= LOOK_MS) this.#look(flight, nowMs)
+    }
+    this.#count()
+    this.#serving.tick(nowMs)
+    this.#sessions.tick(nowMs)
+    this.#plain.tick(nowMs)
+    this.#providing.tick(nowMs)
+    this.#holdings.tick()
+  }
+
+  #count(): void {
+    const [downloaded, wasted] = [this.#downloadedBytes, this.#wastedBytes]
+    this.#downloaded.add(downloaded - this.#countedBytes.downloaded)
+    this.#wasted.add(wasted - this.#countedBytes.wasted)
+    this.#countedBytes = { downloaded, wasted }
+  }
+
+  /** Attaches holders, in random order so that not all nodes choose the same. */
+  #look(flight: Flight, nowMs: number): void {
+    flight.lookedMs = nowMs
+    const { digest } = flight.torrent.blob
+    const holders = [...this.holders(digest)]
+    this.#shareOut(flight)
+    const order = new Map(holders.map((holder) => [holder, this.#random()]))
+    holders.sort((a, b) => order.get(a)! - order.get(b)!)
+    for (const holder of holders) void this.#attach(flight, holder)
+  }
+
+  #shareOut(flight: Flight): void {
+    const { digest } = flight.torrent.blob
+    const others = this.holders(digest).filter((holder) => !holder.isComplete)
+    const peers = others.map((holder) => holder.peer).sort()
+    if (peers.join() === flight.sharers) return
+    flight.sharers = peers.join()
+    flight.share = shareOf(this.#deps.net.id, peers, digest)
+    flight.torrent.onShared()
+  }
+
+  async #attach(flight: Flight, holder: Holder): Promise<void> {
+    const { torrent, pending } = flight
+    const { peer, sizeBytes } = holder
+    const { digest, layout } = torrent.blob
+    const isSame = sizeBytes === layout.sizeBytes
+    if (!isSame || pending.has(peer) || !torrent.wants(peer, pending.size)) return
+    const ready = this.#sessions.ready(peer)
+    if (ready === undefined && this.#sessions.isPaused(peer)) return
+    pending.add(peer)
+    try {
+      const session = ready ?? (await this.#sessions.open(peer))
+      pending.delete(peer)
+      if (!torrent.wants(peer, pending.size) || session.isClosed) return
+      const assumed = holder.isComplete ? Bitfield.full(layout.count) : undefined
+      session.open(digest, (link) => torrent.attach(link, assumed))
+    } catch {
+      // Logged where it happened; the next look tries again.
+      pending.delete(peer)
+    }
+  }
+}
+
+/** Nothing that the store may not share goes out, whatever the options say. */
+function sharedOnly(
+  store: BlobStore,
+  mayFetch: SwarmOptions["mayFetch"],
+): (peer: PeerId, digest: Digest) => boolean {
+  return (peer, digest) =>
+    store.stat(digest)?.isShared === true && (mayFetch?.(peer, digest) ?? true)
+}
+
+function publicOnly(
+  store: BlobStore,
+  isPublic: SwarmOptions["isPublic"],
+): (digest: Digest) => boolean {
+  return (digest) => store.stat(digest)?.isShared === true && isPublic?.(digest) === true
+}

@@ -1,0 +1,228 @@
+/**
+ * Tells connected peers what this node has, and keeps what they tell (protocol/holdings.md).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobStat, BlobStore } from "../store/store.ts"
+import { HOLDINGS_PER_PEER_MAX, HoldingsIndex } from "./holdings-index.ts"
+import {
+  encodeHoldings,
+  HOLDINGS_ENTRIES_MAX,
+  type Holding,
+  type HoldingsMessage,
+  parseHoldings,
+} from "./holdings-message.ts"
+
+export const HOLDINGS_PROTOCOL = "/sealift/holdings/1"
+/** Changes gather for this time. */
+const DELTA_MS = 15
+/** A push that is not answered within this time is given up; the next connection begins anew. */
+const PUSH_MS_MAX = 30_000
+/** Blobs that are looked at per tick, for changes of which the store says nothing. */
+const LOOK_BLOBS_MAX = 500
+/** Digests that one question may name. */
+const ASK_DIGESTS_MAX = 256
+
+const EMPTY = new Uint8Array(0)
+
+export interface HoldingsDeps {
+  readonly net: PeerNetwork
+  readonly store: BlobStore
+  readonly clock: Clock
+  readonly log: Logger
+  readonly mayFetch: (peer: PeerId, digest: Digest) => boolean
+}
+
+/** What waits to be told to one peer. */
+interface Outbox {
+  readonly peer: PeerId
+  readonly closing: AbortController
+  /** Digests whose state changed since the last push. */
+  readonly changed: Set<Digest>
+  /** What the peer was told, so that a blob it never heard of is not told as gone. */
+  readonly told: Set<Digest>
+  isRunning: boolean
+}
+
+export class Holdings {
+  readonly index: HoldingsIndex
+  readonly #deps: HoldingsDeps
+  readonly #outboxes = new Map<PeerId, Outbox>()
+  readonly #stops: (() => void)[]
+  #cancelFlush: (() => void) | undefined
+  readonly #changed = new Set<Digest>()
+  /** Whether each blob was shared when it was last looked at. */
+  readonly #shared = new Map<Digest, boolean>()
+  #looking: Iterator<BlobStat> | undefined
+
+  constructor(deps: HoldingsDeps) {
+    this.#deps = deps
+    this.index = new HoldingsIndex(deps)
+    const { net, store } = deps
+    net.onRequest(HOLDINGS_PROTOCOL, async (body, { peer }) => this.#onMessage(peer, body))
+    this.#stops = [
+      net.onConnect((peer) => this.#onConnect(peer.id)),
+      net.onDisconnect((peer) => this.#onDisconnect(peer)),
+      store.onChange((change) => {
+        if (change.kind !== "piece") this.touch(change.digest)
+        if (change.kind === "removed") this.#shared.delete(change.digest)
+      }),
+    ]
+    for (const peer of net.peers()) this.#onConnect(peer.id)
+  }
+
+  /** What this node has of a blob, or who may have it, changed. */
+  touch(digest: Digest): void {
+    this.#changed.add(digest)
+    this.#cancelFlush ??= this.#deps.clock.after(DELTA_MS, () => this.#flush())
+  }
+
+  /** Looks through the store, a few blobs at a time: what is shared may change without a word. */
+  tick(): void {
+    this.#looking ??= this.#deps.store.list()[Symbol.iterator]()
+    for (let count = 0; count < LOOK_BLOBS_MAX; count++) {
+      const { done, value } = this.#looking.next()
+      if (done === true) {
+        this.#looking = undefined
+        return
+      }
+      const { digest, isShared } = value
+      const wasShared = this.#shared.get(digest)
+      this.#shared.set(digest, isShared)
+      if (wasShared !== undefined && wasShared !== isShared) this.touch(digest)
+    }
+  }
+
+  /** Asks a connected peer what it has of a blob; its answer enters the index. */
+  async ask(peer: PeerId, digest: Digest, options: { signal: AbortSignal }): Promise<void> {
+    const question = { kind: "ask", holdings: [{ digest, sizeBytes: 0, state: "gone" }] } as const
+    const body = encodeHoldings(question)
+    const answer = await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, body, options)
+    this.index.take(peer, parseHoldings(answer).holdings)
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop()
+    this.#cancelFlush?.()
+    for (const outbox of this.#outboxes.values()) outbox.closing.abort()
+    this.#outboxes.clear()
+  }
+
+  #onMessage(peer: PeerId, body: Uint8Array): Uint8Array {
+    const message = parseHoldings(body)
+    if (message.kind === "ask") return encodeHoldings(this.#answer(peer, message))
+    if (message.kind === "summary") this.index.forget(peer)
+    this.index.take(peer, message.holdings)
+    return EMPTY
+  }
+
+  #answer(peer: PeerId, message: HoldingsMessage): HoldingsMessage {
+    const asked = message.holdings.slice(0, ASK_DIGESTS_MAX)
+    return { kind: "delta", holdings: asked.map(({ digest }) => this.#stateFor(peer, digest)) }
+  }
+
+  #onConnect(peer: PeerId): void {
+    this.#onDisconnect(peer)
+    const outbox: Outbox = {
+      peer,
+      closing: new AbortController(),
+      changed: new Set(),
+      told: new Set(),
+      isRunning: true,
+    }
+    this.#outboxes.set(peer, outbox)
+    void this.#run(outbox, true)
+  }
+
+  #onDisconnect(peer: PeerId): void {
+    this.#outboxes.get(peer)?.closing.abort()
+    this.#outboxes.delete(peer)
+    this.index.forget(peer)
+  }
+
+  #flush(): void {
+    this.#cancelFlush = undefined
+    for (const outbox of this.#outboxes.values()) {
+      for (const digest of this.#changed) outbox.changed.add(digest)
+      if (outbox.isRunning) continue
+      outbox.isRunning = true
+      void this.#run(outbox, false)
+    }
+    this.#changed.clear()
+  }
+
+  /** Sends what waits, one message after the other. */
+  async #run(outbox: Outbox, isNew: boolean): Promise<void> {
+    try {
+      if (isNew) await this.#pushSummary(outbox)
+      while (outbox.changed.size > 0) await this.#push(outbox, this.#takeDelta(outbox))
+    } catch (error) {
+      // The connection is gone or the peer does not speak this; the next connection begins anew.
+      const { peer } = outbox
+      this.#deps.log.debug({ peer, error: messageOf(error) }, "holdings were not pushed")
+    }
+    outbox.isRunning = false
+  }
+
+  async #pushSummary(outbox: Outbox): Promise<void> {
+    const holdings: Holding[] = []
+    for (const stat of this.#deps.store.list()) {
+      if (holdings.length >= HOLDINGS_PER_PEER_MAX) break
+      if (this.#isFor(outbox.peer, stat)) holdings.push(holdingOf(stat))
+    }
+    for (const { digest } of holdings) outbox.told.add(digest)
+    const first = holdings.slice(0, HOLDINGS_ENTRIES_MAX)
+    await this.#push(outbox, { kind: "summary", holdings: first })
+    for (let at = HOLDINGS_ENTRIES_MAX; at < holdings.length; at += HOLDINGS_ENTRIES_MAX) {
+      const part = holdings.slice(at, at + HOLDINGS_ENTRIES_MAX)
+      await this.#push(outbox, { kind: "delta", holdings: part })
+    }
+  }
+
+  #takeDelta(outbox: Outbox): HoldingsMessage {
+    const holdings: Holding[] = []
+    for (const digest of outbox.changed) {
+      if (holdings.length === HOLDINGS_ENTRIES_MAX) break
+      outbox.changed.delete(digest)
+      const holding = this.#stateFor(outbox.peer, digest)
+      const wasTold = outbox.told.has(digest)
+      if (holding.state === "gone") outbox.told.delete(digest)
+      else outbox.told.add(digest)
+      if (holding.state !== "gone" || wasTold) holdings.push(holding)
+    }
+    return { kind: "delta", holdings }
+  }
+
+  async #push(outbox: Outbox, message: HoldingsMessage): Promise<void> {
+    if (message.kind === "delta" && message.holdings.length === 0) return
+    const timeout = new AbortController()
+    const cancel = this.#deps.clock.after(PUSH_MS_MAX, () => timeout.abort())
+    const signal = AbortSignal.any([outbox.closing.signal, timeout.signal])
+    const { peer } = outbox
+    try {
+      await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, encodeHoldings(message), { signal })
+    } finally {
+      cancel()
+    }
+  }
+
+  #stateFor(peer: PeerId, digest: Digest): Holding {
+    const stat = this.#deps.store.stat(digest)
+    if (stat === undefined || !this.#isFor(peer, stat))
+      return { digest, sizeBytes: 0, state: "gone" }
+    return holdingOf(stat)
+  }
+
+  #isFor(peer: PeerId, stat: BlobStat): boolean {
+    return this.#deps.mayFetch(peer, stat.digest)
+  }
+}
+
+function holdingOf(stat: BlobStat): Holding {
+  const state = stat.isComplete ? "complete" : "partial"
+  return { digest: stat.digest, sizeBytes: stat.layout.sizeBytes, state }
+}

@@ -1,0 +1,89 @@
+/**
+ * Tells the DHT what this node has, slowly and again and again, and asks it who has a blob.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { type Digest, rawOf, sha256 } from "../core/digest.ts"
+import { messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import { lengthPrefixed } from "./length-prefix.ts"
+
+/** At most one record goes out per this time. */
+const PROVIDE_EVERY_MS = 200
+/** Records of kad-dht live 48 hours; they are renewed well before. */
+const RENEW_MS: number = 12 * 60 * 60 * 1000
+const PROVIDE_MS_MAX = 20_000
+/** Blobs that are told; a node with more tells of the ones that came first. */
+const PROVIDED_MAX = 50_000
+
+/** Gives the DHT key of a blob: 32 bytes that do not show its digest. */
+export function providerKey(digest: Digest): Uint8Array {
+  return sha256(lengthPrefixed("sealift/provider/v1", rawOf(digest)))
+}
+
+export class Providing {
+  readonly #net: PeerNetwork
+  readonly #clock: Clock
+  readonly #log: Logger
+  /** When each blob is due. A map keeps its order, and renewal goes to the end. */
+  readonly #due = new Map<Digest, number>()
+  readonly #closing = new AbortController()
+  #isRunning = false
+  #lastMs = Number.NEGATIVE_INFINITY
+
+  constructor(deps: { net: PeerNetwork; clock: Clock; log: Logger }) {
+    this.#net = deps.net
+    this.#clock = deps.clock
+    this.#log = deps.log
+  }
+
+  add(digest: Digest): void {
+    if (this.#due.has(digest) || this.#due.size >= PROVIDED_MAX) return
+    this.#due.set(digest, this.#clock.monotonicMs())
+  }
+
+  remove(digest: Digest): void {
+    this.#due.delete(digest)
+  }
+
+  tick(nowMs: number): void {
+    if (this.#isRunning || nowMs - this.#lastMs < PROVIDE_EVERY_MS) return
+    // Nobody is there to be told; what is due stays due.
+    if (this.#net.peers().length === 0) return
+    const next = this.#nextDue(nowMs)
+    if (next === undefined) return
+    this.#lastMs = nowMs
+    void this.#provide(next)
+  }
+
+  stop(): void {
+    this.#closing.abort()
+  }
+
+  #nextDue(nowMs: number): Digest | undefined {
+    const [first] = this.#due
+    if (first === undefined) return undefined
+    if (first[1] <= nowMs) return first[0]
+    // New blobs stand at the end, renewals before them.
+    const last = [...this.#due].findLast(([, dueMs]) => dueMs <= nowMs)
+    return last?.[0]
+  }
+
+  async #provide(digest: Digest): Promise<void> {
+    this.#isRunning = true
+    this.#due.delete(digest)
+    this.#due.set(digest, this.#clock.monotonicMs() + RENEW_MS)
+    const timeout = new AbortController()
+    const cancel = this.#clock.after(PROVIDE_MS_MAX, () => timeout.abort())
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, timeout.signal])
+      await this.#net.provide(providerKey(digest), { signal })
+    } catch (error) {
+      this.#log.debug({ digest, error: messageOf(error) }, "a blob was not told to the DHT")
+    } finally {
+      cancel()
+      this.#isRunning = false
+    }
+  }
+}

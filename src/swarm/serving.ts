@@ -1,0 +1,323 @@
+/**
+ * Gives blobs to whoever may have them: complete ones and growing ones, told piece by piece as they
+ * are verified and borne out by a signed list.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Counter } from "../core/metrics.ts"
+import { type ByteRange, pieceRange } from "../core/piece.ts"
+import type { PeerId } from "../net/net.ts"
+import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
+import { type Candidate, chooseUnchoked } from "./choke.ts"
+import { encodeBatch } from "./live-list.ts"
+import type { PieceLists } from "./piece-lists.ts"
+import type { ChannelSession } from "./session.ts"
+import { Upload } from "./upload.ts"
+import type { UploadEvents, UploadServer } from "./upload-server.ts"
+import type { Open } from "./wire-extension.ts"
+import type { WireWriter } from "./wire-writer.ts"
+
+/** How often it is decided anew who has a slot. */
+const CHOKE_MS = 1_000
+
+/** The connection of an upload. */
+export interface UploadHost {
+  readonly peer: PeerId
+  readonly writer: WireWriter
+  readonly server: UploadServer
+  answer(upload: Upload): void
+  refuse(torrent: number): void
+  sendBatch(upload: Upload, payload: Uint8Array): void
+  sendLost(upload: Upload, index: number): void
+}
+
+/** One upload, and what it holds. */
+interface Served {
+  readonly session: UploadHost
+  /** Whether to serve at all is decided anew now and then. */
+  readonly isAllowed: () => boolean
+  readonly upload: Upload
+  readonly digest: Digest
+  /** The growing blob, which knows the digests of its pieces; its own lease. */
+  partial: PartialBlob | undefined
+  isClosed: boolean
+  sinceMs: number
+}
+
+export interface ServingDeps {
+  readonly store: BlobStore
+  readonly clock: Clock
+  readonly log: Logger
+  readonly lists: PieceLists
+  readonly mayFetch: (peer: PeerId, digest: Digest) => boolean
+  readonly uploaded: Counter
+  /** A peer asked for what it does not get: it may believe that it is here. */
+  onRefused(digest: Digest): void
+}
+
+export class Serving implements UploadEvents {
+  uploadedBytes = 0
+  readonly #deps: ServingDeps
+  readonly #slots: number
+  readonly #served = new Map<Upload, Served>()
+  readonly #byDigest = new Map<Digest, Set<Served>>()
+  #lastChokeMs = 0
+  #isStopping = false
+
+  constructor(deps: ServingDeps, options: { slots: number }) {
+    this.#deps = deps
+    this.#slots = options.slots
+  }
+
+  get isBusy(): boolean {
+    for (const { upload, session } of this.#served.values()) {
+      if (upload.isServable || session.writer.blockPendingBytes > 0) return true
+    }
+    return false
+  }
+
+  onOpen(session: ChannelSession, open: Open): void {
+    const { digest, torrent } = open
+    const isAllowed = () => this.#deps.mayFetch(session.peer, digest)
+    const served = this.#begin(session, { digest, torrent, isAllowed, hasReject: true })
+    if (served === undefined) {
+      session.refuse(torrent)
+      this.#deps.onRefused(digest)
+      return
+    }
+    const { upload } = served
+    upload.beginChoked(this.#served.size > this.#slots)
+    session.accept(upload)
+    const { reader } = upload
+    if (reader.isComplete && reader.layout.count <= 1) this.#answerWhole(served)
+    else void this.#prepare(served)
+  }
+
+  /** Begins to serve a standard client; it is choked until it says that it is interested. */
+  servePlain(
+    session: UploadHost & { readonly hasFast: boolean },
+    digest: Digest,
+    isAllowed: () => boolean,
+  ): Upload | undefined {
+    const stat = this.#deps.store.stat(digest)
+    if (stat?.isComplete !== true) return undefined
+    const wish = { digest, torrent: 0, isAllowed, hasReject: session.hasFast }
+    const served = this.#begin(session, wish)
+    if (served === undefined) return undefined
+    served.upload.beginChoked(true)
+    served.upload.isInterested = false
+    session.server.add(served.upload)
+    this.#answerWhole(served)
+    return served.upload
+  }
+
+  onInterested(upload: Upload, isInterested: boolean): void {
+    upload.isInterested = isInterested
+    if (isInterested && this.#served.size <= this.#slots) upload.choke(false)
+    else if (!isInterested) upload.choke(true)
+  }
+
+  #begin(
+    session: UploadHost,
+    wish: { digest: Digest; torrent: number; isAllowed: () => boolean; hasReject: boolean },
+  ): Served | undefined {
+    const { digest, torrent, isAllowed, hasReject } = wish
+    if (this.#isStopping || !isAllowed()) return undefined
+    const reader = this.#deps.store.open(digest)
+    if (reader === undefined) return undefined
+    const { peer, writer } = session
+    const served: Served = {
+      session,
+      isAllowed,
+      upload: new Upload({ peer, torrent, reader, writer, hasReject }),
+      digest,
+      partial: undefined,
+      isClosed: false,
+      sinceMs: this.#deps.clock.monotonicMs(),
+    }
+    this.#served.set(served.upload, served)
+    this.#byDigest.set(digest, (this.#byDigest.get(digest) ?? new Set()).add(served))
+    return served
+  }
+
+  onUploadClosed(_session: UploadHost, upload: Upload): void {
+    const served = this.#served.get(upload)
+    if (served === undefined) return
+    served.isClosed = true
+    this.#served.delete(upload)
+    const others = this.#byDigest.get(served.digest)
+    others?.delete(served)
+    if (others?.size === 0) this.#byDigest.delete(served.digest)
+    upload.reader.release()
+    served.partial?.release()
+  }
+
+  onStoreChange(change: BlobChange): void {
+    for (const served of [...(this.#byDigest.get(change.digest) ?? [])]) {
+      if (change.kind === "piece") {
+        this.#announce(served, { start: change.index, end: change.index + 1 })
+      } else if (change.kind === "complete") void this.#prepare(served)
+      else if (change.kind === "partial") this.#tellLost(served)
+      else served.session.refuse(served.upload.torrent)
+    }
+  }
+
+  onListGrown(digest: Digest, pieces: ByteRange): void {
+    for (const served of this.#byDigest.get(digest) ?? []) this.#announce(served, pieces)
+  }
+
+  onSent(upload: Upload, blockBytes: number): void {
+    this.uploadedBytes += blockBytes
+    this.#deps.uploaded.add(blockBytes)
+    upload.ratedBytes += blockBytes
+  }
+
+  onUnreadable(upload: Upload, code: string | undefined): void {
+    const served = this.#served.get(upload)
+    if (served === undefined) return
+    this.#deps.log.warn({ digest: served.digest, code }, "a blob that was served cannot be read")
+    this.#tellLost(served)
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs - this.#lastChokeMs < CHOKE_MS) return
+    this.#lastChokeMs = nowMs
+    for (const served of [...this.#served.values()]) {
+      // A newer decision on who may fetch ends what was open under the older one.
+      if (!served.isAllowed()) served.session.refuse(served.upload.torrent)
+      else if (served.partial !== undefined) this.#announce(served, this.#allOf(served))
+    }
+    this.#choke(nowMs)
+  }
+
+  /** Takes no new uploads. */
+  stop(): void {
+    this.#isStopping = true
+  }
+
+  /** Finds out what may be told, answers the open, or tells what is new since the answer. */
+  async #prepare(served: Served): Promise<void> {
+    const { upload, digest, session } = served
+    try {
+      if (upload.reader.isComplete) await this.#prepareWhole(served)
+      else await this.#preparePartial(served)
+    } catch (error) {
+      if (codeOf(error) === "BLOB_COMPLETE") return this.#prepare(served)
+      this.#deps.log.warn({ digest, error: messageOf(error) }, "a blob cannot be served")
+      if (!served.isClosed) session.refuse(upload.torrent)
+    }
+  }
+
+  async #prepareWhole(served: Served): Promise<void> {
+    const { upload, digest, session } = served
+    const { layout } = upload.reader
+    const hashes = this.#deps.store.pieceList(digest)
+    if (hashes === undefined) throw new TypeError(`no piece list of complete ${digest}`)
+    if (layout.count > 1) {
+      const batches = await this.#deps.lists.whole(digest, layout, hashes)
+      if (served.isClosed) return
+      for (const batch of batches) session.sendBatch(upload, encodeBatch(batch))
+    }
+    this.#answerWhole(served)
+  }
+
+  #answerWhole(served: Served): void {
+    const { upload, session } = served
+    const wasReady = upload.isReady
+    const { count } = upload.reader.layout
+    for (let index = 0; index < count; index++) {
+      if (upload.announced.add(index) && wasReady) session.writer.have(upload.torrent, index)
+    }
+    served.partial?.release()
+    served.partial = undefined
+    if (!wasReady) session.answer(upload)
+  }
+
+  async #preparePartial(served: Served): Promise<void> {
+    const { upload, digest, session } = served
+    const { layout } = upload.reader
+    const { store, lists } = this.#deps
+    await lists.loaded(digest, layout)
+    const partial = await store.openPartial(digest, layout.sizeBytes)
+    if (served.isClosed || served.partial !== undefined) {
+      partial.release()
+      return
+    }
+    served.partial = partial
+    this.#announce(served, this.#allOf(served))
+    session.answer(upload)
+  }
+
+  /** Tells pieces of a growing blob that are here and borne out by the list. */
+  #announce(served: Served, pieces: ByteRange): void {
+    const { upload, digest, session, partial } = served
+    const list = this.#deps.lists.get(digest)
+    if (partial === undefined || list === undefined) return
+    for (let index = pieces.start; index < pieces.end; index++) {
+      if (upload.announced.has(index) || !partial.pieces.has(index)) continue
+      const hash = partial.pieceSha256(index)
+      if (hash === undefined || !list.covers(index, hash)) continue
+      const batch = list.batchFor(index)
+      if (batch !== undefined && !upload.sentBatches.has(batch)) {
+        upload.sentBatches.add(batch)
+        session.sendBatch(upload, encodeBatch(batch))
+      }
+      upload.announced.add(index)
+      if (upload.isReady) session.writer.have(upload.torrent, index)
+    }
+  }
+
+  #tellLost(served: Served): void {
+    const { upload, session } = served
+    const { layout } = upload.reader
+    for (let index = 0; index < layout.count; index++) {
+      if (!upload.announced.has(index)) continue
+      if (upload.reader.hasRange(pieceRange(layout, index))) continue
+      upload.announced.delete(index)
+      session.sendLost(upload, index)
+    }
+    // A blob that was complete grows again: its pieces are told by the live list from now on.
+    if (!upload.reader.isComplete && served.partial === undefined && upload.isReady) {
+      void this.#regrow(served)
+    }
+  }
+
+  async #regrow(served: Served): Promise<void> {
+    const { upload, digest } = served
+    try {
+      const partial = await this.#deps.store.openPartial(digest, upload.reader.layout.sizeBytes)
+      if (served.isClosed || served.partial !== undefined) partial.release()
+      else served.partial = partial
+    } catch (error) {
+      // It is complete again already, or cannot grow: then what was told stays true.
+      this.#deps.log.debug({ digest, error: messageOf(error) }, "a blob does not grow again")
+    }
+  }
+
+  #allOf(served: Served): ByteRange {
+    return { start: 0, end: served.upload.reader.layout.count }
+  }
+
+  #choke(nowMs: number): void {
+    const candidates: (Candidate & { served: Served })[] = []
+    for (const served of this.#served.values()) {
+      const { upload, sinceMs } = served
+      const isWaiting = upload.isChoked || upload.requests.count > 0 || upload.ratedBytes > 0
+      if (!isWaiting || !upload.isInterested) continue
+      candidates.push({ isChoked: upload.isChoked, sinceMs, takenBytes: upload.ratedBytes, served })
+      upload.ratedBytes = 0
+    }
+    const chosen = chooseUnchoked(candidates, { slots: this.#slots, nowMs })
+    for (const candidate of candidates) {
+      const { upload, session } = candidate.served
+      const isChoked = !chosen.has(candidate)
+      if (isChoked === upload.isChoked || !upload.isReady) continue
+      candidate.served.sinceMs = nowMs
+      upload.choke(isChoked)
+      session.server.kick()
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The port to the swarm: who has a blob, and fetching it from many peers at once on the BitTorrent
+ * wire (adapter: `engine.ts`). Serving is its own business: it answers whoever may fetch.
+ * @module
+ */
+import type { Digest } from "../core/digest.ts"
+import type { ByteRange } from "../core/piece.ts"
+import type { PeerId } from "../net/net.ts"
+import type { PartialBlob } from "../store/store.ts"
+
+/** A peer that has a blob, or a part of it. */
+export interface Holder {
+  readonly peer: PeerId
+  readonly isComplete: boolean
+  /** Size of the blob as that peer tells it. Believe it only as far as the digest proves it. */
+  readonly sizeBytes: number
+}
+
+/** What one source has given to a torrent so far. */
+export interface SourceReport {
+  readonly peer: PeerId
+  readonly receivedBytes: number
+  readonly isComplete: boolean
+  readonly rejectedPieces: number
+}
+
+/** A blob on its way in. Other sources (the origin) may write pieces of the same blob meanwhile. */
+export interface Torrent {
+  readonly blob: PartialBlob
+  /** What a waiting client reads next; fetched before anything else, in order. */
+  setWindow(range: ByteRange | undefined): void
+  /**
+   * Pieces that somebody else (the origin reader) is fetching: not asked of peers that lack a proof of
+   * progress, except in the endgame.
+   */
+  reserve(pieces: ByteRange): () => void
+  /**
+   * Whether pieces are asked of peers at all; true at first. A node that only reads from the origin
+   * for others asks none: it serves and announces what it writes, and no more.
+   */
+  setFetching(isFetching: boolean): void
+  /**
+   * Announces a piece that this node's own origin reader wrote: its SHA-256 joins the live piece list
+   * that this node signs (protocol/live-piece-list.md), and peers are told `have`.
+   */
+  announcePiece(index: number): void
+  sources(): readonly SourceReport[]
+  /** Peers connected for this blob that have a piece which is missing here. */
+  usefulSourceCount(): number
+  /** Bytes of verified pieces received from peers, and bytes thrown away. */
+  readonly receivedBytes: number
+  readonly wastedBytes: number
+  /** Milliseconds since the last verified piece or block, by the clock's monotonic time. */
+  lastProgressMs(): number
+  /** Called when a peer appears that has something missing here. */
+  onUseful(listener: () => void): () => void
+  /** Judges senders after the whole digest was found right (bans) or wrong (other list, refetch). */
+  settle(outcome: "right" | "wrong"): Promise<{ droppedPieces: readonly number[] }>
+  /** Stops fetching; what is written stays and is served. */
+  close(): void
+}
+
+/** What a served or fetched byte is counted against; see `limits` of the configuration. */
+export interface SwarmStats {
+  readonly uploadedBytes: number
+  readonly downloadedBytes: number
+  readonly sessionCount: number
+}
+
+/** The data plane of one node. */
+export interface Swarm {
+  /** Connected peers that have the blob, from memory, in under a millisecond. */
+  holders(digest: Digest): readonly Holder[]
+  /** Looks further than the connected peers (DHT); ends by itself within a few seconds. */
+  findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder>
+  /** Called when a connected peer begins to have the blob. */
+  onHolder(digest: Digest, listener: (holder: Holder) => void): () => void
+  /** Starts to fetch a growing blob from all connected holders, present and future. */
+  join(blob: PartialBlob): Torrent
+  torrents(): readonly Torrent[]
+  stats(): SwarmStats
+  /** Stops taking new work, gives running uploads a moment, closes all sessions. */
+  stop(): Promise<void>
+}

@@ -1,0 +1,145 @@
+/**
+ * Answers the requests of one connection: round robin over its torrents, one vectored read and one
+ * write for a run of contiguous blocks, the next read while the last write is on its way.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { codeOf } from "../core/errors.ts"
+import { BLOCK_BYTES } from "../core/limits.ts"
+import type { Batch, Upload } from "./upload.ts"
+import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
+import type { WireWriter } from "./wire-writer.ts"
+import { WritePace } from "./write-pace.ts"
+
+/** Most block bytes of one read and write. */
+const BATCH_BYTES_MAX: number = 1024 * 1024
+/** Buffers up to this length are not worth keeping. */
+const KEPT_BYTES_MIN: number = 4 * BLOCK_BYTES
+const BUFFER_BYTES: number = BATCH_BYTES_MAX + (BATCH_BYTES_MAX / BLOCK_BYTES) * PIECE_HEAD_BYTES
+
+/** Buffers for batches, used again when the stream has taken their bytes. Shared by connections. */
+export class BatchBuffers {
+  readonly #spare: Uint8Array[] = []
+  readonly #countMax: number
+
+  constructor(countMax = 8) {
+    this.#countMax = countMax
+  }
+
+  take(bytes: number): Uint8Array {
+    if (bytes <= KEPT_BYTES_MIN || bytes > BUFFER_BYTES) return Buffer.allocUnsafeSlow(bytes)
+    const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
+    return buffer.subarray(0, bytes)
+  }
+
+  giveBack(bytes: Uint8Array): void {
+    const isKept = bytes.buffer.byteLength === BUFFER_BYTES && bytes.byteOffset === 0
+    if (!isKept || this.#spare.length >= this.#countMax) return
+    this.#spare.push(Buffer.from(bytes.buffer, 0, BUFFER_BYTES))
+  }
+}
+
+/** What the server tells of what it did. */
+export interface UploadEvents {
+  onSent(upload: Upload, blockBytes: number): void
+  /** The store could not give what it had: the upload's pieces may be fewer now. */
+  onUnreadable(upload: Upload, code: string | undefined): void
+}
+
+/** The serving half of one connection. */
+export class UploadServer {
+  readonly #writer: WireWriter
+  readonly #buffers: BatchBuffers
+  readonly #events: UploadEvents
+  readonly #pace: WritePace
+  #uploads: Upload[] = []
+  #turn = 0
+  #isRunning = false
+  #isClosed = false
+
+  constructor(deps: {
+    writer: WireWriter
+    buffers: BatchBuffers
+    events: UploadEvents
+    clock: Clock
+  }) {
+    this.#pace = new WritePace(deps.clock)
+    this.#writer = deps.writer
+    this.#buffers = deps.buffers
+    this.#events = deps.events
+  }
+
+  get uploads(): readonly Upload[] {
+    return this.#uploads
+  }
+
+  add(upload: Upload): void {
+    this.#uploads.push(upload)
+  }
+
+  remove(upload: Upload): void {
+    this.#uploads = this.#uploads.filter((other) => other !== upload)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#uploads = []
+  }
+
+  /** There may be something to do. */
+  kick(): void {
+    if (this.#isRunning || this.#isClosed) return
+    const upload = this.#next()
+    if (upload === undefined) return
+    this.#isRunning = true
+    void this.#run(upload)
+  }
+
+  async #run(first: Upload): Promise<void> {
+    for (let upload: Upload | undefined = first; upload !== undefined; upload = this.#next()) {
+      const bytesMax = Math.min(BATCH_BYTES_MAX, this.#pace.aheadBytes / 2)
+      await this.#serve(upload.nextBatch(bytesMax, (bytes) => this.#buffers.take(bytes)))
+    }
+    this.#isRunning = false
+  }
+
+  async #serve(batch: Batch): Promise<void> {
+    const { upload } = batch
+    try {
+      await upload.reader.readScattered(batch.start, batch.targets)
+    } catch (error) {
+      this.#buffers.giveBack(batch.messages)
+      if (this.#isClosed) return
+      // First what was lost, so that the rejects are no surprise.
+      this.#events.onUnreadable(upload, codeOf(error))
+      upload.rejectBatch(batch)
+      return
+    }
+    if (this.#isClosed) return
+    if (this.#writer.blockPendingBytes === 0) this.#pace.begin()
+    this.#writer.blocks(upload.torrent, batch.messages, () => {
+      this.#pace.onTaken(batch.messages.length)
+      this.#buffers.giveBack(batch.messages)
+      this.kick()
+    })
+    upload.uploadedBytes += batch.blockBytes
+    this.#events.onSent(upload, batch.blockBytes)
+  }
+
+  #isAhead(): boolean {
+    return this.#writer.blockPendingBytes >= this.#pace.aheadBytes
+  }
+
+  /** Gives the next upload whose turn it is, unless the stream has enough to do. */
+  #next(): Upload | undefined {
+    if (this.#isClosed || this.#isAhead()) return undefined
+    const uploads = this.#uploads
+    for (let step = 0; step < uploads.length; step++) {
+      const upload = uploads[(this.#turn + step) % uploads.length]!
+      if (!upload.isServable) continue
+      this.#turn = (this.#turn + step + 1) % uploads.length
+      return upload
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * A network on one machine: hosts in namespaces of their own, joined by a bridge, each with a rate
+ * limit up and down (TBF). Needs root and iproute2.
+ * @module
+ */
+import { run } from "./process.ts"
+import type { Workspace } from "./workspace.ts"
+
+/** One host. */
+export interface LabHost {
+  readonly namespace: string
+  /** Its IPv4 address on the bridge. */
+  readonly address: string
+}
+
+const QUEUE_LATENCY = "50ms"
+const BURST = "64kb"
+const HOSTS_MAX = 200
+
+/** The programs that it needs; see `missingTools`. */
+export const LAB_TOOLS: readonly string[] = ["root", "ip", "tc"]
+
+/**
+ * Builds the network; the workspace takes it down.
+ * @param options.rateMbit - of each host, each way; hosts named in `unlimited` have none
+ */
+export async function openLab(
+  workspace: Workspace,
+  options: {
+    readonly hostsCount: number
+    readonly rateMbit: number
+    readonly unlimited?: readonly number[]
+  },
+): Promise<readonly LabHost[]> {
+  if (options.hostsCount > HOSTS_MAX) throw new Error(`at most ${HOSTS_MAX} hosts`)
+  // The process id keeps labs of two runs apart.
+  const prefix = `sl${process.pid}`
+  const hub = `${prefix}sw`
+  await run(["ip", "netns", "add", hub])
+  workspace.defer(() => run(["ip", "netns", "del", hub]))
+  await batch(hub, ["link add br0 type bridge", "link set br0 up", "link set lo up"])
+  const hosts: LabHost[] = []
+  for (let index = 0; index < options.hostsCount; index++) {
+    const isLimited = options.unlimited?.includes(index) !== true
+    const rateMbit = isLimited ? options.rateMbit : undefined
+    hosts.push(await addHost(workspace, { prefix, hub, index, rateMbit }))
+  }
+  return hosts
+}
+
+async function addHost(
+  workspace: Workspace,
+  options: {
+    readonly prefix: string
+    readonly hub: string
+    readonly index: number
+    readonly rateMbit: number | undefined
+  },
+): Promise<LabHost> {
+  const { prefix, hub, index, rateMbit } = options
+  const namespace = `${prefix}h${index}`
+  const address = `10.77.0.${index + 1}`
+  await run(["ip", "netns", "add", namespace])
+  workspace.defer(() => run(["ip", "netns", "del", namespace]))
+  const link = ["link", "add", "eth0", "netns", namespace, "type", "veth"]
+  await run(["ip", ...link, "peer", "name", `p${index}`, "netns", hub])
+  await batch(namespace, [
+    `addr add ${address}/16 dev eth0`,
+    "link set eth0 up",
+    "link set lo up",
+    // mDNS needs a way out for multicast.
+    "route add default dev eth0",
+  ])
+  await batch(hub, [`link set p${index} master br0 up`])
+  if (rateMbit !== undefined) {
+    await limitRate(namespace, "eth0", rateMbit)
+    await limitRate(hub, `p${index}`, rateMbit)
+  }
+  return { namespace, address }
+}
+
+const batch = (namespace: string, lines: readonly string[]) =>
+  run(["ip", "-n", namespace, "-batch", "-"], { input: `${lines.join("\n")}\n` })
+
+const limitRate = (namespace: string, device: string, rateMbit: number) =>
+  run([
+    ...["tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf"],
+    ...["rate", `${rateMbit}mbit`, "burst", BURST, "latency", QUEUE_LATENCY],
+  ])

@@ -1,0 +1,184 @@
+/** Configuration: which layer wins, where each value came from, and a table of precise errors. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { codeOf, messageOf } from "../../../src/core/errors.ts"
+import { loadConfig } from "../../../src/daemon/config.ts"
+import { dataDirectoryOf } from "../../../src/daemon/node-directory.ts"
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "sealift-config-"))
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+const write = (text: string) => writeFile(join(directory, "config.yaml"), text)
+const load = (flags: Record<string, unknown> = {}, env: Record<string, string> = {}) =>
+  loadConfig({ flags: { data: directory, ...flags }, env })
+
+async function sourceOf(key: string, ...layers: Parameters<typeof load>) {
+  const { entries } = await load(...layers)
+  return entries.find((entry) => entry.key === key)?.source
+}
+
+async function faultOf(loading: Promise<unknown>): Promise<string> {
+  const error = await loading.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(codeOf(error)).toBe("CONFIG_INVALID")
+  expect(messageOf(error)).not.toContain("\n")
+  return messageOf(error).replaceAll(directory, "DATA")
+}
+
+describe("the layers", () => {
+  test("give the defaults of the interface when nothing is set", async () => {
+    const { config } = await load()
+    expect(config.http).toEqual({ host: "127.0.0.1", port: 7070 })
+    expect(config.p2p[0]).toBe("/ip4/127.0.0.1/tcp/7071")
+    expect(config).toMatchObject({ lan: false, mdns: false, peers: [], data: directory })
+    expect(config.quota).toBe(50 * 1024 ** 3)
+  })
+
+  test("open the LAN and mDNS together, unless mDNS is switched off", async () => {
+    const { config } = await load({ lan: true })
+    expect(config.p2p[0]).toBe("/ip4/0.0.0.0/tcp/7071")
+    expect(config.mdns).toBe(true)
+    expect((await load({ lan: true, mdns: false })).config.mdns).toBe(false)
+  })
+
+  test("win over each other in the order file, variable, flag", async () => {
+    await write("http: 127.0.0.1:1\nlog:\n  level: warn\n")
+    const variable = { SEALIFT_HTTP: "127.0.0.1:2" }
+    expect((await load()).config.http.port).toBe(1)
+    expect((await load({}, variable)).config.http.port).toBe(2)
+    expect((await load({ http: "127.0.0.1:3" }, variable)).config.http.port).toBe(3)
+    expect((await load()).config.log).toEqual({ level: "warn", format: "auto" })
+  })
+
+  test("are named as the source of each value", async () => {
+    await write("# a comment\nlan: true\nlog:\n  level: warn\n")
+    expect(await sourceOf("lan")).toBe(`${directory}/config.yaml:2`)
+    expect(await sourceOf("log.level")).toBe(`${directory}/config.yaml:4`)
+    expect(await sourceOf("log.format")).toBe("default")
+    expect(await sourceOf("lan", {}, { SEALIFT_LAN: "0" })).toBe("SEALIFT_LAN")
+    expect(await sourceOf("lan", { lan: true }, { SEALIFT_LAN: "0" })).toBe("--lan")
+    expect(await sourceOf("data")).toBe("--data")
+  })
+
+  test("read upstreams with a password by reference only", async () => {
+    await write(`upstreams:
+  docker.io: { url: "https://registry-1.docker.io/", username: me, password: env:HUB_PASSWORD }
+  127.0.0.1:5000: { plainHttp: true, timeouts: { connect: 2s } }
+`)
+    expect((await load()).config.upstreams).toEqual({
+      "docker.io": {
+        url: "https://registry-1.docker.io",
+        username: "me",
+        password: { from: "env", name: "HUB_PASSWORD" },
+      },
+      "127.0.0.1:5000": { plainHttp: true, timeouts: { connect: 2000 } },
+    })
+  })
+
+  test("take lists from variables by commas and from repeated flags", async () => {
+    const p2p = ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0"]
+    expect((await load({}, { SEALIFT_P2P: p2p.join(", ") })).config.p2p).toEqual(p2p)
+    expect((await load({ p2p })).config.p2p).toEqual(p2p)
+  })
+
+  test("find a file by --config, whose data is relative to it", async () => {
+    const path = join(directory, "node.yaml")
+    await writeFile(path, "data: deep/er\n")
+    const { config } = await loadConfig({ flags: { config: path }, env: {} })
+    expect(config.data).toBe(join(directory, "deep/er"))
+  })
+
+  test("put data below XDG_DATA_HOME when it is absolute", () => {
+    const at = (home: string) => dataDirectoryOf({ flags: {}, env: { XDG_DATA_HOME: home } })
+    expect(at("/srv/state")).toBe("/srv/state/sealift")
+    expect(at("relative")).toMatch(/\/\.local\/share\/sealift$/)
+  })
+
+  test("accept an empty file", async () => {
+    await write("# nothing yet\n")
+    expect((await load()).config.lan).toBe(false)
+  })
+})
+
+describe("a bad file", () => {
+  test.each([
+    ["http: 7070", "http is 7070 (DATA/config.yaml:1); allowed: HOST:PORT such as"],
+    ["http: 127.0.0.1:70700", 'http is "127.0.0.1:70700"'],
+    ["http: 127.0.0.300:7070", 'http is "127.0.0.300:7070"'],
+    ["\nlan: yes please", 'lan is "yes please" (DATA/config.yaml:2); allowed: true or false'],
+    ["htpp: x", "unknown key htpp (DATA/config.yaml:1); allowed: http, p2p, lan, peers, mdns"],
+    ["log:\n  levle: warn", "unknown key log.levle (DATA/config.yaml:2); allowed: level, format"],
+    ["log.level: warn", 'unknown key "log.level" (DATA/config.yaml:1)'],
+    ["log: warn", 'log is "warn" (DATA/config.yaml:1); allowed: a table of keys'],
+    ["log: { level: loud }", 'log.level is "loud" (DATA/config.yaml:1); allowed: debug, info'],
+    ["quota: 50", "quota is 50 (DATA/config.yaml:1); allowed: a size such as 50GiB"],
+    ["peers: /ip4/192.0.2.1/tcp/1", 'peers is "/ip4/192.0.2.1/tcp/1"'],
+    ["peers:\n  - /ip4/192.0.2.1/tcp/1\n  - nobody", 'peers[1] is "nobody" (DATA/config.yaml:3)'],
+    ["p2p: [/ip4/127.0.0.1/udp/1]", "allowed: a multiaddr such as /ip4/127.0.0.1/tcp/7071"],
+    ["upstreams: []", "upstreams is [] (DATA/config.yaml:1); allowed: a table of keys"],
+    ["upstreams:\n  hub:\n    urll: x", "unknown key upstreams.hub.urll (DATA/config.yaml:3)"],
+    ["upstreams: { a b: {} }", 'bad key upstreams."a b" (DATA/config.yaml:1)'],
+    ["upstreams: { hub: { timeouts: { connect: 0s } } }", "upstreams.hub.timeouts.connect is"],
+    ["upstreams: { hub: { timeouts: { conect: 1s } } }", "allowed: connect, answer, body"],
+    ["__proto__: { lan: true }", "unknown key __proto__"],
+    ["data: /elsewhere", "or name this file by --config"],
+    ["data: 5", "data is 5 (DATA/config.yaml:1), but the file lies in DATA"],
+    ["http: [", "DATA/config.yaml:1:8 is not valid YAML"],
+    ["lan: true\nlan: false", "DATA/config.yaml:2:1 is not valid YAML: Map keys must be unique"],
+    ["- a list", "DATA/config.yaml must hold a table of keys"],
+    ["a: &a [x]\nb: [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]", "alias"],
+  ])("with %j says so", async (text, expected) => {
+    await write(text)
+    expect(await faultOf(load())).toContain(expected)
+  })
+
+  test.each([
+    ["upstreams: { hub: { password: hunter2 } }", "upstreams.hub.password is (not shown)"],
+    ["upstreams: { hub: { url: 'https://me:hunter2@hub' } }", "upstreams.hub.url is (not shown)"],
+  ])("with an inline secret does not repeat it: %j", async (text, expected) => {
+    await write(text)
+    const message = await faultOf(load())
+    expect(message).toContain(expected)
+    expect(message).not.toContain("hunter2")
+  })
+
+  test("that is no file, or is not there though named, says so", async () => {
+    expect(await faultOf(load({ config: directory }))).toContain("DATA is not a file")
+    expect(await faultOf(load({ config: join(directory, "no.yaml") }))).toContain(
+      "there is no file DATA/no.yaml",
+    )
+  })
+})
+
+describe("bad variables and flags", () => {
+  test("name themselves as the source", async () => {
+    expect(await faultOf(load({}, { SEALIFT_QUOTA: "big" }))).toContain('"big" (SEALIFT_QUOTA)')
+    expect(await faultOf(load({}, { SEALIFT_LAN: "maybe" }))).toContain('"maybe" (SEALIFT_LAN)')
+    expect(await faultOf(load({ http: "x" }))).toContain('http is "x" (--http)')
+    expect(await faultOf(load({ peers: ["x"] }))).toContain('peers[0] is "x" (--peer)')
+  })
+
+  test("are refused when no setting has that name", async () => {
+    const message = await faultOf(load({}, { SEALIFT_HTPP: "127.0.0.1:1" }))
+    expect(message).toContain("unknown variable SEALIFT_HTPP; allowed: SEALIFT_HTTP, ")
+  })
+
+  test("leave alone what Kubernetes sets and what an upstream's password names", async () => {
+    await write("upstreams: { hub: { password: env:SEALIFT_HUB_PASSWORD } }")
+    const env = {
+      SEALIFT_HUB_PASSWORD: "x",
+      SEALIFT_PORT: "tcp://10.0.0.1:7070",
+      SEALIFT_PORT_7070_TCP_ADDR: "10.0.0.1",
+      SEALIFT_SERVICE_HOST: "10.0.0.1",
+      SEALIFT_DEBUG: "1",
+    }
+    expect((await load({}, env)).config.http.port).toBe(7070)
+  })
+})

@@ -1,0 +1,229 @@
+/** Wire compatibility: webtorrent's `bittorrent-protocol` stands on the other side of a real socket. */
+import { createHash, randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+import Protocol, { type Wire } from "bittorrent-protocol"
+import { afterEach, describe, expect, test } from "vitest"
+import { Bitfield } from "../../../src/core/bitfield.ts"
+import { digestOf } from "../../../src/core/digest.ts"
+import { pieceLayout, pieceRange } from "../../../src/core/piece.ts"
+import { type Metainfo, metainfoOf } from "../../../src/swarm/metainfo.ts"
+import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
+import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
+
+const BLOCK_BYTES = 16_384
+const PEER_ID = Buffer.from("-TE0100-abcdefghijkl").toString("hex")
+const bytes = patternBytes(700_001)
+const digest = digestOf(bytes)
+
+const servers: Server[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close()
+})
+
+function metainfoOfBytes(contents: Uint8Array): Metainfo {
+  const layout = pieceLayout(contents.length)
+  const hashes = Array.from({ length: layout.count }, (_, index) => {
+    const { start, end } = pieceRange(layout, index)
+    return createHash("sha1").update(contents.subarray(start, end)).digest()
+  })
+  return metainfoOf(digestOf(contents), layout, Buffer.concat(hashes))
+}
+
+const infoHash = Buffer.from(metainfoOfBytes(bytes).infoHash).toString("hex")
+
+async function listen(onSocket: (socket: Socket) => void): Promise<number> {
+  const server = createServer(onSocket).listen(0, "127.0.0.1")
+  servers.push(server)
+  await once(server, "listening")
+  return (server.address() as AddressInfo).port
+}
+
+/** A node that serves standard clients on a port. */
+async function publicNode(world: MemoryWorld): Promise<{ node: MemoryNode; port: number }> {
+  const node = await world.add({ isPublic: () => true })
+  const port = await listen((socket) =>
+    node.swarm.servePlain({ duplex: socket }, `127.0.0.1:${socket.remotePort}`),
+  )
+  return { node, port }
+}
+
+function wireOn(socket: Socket): Wire {
+  const wire = new Protocol()
+  socket.pipe(wire).pipe(socket)
+  for (const end of [socket, wire]) end.on("error", () => {})
+  return wire
+}
+
+async function connectWire(port: number, options: { fast: boolean; hash?: string }): Promise<Wire> {
+  const socket = connect(port, "127.0.0.1")
+  const wire = wireOn(socket)
+  wire.handshake(options.hash ?? infoHash, PEER_ID, { fast: options.fast })
+  return wire
+}
+
+/** Asks for every block at once, as a client with a deep queue does. */
+async function download(wire: Wire, sizeBytes: number): Promise<Buffer> {
+  const contents = Buffer.alloc(sizeBytes)
+  const layout = pieceLayout(sizeBytes)
+  const blocks: Promise<void>[] = []
+  for (let at = 0; at < sizeBytes; at += BLOCK_BYTES) {
+    const index = Math.floor(at / layout.lengthBytes)
+    const offset = at % layout.lengthBytes
+    const length = Math.min(BLOCK_BYTES, sizeBytes - at)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    wire.request(index, offset, length, (error, block) => {
+      if (error !== null) return reject(error)
+      contents.set(block, at)
+      resolve()
+    })
+    blocks.push(promise)
+  }
+  await Promise.all(blocks)
+  return contents
+}
+
+describe.each([{ fast: true }, { fast: false }])("with fast extension $fast", ({ fast }) => {
+  test("a standard client takes a blob", async () => {
+    await using world = new MemoryWorld()
+    const { node, port } = await publicNode(world)
+    await ingest(node, bytes)
+    await node.swarm.torrentOf(digest)
+    const wire = await connectWire(port, { fast })
+    await once(wire, fast ? "have-all" : "bitfield")
+    for (const index of [0, 1, 2]) expect(fast || wire.peerPieces.get(index)).toBe(true)
+    wire.interested()
+    await once(wire, "unchoke")
+    expect(Buffer.compare(await download(wire, bytes.length), bytes)).toBe(0)
+    expect(node.swarm.stats().uploadedBytes).toBe(bytes.length)
+    wire.destroy()
+  })
+
+  test("this engine takes a blob back from a standard client", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const metainfo = metainfoOfBytes(bytes)
+    const { lengthBytes, count } = metainfo.layout
+    const port = await listen((socket) => {
+      const wire = wireOn(socket)
+      wire.on("handshake", () => {
+        wire.handshake(infoHash, PEER_ID, { fast })
+        if (fast) wire.haveAll()
+        else wire.bitfield(Bitfield.full(count).bytes)
+      })
+      wire.on("interested", () => wire.unchoke())
+      wire.on("request", (index: number, offset: number, length: number, respond: Respond) => {
+        const at = index * lengthBytes + offset
+        respond(null, bytes.subarray(at, at + length))
+      })
+    })
+    const torrent = await join(node, digest, bytes.length)
+    const socket = connect(port, "127.0.0.1")
+    node.swarm.fetchPlain({ duplex: socket }, `127.0.0.1:${port}`, metainfo)
+    await finish(torrent)
+    expect(torrent.sources()[0]?.receivedBytes).toBe(bytes.length)
+    expect(node.store.stat(digest)?.isComplete).toBe(true)
+  })
+})
+
+type Respond = (error: Error | null, block: Uint8Array) => void
+
+test("wrong bytes of a standard client are refused, and its address is banned in the end", async () => {
+  await using world = new MemoryWorld()
+  const [seed, node] = [await world.add(), await world.add()]
+  const metainfo = metainfoOfBytes(bytes)
+  let connectionCount = 0
+  const port = await listen((socket) => {
+    connectionCount++
+    const wire = wireOn(socket)
+    wire.on("handshake", () => {
+      wire.handshake(infoHash, PEER_ID, { fast: true })
+      wire.haveAll()
+    })
+    wire.on("interested", () => wire.unchoke())
+    wire.on("request", (_index: number, _offset: number, length: number, respond: Respond) =>
+      respond(null, Buffer.alloc(length, 1)),
+    )
+  })
+  const torrent = await join(node, digest, bytes.length)
+  const socket = connect(port, "127.0.0.1")
+  node.swarm.fetchPlain({ duplex: socket }, `127.0.0.1:${port}`, metainfo)
+  await until(() => torrent.sources()[0]?.rejectedPieces === 2, "two pieces were refused")
+  expect(torrent.blob.pieces.count).toBe(0)
+  await ingest(seed, bytes)
+  await finish(torrent)
+  expect(connectionCount).toBe(1)
+  const again = connect(port, "127.0.0.1")
+  node.swarm.fetchPlain({ duplex: again }, `127.0.0.1:${port}`, metainfo)
+  expect(again.destroyed).toBe(true)
+  expect(node.net.bans()).toEqual([])
+})
+
+test("a standard client gets the info dictionary by BEP 9", async () => {
+  await using world = new MemoryWorld()
+  const { node, port } = await publicNode(world)
+  await ingest(node, bytes)
+  const metainfo = await node.swarm.torrentOf(digest)
+  const wire = await connectWire(port, { fast: true })
+  const messages: Buffer[] = []
+  class Metadata {
+    readonly name = "ut_metadata"
+    onMessage(message: Uint8Array) {
+      messages.push(Buffer.from(message))
+    }
+  }
+  Object.defineProperty(Metadata.prototype, "name", { value: "ut_metadata" })
+  wire.use(Metadata)
+  await once(wire, "extended")
+  for (const piece of [0, 1]) wire.extended("ut_metadata", { msg_type: 0, piece })
+  await until(() => messages.length === 2, "both answers came")
+  const { infoBytes } = metainfo!
+  const head = `d8:msg_typei1e5:piecei0e10:total_sizei${infoBytes.length}ee`
+  expect(messages[0]).toEqual(Buffer.concat([Buffer.from(head), infoBytes]))
+  expect(messages[1]?.toString()).toBe("d8:msg_typei2e5:piecei1ee")
+  wire.destroy()
+})
+
+describe("is not had by a standard client:", () => {
+  test("a blob that is not public", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const port = await listen((socket) => node.swarm.servePlain({ duplex: socket }, "127.0.0.1:1"))
+    await ingest(node, bytes)
+    await node.swarm.torrentOf(digest)
+    const wire = await connectWire(port, { fast: true })
+    await once(wire, "close")
+  })
+
+  test("a blob whose torrent was never made, or is unknown", async () => {
+    await using world = new MemoryWorld()
+    const { node, port } = await publicNode(world)
+    await ingest(node, bytes)
+    await once(await connectWire(port, { fast: true }), "close")
+    await once(await connectWire(port, { fast: true, hash: "ab".repeat(20) }), "close")
+    expect(node.swarm.stats().sessionCount).toBe(0)
+  })
+
+  test("anything, by noise", async () => {
+    await using world = new MemoryWorld()
+    const { port } = await publicNode(world)
+    const socket = connect(port, "127.0.0.1")
+    socket.on("error", () => {})
+    socket.resume()
+    socket.write(randomBytes(200))
+    await once(socket, "close")
+  })
+})
+
+test("the torrent of a blob is the same each time, and undefined for what is not here", async () => {
+  await using world = new MemoryWorld()
+  const node = await world.add()
+  expect(await node.swarm.torrentOf(digest)).toBeUndefined()
+  await ingest(node, bytes)
+  const [first, second] = await Promise.all([
+    node.swarm.torrentOf(digest),
+    node.swarm.torrentOf(digest),
+  ])
+  expect(first).toBe(second)
+  expect(Buffer.from(first!.infoHash).toString("hex")).toBe(infoHash)
+})

@@ -1,0 +1,40 @@
+/** The test suites: `unit` is `npm test`; the others have scripts of their own (package.json). */
+import { defineConfig, type ViteUserConfig } from "vitest/config"
+
+const SLOW_TEST_TIMEOUT_MS = 600_000
+/** One more than the cores of a small machine: many tests wait for real sockets and disks. */
+const UNIT_WORKERS = 3
+
+/** A suite that starts processes or moves much: one file at a time, long limits. */
+const serial = (name: string): { test: Record<string, unknown> } => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    fileParallelism: false,
+    testTimeout: SLOW_TEST_TIMEOUT_MS,
+    hookTimeout: SLOW_TEST_TIMEOUT_MS,
+  },
+})
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    reporters: ["default", "./test/support/count-reporter.ts"],
+    pool: "forks",
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/*.test.ts", "test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
+          testTimeout: 20_000,
+          maxWorkers: UNIT_WORKERS,
+        },
+      },
+      serial("slow"),
+      serial("interop"),
+      serial("lab"),
+      serial("conformance"),
+    ],
+  },
+})
+
+export default config
