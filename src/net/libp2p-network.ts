@@ -12,6 +12,7 @@ import { endpointOf, parseAddress, peerOfAddress } from "./address.ts"
 import { type Ban, BanList } from "./ban-list.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
+import { startDeadline } from "./deadline.ts"
 import { findProviders, provide } from "./dht.ts"
 import { NetError } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
@@ -28,6 +29,8 @@ import { RequestPool } from "./request-pool.ts"
 import { SharedPort } from "./shared-port.ts"
 
 const STOP_TIMEOUT_MS = 1_500
+/** The round trip that proves a new connection; long, since a busy machine is not a refusal. */
+const CHECK_TIMEOUT_MS = 10_000
 const SAVE_TIMEOUT_MS = 500
 
 /** What the network is given. */
@@ -381,7 +384,19 @@ class Libp2pNetwork implements PeerNetwork {
   /** The other side's refusal shows only after the dial: one round trip proves that it is none. */
   async #check(connection: Connection, signal: AbortSignal | undefined): Promise<void> {
     const { ping } = this.#running().services
-    connection.rtt = await ping.ping(connection.remotePeer, signal === undefined ? {} : { signal })
+    const closing = new AbortController()
+    const onClose = () => closing.abort(gone(connection.remotePeer.toString()))
+    connection.addEventListener("close", onClose)
+    // A ping whose connection closes, or whose answer never comes, would wait for ever.
+    const deadline = startDeadline(this.#deps.clock, CHECK_TIMEOUT_MS, signal)
+    try {
+      connection.rtt = await ping.ping(connection.remotePeer, {
+        signal: AbortSignal.any([deadline.signal, closing.signal]),
+      })
+    } finally {
+      deadline.clear()
+      connection.removeEventListener("close", onClose)
+    }
     this.#checked.add(connection)
   }
 

@@ -53,6 +53,20 @@ async function openStream(peer: Libp2p, network: PeerNetwork): Promise<Stream> {
 const closed = (stream: Stream): Promise<void> =>
   new Promise((resolve) => stream.addEventListener("close", () => resolve()))
 
+describe("a peer that is dialled", () => {
+  test("and takes the proof of the connection, then closes, is unreachable at once", async () => {
+    const [{ network }, peer] = [await startNode(), await hostilePeer()]
+    await peer.unhandle("/ipfs/ping/1.0.0")
+    await peer.handle("/ipfs/ping/1.0.0", async (_stream, connection) => {
+      // By then the node has sent its ping and waits for nothing but the answer.
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await connection.close()
+    })
+    const dialled = network.dial(peer.getMultiaddrs()[0]!.toString())
+    await expect(dialled).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
+  })
+})
+
 describe("a peer that asks", () => {
   test.each([
     ["an answer that nobody asked for", frame("answer", 1)],
