@@ -15,6 +15,8 @@ import { randomChunks } from "./random-bytes.ts"
 /** Where everything lies: tmpfs where there is one, so that no disk decides. */
 export const MEMORY_FOLDER: string = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
 const COMPARE_BYTES = 4 * 1024 * 1024
+/** What both processes take beside the file: buffers, heaps, sockets. */
+const TOUCHED_BYTES_MORE = 512 * 1024 * 1024
 const FILE_NAME = "payload.bin"
 
 /** A file to move, and where everything about it lies. */
@@ -30,6 +32,25 @@ export interface Workload {
 /** Makes a folder in {@link MEMORY_FOLDER}. */
 export function makeWorkFolder(): string {
   return mkdtempSync(join(MEMORY_FOLDER, "sealift-bench-"))
+}
+
+/**
+ * Takes as much memory as a transfer needs and gives it back at once. A virtual machine returns free
+ * memory to its host within seconds, and getting it again costs more than copying into it: whoever is
+ * measured a second later than others would pay for that.
+ */
+export function touchMemory(workload: Workload): void {
+  const path = join(workload.folder, "touched")
+  const file = openSync(path, "wx")
+  const chunk = new Uint8Array(COMPARE_BYTES)
+  try {
+    for (let at = 0; at < workload.sizeBytes + TOUCHED_BYTES_MORE; at += chunk.length) {
+      writeSync(file, chunk)
+    }
+  } finally {
+    closeSync(file)
+    rmSync(path)
+  }
 }
 
 /** Writes the file and its BEP 3 torrent. */

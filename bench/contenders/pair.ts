@@ -7,7 +7,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { type PeerMessage, PeerProcess } from "../peer-process.ts"
 import type { Sample } from "../scenario.ts"
-import { removeFolder, verifyCopy, type Workload } from "../workload.ts"
+import { removeFolder, touchMemory, verifyCopy, type Workload } from "../workload.ts"
 
 /** How one contender's two sides are started. */
 export interface PairPlan {
@@ -39,6 +39,7 @@ export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<
       leech.tell(address)
       await leech.next("connected")
     }
+    touchMemory(plan.workload)
     for (const peer of started) peer.startUsage()
     leech.tell(address)
     const done = await leech.next("done")

@@ -15,9 +15,10 @@ import { ThreadBlob } from "./thread-blob.ts"
 /**
  * Pieces of one blob that are hashed, written and noted while others are received. What is not noted
  * when the process dies was fetched in vain, so it is little more than what a source is sending; with
- * fewer the receiver waits for the disk (two cost a fifth of the transfer rate, eight bring no more).
+ * fewer the receiver waits for the disk (with two a fifth of the transfer rate is lost, with four a
+ * twentieth).
  */
-const WRITES_MAX = 4
+const WRITES_MAX = 8
 
 /** What the writing needs of its blob. */
 export interface WritableBlob {
