@@ -79,7 +79,7 @@ export class Assembly {
   relieve(index: number, source: Source): boolean {
     const piece = this.#active.get(index)
     if (piece === undefined || piece.isBegun || piece.isShared || source.pieces.isFull) return false
-    if (!source.isAskable || source.requests.count >= source.score.depth) return false
+    if (!source.isAskable || source.requests.count >= source.depth) return false
     const nowMs = this.#deps.clock.monotonicMs()
     const seed = this.#deps.roster.all().find((one) => one.pieces.isFull && one.owes(piece))
     // What comes soon is on its way already: it would come twice.

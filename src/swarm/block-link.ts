@@ -6,11 +6,14 @@
 import type { Bitfield } from "../core/bitfield.ts"
 import type { PeerId } from "../net/net.ts"
 import type { WireFault } from "./errors.ts"
+import type { LinkPace } from "./link-pace.ts"
 import type { WAIT } from "./wire-parser.ts"
 
 /** One torrent on one connection, to ask for blocks. */
 export interface BlockLink {
   readonly peer: PeerId
+  /** Of the whole connection. */
+  readonly pace: LinkPace
   request(index: number, begin: number, length: number): void
   cancel(index: number, begin: number, length: number): void
   /** There is room again for the block that had to wait. */

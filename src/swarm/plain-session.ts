@@ -9,6 +9,7 @@ import type { PeerId } from "../net/net.ts"
 import { dictionaryOf, encodeBencode, parseBencodePrefix } from "./bencode.ts"
 import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
+import { LinkPace } from "./link-pace.ts"
 import type { Metainfo } from "./metainfo.ts"
 import type { UploadHost } from "./serving.ts"
 import type { Upload } from "./upload.ts"
@@ -56,6 +57,7 @@ export interface PlainDeps {
 export class PlainSession implements WireOwner, UploadHost, BlockLink {
   readonly peer: PeerId
   readonly server: UploadServer
+  readonly pace: LinkPace
   readonly #socket: WireSocket
   readonly #deps: PlainDeps
   #metainfo: Metainfo | undefined
@@ -78,6 +80,7 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     options: { peer: PeerId; metainfo?: Metainfo | undefined },
   ) {
     this.peer = options.peer
+    this.pace = new LinkPace(deps.clock.monotonicMs())
     this.#deps = deps
     this.#metainfo = options.metainfo
     this.#socket = new WireSocket(stream, this, { hasContexts: false })

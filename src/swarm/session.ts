@@ -8,6 +8,7 @@ import type { Digest } from "../core/digest.ts"
 import type { Channel, PeerId } from "../net/net.ts"
 import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
+import { LinkPace } from "./link-pace.ts"
 import type { Upload } from "./upload.ts"
 import { type BatchBuffers, type UploadEvents, UploadServer } from "./upload-server.ts"
 import {
@@ -57,6 +58,8 @@ export interface SessionDeps {
 export class ChannelSession implements WireOwner {
   readonly peer: PeerId
   readonly server: UploadServer
+  /** Of what is fetched over it. */
+  readonly pace: LinkPace
   readonly #socket: WireSocket
   readonly #owner: SessionOwner
   readonly #sinks = new Map<number, BlockSink>()
@@ -74,6 +77,7 @@ export class ChannelSession implements WireOwner {
 
   constructor(channel: Channel, deps: SessionDeps, options: { isOpener: boolean }) {
     this.peer = channel.peer
+    this.pace = new LinkPace(deps.clock.monotonicMs())
     this.#owner = deps.owner
     this.#ourParity = options.isOpener ? 0 : 1
     this.#nextNumber = this.#ourParity
@@ -326,6 +330,10 @@ class SessionLink implements BlockLink {
 
   get peer(): PeerId {
     return this.#session.peer
+  }
+
+  get pace(): LinkPace {
+    return this.#session.pace
   }
 
   request(index: number, begin: number, length: number): void {

@@ -34,6 +34,8 @@ export type SourceEnd = "refused" | "closed" | "false-have" | "stalled" | "wrong
 export interface SourceOwner {
   readonly clock: Clock
   readonly pieceCount: number
+  /** Blocks of a piece that is not the last. */
+  readonly pieceBlocks: number
   /** Gives a piece to ask this source for, noted as active; undefined when there is none. */
   pieceFor(source: Source): ActivePiece | undefined
   active(index: number): ActivePiece | undefined
@@ -76,7 +78,6 @@ export class Source implements BlockSink {
   readonly #disputed = new Set<number>()
   #falseHaves = 0
   #pausedUntilMs = 0
-  #probeMs: number | undefined
 
   /** @param assumed - what it surely has, so that requests need not wait for its answer */
   constructor(link: BlockLink, owner: SourceOwner, assumed: Bitfield | undefined) {
@@ -108,9 +109,15 @@ export class Source implements BlockSink {
     return this.#pausedUntilMs === 0 || this.#owner.clock.monotonicMs() >= this.#pausedUntilMs
   }
 
-  /** Keeps as many requests in flight as its score says. */
+  /** How many requests it should have in flight. */
+  get depth(): number {
+    const share = this.link.pace.shareOf(this, this.#owner.pieceBlocks)
+    return Math.min(share, this.score.depthMax)
+  }
+
+  /** Keeps as many requests in flight as it should have. */
   ask(): void {
-    const { depth } = this.score
+    const { depth } = this
     const inFlight = this.requests.count
     // Asking in small bunches keeps writes few; an idle source is asked at once.
     if (inFlight > 0 && depth - inFlight < depth >> 3) return
@@ -121,6 +128,7 @@ export class Source implements BlockSink {
       if (block < 0) break
       this.askBlock(this.#current!, block)
     }
+    if (this.requests.count === 0) this.link.pace.onDone(this)
   }
 
   /** How long it will take for what it was asked, milliseconds; unknown: as long as it takes already. */
@@ -141,8 +149,10 @@ export class Source implements BlockSink {
   /** Asks for one block, noted in its piece already. */
   askBlock(piece: ActivePiece, block: number): void {
     const length = piece.blockLength(block)
-    this.requests.push(piece.index, block * BLOCK_BYTES, length)
-    this.link.request(piece.index, block * BLOCK_BYTES, length)
+    const [index, begin] = [piece.index, block * BLOCK_BYTES]
+    this.link.pace.onAsked(this, index, begin, this.#owner.clock.monotonicMs())
+    this.requests.push(index, begin, length)
+    this.link.request(index, begin, length)
   }
 
   /** Tells whether it was asked for blocks of a piece that have not come. */
@@ -175,6 +185,7 @@ export class Source implements BlockSink {
       if (isTold) this.#cancel(index, begin, requests.length(place))
     }
     requests.clear()
+    this.link.pace.onDone(this)
     if (this.#current !== undefined) left.add(this.#current)
     this.#leaveCurrent()
     for (const piece of left) this.#owner.onFreed(piece)
@@ -198,6 +209,7 @@ export class Source implements BlockSink {
     if (waitingMs > BUFFER_WAIT_MS_MAX) this.#giveUpWaiting()
     if (this.requests.count === 0 || this.#waitingSinceMs !== undefined) {
       this.score.skip(nowMs)
+      if (this.requests.count === 0) this.link.pace.onDone(this)
       this.lastBlockMs = nowMs
       return
     }
@@ -332,6 +344,8 @@ export class Source implements BlockSink {
     this.#onProgress(nowMs)
     this.receivedBytes += receiving.length
     this.score.onBlock(receiving.length)
+    const { piece, block, length } = receiving
+    this.link.pace.onBlock(this, piece.index, block * BLOCK_BYTES, length, nowMs)
     this.#owner.onBlockHere(receiving.piece, receiving.block, this)
     this.ask()
     return undefined
@@ -393,18 +407,13 @@ export class Source implements BlockSink {
   }
 
   #onIdle(): void {
-    const nowMs = this.#owner.clock.monotonicMs()
-    this.lastBlockMs = nowMs
-    this.#probeMs = nowMs
+    this.lastBlockMs = this.#owner.clock.monotonicMs()
   }
 
   #onProgress(nowMs: number): void {
     this.lastBlockMs = nowMs
     this.#stallCount = 0
     this.#pausedUntilMs = 0
-    if (this.#probeMs === undefined) return
-    this.score.onRoundTrip(nowMs - this.#probeMs)
-    this.#probeMs = undefined
   }
 
   #setHave(index: number, hasIt: boolean): boolean {

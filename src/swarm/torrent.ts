@@ -6,7 +6,7 @@
 import type { Bitfield } from "../core/bitfield.ts"
 import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
-import { STALL_MS_MAX } from "../core/limits.ts"
+import { BLOCK_BYTES, STALL_MS_MAX } from "../core/limits.ts"
 import type { Logger } from "../core/log.ts"
 import { type ByteRange, piecesOf } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
@@ -109,6 +109,10 @@ export class EngineTorrent implements Torrent, SourceOwner {
 
   get pieceCount(): number {
     return this.blob.layout.count
+  }
+
+  get pieceBlocks(): number {
+    return Math.ceil(this.blob.layout.lengthBytes / BLOCK_BYTES)
   }
 
   // The port.

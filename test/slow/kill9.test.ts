@@ -1,6 +1,7 @@
 // A fetching node is killed at twenty random moments, as by a crash. Each time its store is clean, it
 // goes on where it was, and it takes in again little more than the pieces that were half there. The
-// kernel counts what it took in: it is frozen first, so that the count and the kill are one moment.
+// kernel counts what it took in: it is frozen first, so that the count and the kill are one moment. The
+// seeder counts what it sent.
 import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { missingTools, run } from "../support/process.ts"
@@ -111,6 +112,8 @@ describe.skipIf(missing.length > 0)("kill -9 of a fetching node", () => {
         `${life.kills} kills: ${again} bytes taken in again, ${allowed} allowed, ${sent} sent again\n`,
       )
       expect(again).toBeLessThanOrEqual(allowed)
+      // What the seeder sent in vain counts too: bytes that were in sockets died with the process.
+      expect(sent).toBeLessThanOrEqual(allowed)
     }
   })
 })

@@ -1,50 +1,8 @@
-/** The small decisions: request depth, upload slots, the sharing out of pieces. */
+/** The small decisions: upload slots, the sharing out of pieces. */
 import { describe, expect, test } from "vitest"
 import { digestOf } from "../../../src/core/digest.ts"
 import { chooseUnchoked } from "../../../src/swarm/choke.ts"
 import { shareOf } from "../../../src/swarm/fan-out.ts"
-import { depthFor, PeerScore } from "../../../src/swarm/peer-score.ts"
-
-describe("request depth", () => {
-  test.each([
-    ["a source of which nothing is known", 0, undefined, 32],
-    ["100 Mbit/s, 40 ms", 12_500_000, 40, 77],
-    ["1 Gbit/s, 0.2 ms", 125_000_000, 0.2, 512],
-    ["800 MB/s on loopback", 800_000_000, 0.1, 512],
-    ["1 Gbit/s, 100 ms", 125_000_000, 100, 1526],
-    ["10 Gbit/s, 200 ms", 1_250_000_000, 200, 4096],
-  ])("for %s", (_name, rateBytes, roundTripMs, depth) => {
-    expect(depthFor(rateBytes, roundTripMs)).toBe(depth)
-  })
-
-  test("grows block by block from a small start, then follows the rate", () => {
-    const score = new PeerScore(0)
-    expect(score.depth).toBe(32)
-    for (let block = 0; block < 1000; block++) score.onBlock(16_384)
-    expect(score.depth).toBe(512)
-    score.measure(250)
-    for (const nowMs of [500, 750, 1000, 1250, 1500, 1750, 2000]) {
-      score.onBlock(16_384)
-      score.measure(nowMs)
-    }
-    expect(score.depth).toBe(32 + Math.max(0, score.depth - 32))
-    expect(score.depth).toBeLessThan(200)
-  })
-
-  test("begins anew after a stall, with little", () => {
-    const score = new PeerScore(0)
-    for (let block = 0; block < 100; block++) score.onBlock(16_384)
-    score.onStall()
-    expect(score.depth).toBe(8)
-    expect(score.rateBytes).toBe(0)
-  })
-
-  test("takes the smallest round trip that was seen", () => {
-    const score = new PeerScore(0)
-    for (const milliseconds of [9, 4, 7]) score.onRoundTrip(milliseconds)
-    expect(score.roundTripMs).toBe(4)
-  })
-})
 
 describe("upload slots", () => {
   const one = (isChoked: boolean, sinceMs: number, takenBytes = 1) => ({
