@@ -46,6 +46,7 @@ export class Judge {
    * Compares everything refused with what is proved.
    * @param known.hashOf - SHA-256 of a piece of the blob whose whole digest is right
    * @param known.isSaid - whether somebody signed that a piece has this SHA-256
+   * @param known.isDenied - whether somebody signed something else of a piece than is proved
    * @param provenPartHash - SHA-256 of a part of a piece
    * @returns one verdict per guilty peer
    */
@@ -53,6 +54,7 @@ export class Judge {
     known: {
       hashOf: (index: number) => Uint8Array
       isSaid: (index: number, sha256: Uint8Array) => boolean
+      isDenied: (index: number) => boolean
     },
     provenPartHash: (index: number, part: PiecePart) => Promise<Uint8Array>,
   ): Promise<Verdict[]> {
@@ -60,6 +62,8 @@ export class Judge {
     for (const { index, sha256, parts } of this.#rejections) {
       // The list was wrong and the piece right, or it was sent in good faith on another's word.
       if (isEqual(sha256, known.hashOf(index)) || known.isSaid(index, sha256)) continue
+      // A part may be of what a signer said of the whole piece, and nobody can tell any more.
+      if (parts.length > 1 && known.isDenied(index)) continue
       for (const part of parts) {
         if (found.has(part.peer)) continue
         const isWhole = parts.length === 1

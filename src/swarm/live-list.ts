@@ -86,6 +86,9 @@ interface Testimony {
   /** The batch in which the signer last spoke of each piece. */
   readonly batches: (SignedBatch | undefined)[]
   batchCount: number
+  /** What the signer said of a piece before it said something else, by piece: it has still said it. */
+  readonly retracted: Map<number, Uint8Array[]>
+  retractedCount: number
   /** On how many pieces each other signer says the same, and on how many something else. */
   readonly common: Map<Testimony, number>
   readonly conflicts: Map<Testimony, number>
@@ -110,7 +113,8 @@ export class LiveList {
   }
 
   /**
-   * Takes in a batch whose signature was found right. A signer's later word replaces its earlier one.
+   * Takes in a batch whose signature was found right. A signer's later word replaces its earlier one,
+   * once for each piece; who changes its mind more often is not listened to.
    * @returns whether it said anything new
    */
   add(batch: SignedBatch): boolean {
@@ -118,6 +122,8 @@ export class LiveList {
     if (testimony === undefined) return false
     if (testimony.batchCount >= BATCHES_PER_PIECE_MAX * this.layout.count) return false
     const count = batch.hashes.length / SHA256_BYTES
+    const changes = changesBy(testimony, batch)
+    if (testimony.retractedCount + changes > this.layout.count) return false
     let isNews = false
     for (let offset = 0; offset < count; offset++) {
       const hash = batch.hashes.subarray(offset * SHA256_BYTES, (offset + 1) * SHA256_BYTES)
@@ -150,11 +156,18 @@ export class LiveList {
     return this.#believed(index)?.batches[index]
   }
 
-  /** Tells whether any signer, believed or not, said this of a piece. */
+  /** Tells whether any signer, believed or not, said this of a piece, be it retracted since. */
   isSaid(index: number, hash: Uint8Array): boolean {
-    const at = index * SHA256_BYTES
-    for (const { known, hashes } of this.#testimonies.values()) {
-      if (known.has(index) && isEqual(hashes.subarray(at, at + SHA256_BYTES), hash)) return true
+    for (const testimony of this.#testimonies.values()) {
+      if (wordsOf(testimony, index).some((word) => isEqual(word, hash))) return true
+    }
+    return false
+  }
+
+  /** Tells whether any signer, believed or not, said something else than this of a piece. */
+  isDenied(index: number, hash: Uint8Array): boolean {
+    for (const testimony of this.#testimonies.values()) {
+      if (wordsOf(testimony, index).some((word) => !isEqual(word, hash))) return true
     }
     return false
   }
@@ -225,19 +238,17 @@ export class LiveList {
     return whole.map((testimony) => testimony.signer)
   }
 
-  /** Gives the signers that said something else than the proven hashes, with a piece to show it. */
-  contradicting(proven: Uint8Array): readonly { signer: PeerId; index: number }[] {
-    const found: { signer: PeerId; index: number }[] = []
-    for (const { signer, known, hashes } of this.#testimonies.values()) {
+  /** Gives the signers that ever said something else than the proven hashes, and what, of one piece. */
+  contradicting(
+    proven: Uint8Array,
+  ): readonly { signer: PeerId; index: number; signed: Uint8Array }[] {
+    const found: { signer: PeerId; index: number; signed: Uint8Array }[] = []
+    for (const testimony of this.#testimonies.values()) {
       for (let index = 0; index < this.layout.count; index++) {
-        const [start, end] = [index * SHA256_BYTES, (index + 1) * SHA256_BYTES]
-        if (
-          !known.has(index) ||
-          isEqual(hashes.subarray(start, end), proven.subarray(start, end))
-        ) {
-          continue
-        }
-        found.push({ signer, index })
+        const right = proven.subarray(index * SHA256_BYTES, (index + 1) * SHA256_BYTES)
+        const signed = wordsOf(testimony, index).find((word) => !isEqual(word, right))
+        if (signed === undefined) continue
+        found.push({ signer: testimony.signer, index, signed })
         break
       }
     }
@@ -260,6 +271,8 @@ export class LiveList {
       known: new Bitfield(count),
       batches: new Array(count).fill(undefined),
       batchCount: 0,
+      retracted: new Map(),
+      retractedCount: 0,
       common: new Map(),
       conflicts: new Map(),
     }
@@ -273,7 +286,12 @@ export class LiveList {
     const place = testimony.hashes.subarray(at, at + SHA256_BYTES)
     const isKnown = testimony.known.has(index)
     if (isKnown && isEqual(place, hash)) return false
-    if (isKnown) this.#relate(testimony, index, -1)
+    if (isKnown) {
+      this.#relate(testimony, index, -1)
+      const retracted = testimony.retracted.get(index) ?? []
+      testimony.retracted.set(index, [...retracted, place.slice()])
+      testimony.retractedCount++
+    }
     place.set(hash)
     testimony.known.add(index)
     this.#relate(testimony, index, 1)
@@ -304,6 +322,25 @@ export class LiveList {
         agreeing.get(b)! - agreeing.get(a)! || b.known.count - a.known.count || a.order - b.order,
     )
   }
+}
+
+/** All that a signer has said of a piece. */
+function wordsOf({ known, hashes, retracted }: Testimony, index: number): readonly Uint8Array[] {
+  if (!known.has(index)) return []
+  const last = hashes.subarray(index * SHA256_BYTES, (index + 1) * SHA256_BYTES)
+  return [last, ...(retracted.get(index) ?? [])]
+}
+
+/** Of how many pieces a batch says something else than its signer said last. */
+function changesBy({ known, hashes }: Testimony, batch: SignedBatch): number {
+  let changes = 0
+  for (let at = 0; at < batch.hashes.length; at += SHA256_BYTES) {
+    const index = batch.firstIndex + at / SHA256_BYTES
+    const before = hashes.subarray(index * SHA256_BYTES, (index + 1) * SHA256_BYTES)
+    const isSame = isEqual(before, batch.hashes.subarray(at, at + SHA256_BYTES))
+    if (known.has(index) && !isSame) changes++
+  }
+  return changes
 }
 
 /** Two signers agree when they speak of a common piece and differ in none. */

@@ -23,12 +23,12 @@ export async function settleRight(
   const hashOf = (index: number) => slice(proven, index)
   // Who passed on what somebody signed is not guilty of it: the signer is.
   const isSaid = (index: number, hash: Uint8Array) => list.isSaid(index, hash)
-  const verdicts = await judge.verdicts({ hashOf, isSaid }, async (index, part) => {
+  const isDenied = (index: number) => list.isDenied(index, hashOf(index))
+  const verdicts = await judge.verdicts({ hashOf, isSaid, isDenied }, async (index, part) => {
     const { start } = pieceRange(blob.layout, index)
     return sha256(await blob.read({ start: start + part.begin, end: start + part.end }))
   })
-  for (const { signer, index } of list.contradicting(proven)) {
-    const signed = list.hashBy(signer, index)!
+  for (const { signer, index, signed } of list.contradicting(proven)) {
     const evidence = { piece: index, signed: hex(signed), proven: hex(hashOf(index)) }
     verdicts.push({ peer: signer, reason: "wrong-list", evidence })
   }

@@ -14,6 +14,7 @@ const part = (peer: string, label: string, begin = 0, end = 100): PiecePart => (
 const known = {
   hashOf: (index: number) => hash(`piece ${index}`),
   isSaid: (_index: number, said: Uint8Array) => Buffer.compare(said, hash("signed")) === 0,
+  isDenied: (index: number) => index === 9,
 }
 const provenPart = async (index: number, of: PiecePart) => hash(`${index} from ${of.begin}`)
 
@@ -55,6 +56,15 @@ describe("a refused piece", () => {
     const parts = [part("A", "3 from 0", 0, 50), part("B", "garbage", 50, 100)]
     judge.note({ index: 3, sha256: hash("mixed"), parts })
     expect(await guilty(judge)).toEqual(["B"])
+  })
+
+  test("from several makes nobody guilty when a signer said something else of it", async () => {
+    const judge = new Judge()
+    const parts = [part("A", "9 from 0", 0, 50), part("B", "garbage", 50, 100)]
+    judge.note({ index: 9, sha256: hash("mixed"), parts })
+    expect(await guilty(judge)).toEqual([])
+    judge.note({ index: 9, sha256: hash("garbage"), parts: [part("C", "garbage")] })
+    expect(await guilty(judge)).toEqual(["C"])
   })
 
   test("gives one verdict per peer, however many it sent", async () => {

@@ -115,6 +115,29 @@ describe("a live list", () => {
     expect(list.isExcluded("B")).toBe(true)
   })
 
+  test("does not forget what a signer took back: who passed it on did so in good faith", () => {
+    const list = new LiveList(digest, layout)
+    list.add(batch("A", 1, "lie"))
+    list.add(batch("A", 0, "0", "1", "2", "3"))
+    expect(list.isSaid(1, hash("lie"))).toBe(true)
+    expect(list.isSaid(1, hash("1"))).toBe(true)
+    expect(list.isSaid(0, hash("lie"))).toBe(false)
+    expect([0, 1].map((index) => list.isDenied(index, hash(String(index))))).toEqual([false, true])
+    const proven = Buffer.concat(["0", "1", "2", "3"].map(hash))
+    expect(list.contradicting(proven)).toEqual([{ signer: "A", index: 1, signed: hash("lie") }])
+  })
+
+  test("lets a signer change its mind once for each piece", () => {
+    const list = new LiveList(digest, layout)
+    expect(list.add(batch("A", 0, "a", "b", "c", "d"))).toBe(true)
+    expect(list.add(batch("A", 0, "e", "f", "g"))).toBe(true)
+    expect(list.add(batch("A", 0, "h", "i"))).toBe(false)
+    expect(list.add(batch("A", 0, "h"))).toBe(true)
+    expect(list.add(batch("A", 3, "i"))).toBe(false)
+    expect(list.covers(0, hash("h"))).toBe(true)
+    expect(list.covers(3, hash("d"))).toBe(true)
+  })
+
   test("takes a signer's later word, and counts agreement anew", () => {
     const list = new LiveList(digest, layout)
     list.add(batch("A", 0, "wrong"))
@@ -132,7 +155,7 @@ describe("a live list", () => {
     list.add(batch("liar", 1, "1", "x"))
     const content = Buffer.concat(["0", "1", "2", "3"].map(hash))
     expect(list.signersOfWhole(content)).toEqual(["whole"])
-    expect(list.contradicting(content)).toEqual([{ signer: "liar", index: 2 }])
+    expect(list.contradicting(content)).toEqual([{ signer: "liar", index: 2, signed: hash("x") }])
   })
 
   test("gives the believed batch of a piece to relay", () => {
