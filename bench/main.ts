@@ -1,6 +1,6 @@
 /**
  * The benchmark suite: `npm run bench -- SCENARIO [--size 1GiB] [--runs 5] [--seed N] [--only A,B]
- * [--json FILE]`. Three steps: generate the input, measure (contenders take turns), analyze.
+ * [--hosts N] [--rate MBIT] [--json FILE]`. Three steps: generate the input, measure (contenders take turns), analyze.
  * Figures are ratios against a contender of the same run (docs/benchmarks.md).
  * @module
  */
@@ -8,13 +8,22 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { parseArgs } from "node:util"
 import { describeMachine, type Machine } from "./machine.ts"
-import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "./scenario.ts"
+import type {
+  BenchOptions,
+  Contender,
+  NetworkShape,
+  Prepared,
+  Sample,
+  Scenario,
+} from "./scenario.ts"
 import { SCENARIOS } from "./scenario-list.ts"
 import { type ContenderFigures, figuresOf, spreadOf } from "./statistics.ts"
 import { renderTable, showBytes, showSeconds } from "./table.ts"
 
 const UNIT_BYTES: Record<string, number> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 const RUNS_MAX = 1000
+const HOSTS_MAX = 128
+const RATE_MBIT_MAX = 10_000
 /** A run that takes longer hangs. */
 const RUN_MS_MAX = 600_000
 const OUTPUT_FOLDER = "bench/out"
@@ -49,6 +58,22 @@ function parseCount(name: string, text: string, max: number): number {
   throw new UsageError(`--${name} ${text}: a whole number from 1 to ${max}`)
 }
 
+/** @throws UsageError */
+function parseNetwork(
+  { name, defaults: { network } }: Scenario,
+  { hosts, rate }: { hosts?: string | undefined; rate?: string | undefined },
+): NetworkShape | undefined {
+  if (network === undefined && (hosts !== undefined || rate !== undefined)) {
+    throw new UsageError(`--hosts and --rate: ${name} has no network of its own`)
+  }
+  return network === undefined
+    ? undefined
+    : {
+        hosts: hosts === undefined ? network.hosts : parseCount("hosts", hosts, HOSTS_MAX),
+        rateMbit: rate === undefined ? network.rateMbit : parseCount("rate", rate, RATE_MBIT_MAX),
+      }
+}
+
 /** Reads the command line. @throws UsageError */
 function parseCommand(args: string[]): {
   scenario: Scenario
@@ -64,6 +89,8 @@ function parseCommand(args: string[]): {
       seed: { type: "string" },
       only: { type: "string" },
       json: { type: "string" },
+      hosts: { type: "string" },
+      rate: { type: "string" },
     },
   })
   const scenario = SCENARIOS.find((one) => one.name === positionals[0])
@@ -77,6 +104,7 @@ function parseCommand(args: string[]): {
     runs: runs === undefined ? scenario.defaults.runs : parseCount("runs", runs, RUNS_MAX),
     seed: seed === undefined ? 1 : parseCount("seed", seed, Number.MAX_SAFE_INTEGER),
     only: only === undefined ? [] : only.split(","),
+    network: parseNetwork(scenario, values),
   }
   return { scenario, options, json }
 }
@@ -98,18 +126,17 @@ function choose(prepared: Prepared, options: BenchOptions): Contender[] {
  */
 async function measureAll(
   contenders: readonly Contender[],
-  runs: number,
-  signal: AbortSignal,
+  { runs, uncounted, signal }: { runs: number; uncounted: number; signal: AbortSignal },
 ): Promise<Map<string, Sample[]>> {
   const samples = new Map<string, Sample[]>(contenders.map((one) => [one.name, []]))
-  for (let round = 0; round <= runs; round++) {
+  for (let round = 1 - uncounted; round <= runs; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(round + turn) % contenders.length]!
+      const contender = contenders[(round + uncounted + turn) % contenders.length]!
       signal.throwIfAborted()
       const limit = AbortSignal.timeout(RUN_MS_MAX)
       const sample = await contender.measure({ signal: AbortSignal.any([signal, limit]) })
       if (round > 0) samples.get(contender.name)!.push(sample)
-      const run = round === 0 ? "not counted" : `run ${round}/${runs}`
+      const run = round <= 0 ? "not counted" : `run ${round}/${runs}`
       process.stderr.write(`  ${run}  ${contender.name}  ${showSeconds(sample.seconds)}\n`)
     }
   }
@@ -157,9 +184,13 @@ function renderReport(report: Report): string {
 
 function renderContext(report: Report): string {
   const { machine, options } = report
+  const { network } = options
   const lines = [
     `${report.scenario}: ${report.question}`,
     `${showBytes(options.sizeBytes)}, ${options.runs} runs each in turn, seed ${options.seed}`,
+    ...(network === undefined
+      ? []
+      : [`${network.hosts} hosts, ${network.rateMbit} Mbit/s each way`]),
     `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}, ` +
       `commit ${machine.commit}, load ${machine.load.toFixed(1)} at the start`,
     ...report.missing.map(({ name, why }) => `not measured: ${name} (${why})`),
@@ -175,7 +206,8 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   const prepared = await scenario.generate(options, { signal })
   try {
     const contenders = choose(prepared, options)
-    const samples = await measureAll(contenders, options.runs, signal)
+    const { uncountedRounds: uncounted = 1 } = scenario
+    const samples = await measureAll(contenders, { runs: options.runs, uncounted, signal })
     const report: Report = {
       scenario: scenario.name,
       figures: scenario.figures ?? [],

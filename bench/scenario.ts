@@ -14,6 +14,16 @@ export interface BenchOptions {
   readonly seed: number
   /** Names of the only contenders to run; empty means all. */
   readonly only: readonly string[]
+  /** Of scenarios with a network of their own; undefined in others. */
+  readonly network: NetworkShape | undefined
+}
+
+/** A network in namespaces. */
+export interface NetworkShape {
+  /** Hosts that fetch. */
+  readonly hosts: number
+  /** Each host's link, each way. */
+  readonly rateMbit: number
 }
 
 /** What one process used between the start of the measurement and its end. */
@@ -54,9 +64,15 @@ export interface Prepared {
 export interface Scenario {
   readonly name: string
   readonly question: string
-  readonly defaults: { readonly sizeBytes: number; readonly runs: number }
-  /** Notes of the samples that are figures: each becomes a column of its median. */
+  readonly defaults: {
+    readonly sizeBytes: number
+    readonly runs: number
+    readonly network?: NetworkShape
+  }
+  /** Notes of the samples that are multiples of something: each becomes a column of its median. */
   readonly figures?: readonly { readonly heading: string; readonly note: string }[]
+  /** Rounds before the measured ones that are not counted; 1 unless told. */
+  readonly uncountedRounds?: number
   /** The contender that the others are compared with. */
   readonly baseline: string
   generate(options: BenchOptions, tools: { signal: AbortSignal }): Promise<Prepared>

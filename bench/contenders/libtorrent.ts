@@ -8,11 +8,14 @@ import { fileURLToPath } from "node:url"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
 import type { Workload } from "../workload.ts"
+import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
 import { findPythonWith } from "./program.ts"
 
 const SEED = fileURLToPath(new URL("../peers/libtorrent_seed.py", import.meta.url))
+const CROWD = fileURLToPath(new URL("../peers/libtorrent_crowd.py", import.meta.url))
 const LEECH = fileURLToPath(new URL("../peers/libtorrent_leech.py", import.meta.url))
+const NO_PYTHON = "no python3 with libtorrent; apt install python3-libtorrent"
 // Nothing of a run is left in the tree.
 const ENVIRONMENT = { PYTHONDONTWRITEBYTECODE: "1" }
 
@@ -25,6 +28,7 @@ export interface LibtorrentSettings {
   readonly encryption: "none" | "forced"
 }
 
+/** Makes the contender of a transfer between two. */
 export function createLibtorrent(workload: Workload, settings: LibtorrentSettings): Contender {
   const { name, preset, encryption } = settings
   const python = findPythonWith("libtorrent")
@@ -38,16 +42,43 @@ export function createLibtorrent(workload: Workload, settings: LibtorrentSetting
   return {
     name,
     about: `libtorrent 2.0 both sides, ${preset} settings, ${cipher}, SHA-1 pieces`,
-    missing:
-      python === undefined
-        ? "no python3 with libtorrent; apt install python3-libtorrent"
-        : undefined,
+    missing: python === undefined ? NO_PYTHON : undefined,
     measure: ({ signal }) =>
       measurePair(
         {
           workload,
           startSeed: (signal) => start(SEED, workload.folder, signal),
           startLeech: (folder, signal) => start(LEECH, folder, signal),
+          arrivedPath: (folder) => join(folder, "payload.bin"),
+        },
+        signal,
+      ),
+  }
+}
+
+/** Makes the contender of a fan-out: its default settings, how many it serves at once included. */
+export function createLibtorrentCrowd(crowd: Crowd): Contender {
+  const { workload } = crowd
+  const python = findPythonWith("libtorrent")
+  const missing = python === undefined ? [NO_PYTHON, ...crowd.missing] : crowd.missing
+  return {
+    name: "libtorrent",
+    about: "libtorrent 2.0 on every host, default settings, plaintext, SHA-1 pieces",
+    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    measure: ({ signal }) =>
+      measureCrowd(
+        {
+          ...crowd,
+          name: "libtorrent",
+          environment: ENVIRONMENT,
+          seedCommand: ({ address }) => {
+            const settings = [workload.torrentPath, "default", "none", address]
+            return [python!, SEED, workload.folder, ...settings]
+          },
+          leechCommand: ({ address }, folder) => {
+            return [python!, CROWD, folder, workload.torrentPath, address]
+          },
+          addressOf: ({ address, port }) => ({ address, port }),
           arrivedPath: (folder) => join(folder, "payload.bin"),
         },
         signal,

@@ -36,7 +36,7 @@ export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<
     const leech = start(plan.startLeech(folder, signal))
     await leech.next("ready")
     if (plan.connect === true) {
-      leech.tell(address)
+      leech.tell({ addresses: [address.address] })
       await leech.next("connected")
     }
     touchMemory(plan.workload)

@@ -9,25 +9,30 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { hexOf } from "../../src/core/digest.ts"
+import type { LabHost } from "../../test/support/network-lab.ts"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
 import type { Workload } from "../workload.ts"
+import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
 
 const script = (name: string) => fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url))
 
-/** Makes the contender; its seeding side's store is filled here, once. */
+/** Fills the seeding side's store, once. @returns its folder */
+async function fillSeed(workload: Workload, signal: AbortSignal): Promise<string> {
+  const folder = join(workload.folder, "sealift-seed")
+  const command = [script("sealift-ingest"), folder, workload.path, workload.digest]
+  // In a process of its own: the store's threads and buffers are gone before anything is measured.
+  await promisify(execFile)(process.execPath, command, { signal })
+  return folder
+}
+
+/** Makes the contender of a transfer between two. */
 export async function createSealift(
   workload: Workload,
   options: { signal: AbortSignal },
 ): Promise<Contender> {
-  const seedFolder = join(workload.folder, "sealift-seed")
-  // In a process of its own: the store's threads and buffers are gone before anything is measured.
-  await promisify(execFile)(
-    process.execPath,
-    [script("sealift-ingest"), seedFolder, workload.path, workload.digest],
-    { signal: options.signal },
-  )
+  const seedFolder = await fillSeed(workload, options.signal)
   const start = (name: string, folder: string, signal: AbortSignal) =>
     new PeerProcess(name, [process.execPath, script(name), folder, workload.digest], { signal })
   return {
@@ -41,6 +46,34 @@ export async function createSealift(
           startSeed: (signal) => start("sealift-seed", seedFolder, signal),
           startLeech: (folder, signal) => start("sealift-leech", folder, signal),
           connect: true,
+          arrivedPath: (folder) => findBlob(join(folder, "blobs"), workload),
+        },
+        signal,
+      ),
+  }
+}
+
+/** Makes the contender of a fan-out. */
+export async function createSealiftCrowd(
+  crowd: Crowd,
+  options: { signal: AbortSignal },
+): Promise<Contender> {
+  const { workload, missing } = crowd
+  const seedFolder = await fillSeed(workload, options.signal)
+  const command = (name: string, folder: string, { address }: LabHost) =>
+    [process.execPath, script(name), folder, workload.digest, address] as const
+  return {
+    name: "sealift",
+    about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",
+    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    measure: ({ signal }) =>
+      measureCrowd(
+        {
+          ...crowd,
+          name: "sealift",
+          seedCommand: (host) => command("sealift-seed", seedFolder, host),
+          leechCommand: (host, folder) => command("sealift-leech", folder, host),
+          addressOf: ({ address }) => address,
           arrivedPath: (folder) => findBlob(join(folder, "blobs"), workload),
         },
         signal,

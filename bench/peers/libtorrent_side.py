@@ -10,7 +10,6 @@ import libtorrent as lt
 
 # No uTP, no discovery and no limits; all else as libtorrent has it.
 PLAIN = {
-    "listen_interfaces": "127.0.0.1:0",
     "enable_dht": False,
     "enable_lsd": False,
     "enable_upnp": False,
@@ -39,11 +38,12 @@ POLICY = {
 }
 
 
-def open_session(preset, encryption):
-    """Gives a started session; the arguments are keys of PRESETS and POLICY."""
+def open_session(preset, encryption, address="127.0.0.1"):
+    """Gives a started session; the first two arguments are keys of PRESETS and POLICY."""
     settings = dict(PRESETS[preset])
     settings.update(PLAIN)
     settings.update(POLICY[encryption])
+    settings["listen_interfaces"] = address + ":0"
     return lt.session(settings)
 
 

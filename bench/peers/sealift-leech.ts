@@ -1,5 +1,5 @@
 /**
- * The fetching side of Sealift: DIRECTORY DIGEST ADDRESS. Connects, and when it is told, fetches: from
+ * The fetching side of Sealift: DIRECTORY DIGEST [ADDRESS]. Connects, and when it is told, fetches: from
  * the request, ticket and TLS handshake included, until the whole digest is right and the blob has its
  * name on disk.
  * @module
@@ -21,14 +21,14 @@ const NO_ORIGIN: Origin = {
   fetchBlob: () => Promise.reject(new OriginError("ORIGIN_FORBIDDEN", "there is no origin")),
 }
 
-const [directory, digestText] = process.argv.slice(2) as [string, string]
+const [directory, digestText, ownAddress] = process.argv.slice(2) as [string, string, string?]
 const digest = parseDigest(digestText)
-const peer = await startPeer(directory)
+const peer = await startPeer(directory, ownAddress)
 const { store, net, swarm } = peer
 const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN })
-say({ event: "ready" })
-const connect = await hear()
-await net.dial(String(connect?.address))
+say({ event: "ready", address: net.addresses()[0] })
+const connect = (await hear()) as { addresses: string[] }
+for (const address of connect.addresses) await net.dial(address)
 while (swarm.holders(digest).length === 0) await sleep(HOLDER_POLL_MS)
 say({ event: "connected" })
 await hear()

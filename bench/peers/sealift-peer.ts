@@ -15,6 +15,7 @@ import { createSwarm } from "../../src/swarm/engine.ts"
 import type { Swarm } from "../../src/swarm/swarm.ts"
 
 const QUOTA_BYTES = 1024 ** 4
+const LOOPBACK = "127.0.0.1"
 
 /** What a node's rooms are given. */
 export const TOOLS: { clock: Clock; log: Logger; metrics: MemoryMetrics } = {
@@ -36,14 +37,20 @@ export function openStore(directory: string): Promise<BlobStore> {
   return openDiskStore(TOOLS, { directory, quotaBytes: QUOTA_BYTES })
 }
 
-/** Starts one side on its own data directory. */
-export async function startPeer(directory: string): Promise<SealiftPeer> {
+/**
+ * Starts one side on its own data directory.
+ * @param address - the IPv4 address to listen on; the loopback unless told
+ */
+export async function startPeer(
+  directory: string,
+  address: string = LOOPBACK,
+): Promise<SealiftPeer> {
   const store = await openStore(directory)
   const net = await createLibp2pNetwork(TOOLS, {
     identity: createIdentity(),
-    listen: ["/ip4/127.0.0.1/tcp/0"],
+    listen: [`/ip4/${address}/tcp/0`],
     peers: [],
-    isLan: false,
+    isLan: address !== LOOPBACK,
     mdns: false,
   })
   const swarm = createSwarm({ ...TOOLS, store, net })

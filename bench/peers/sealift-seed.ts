@@ -1,5 +1,5 @@
 /**
- * The seeding side of Sealift: DIRECTORY DIGEST. Hashes the blob once, as the other contenders check
+ * The seeding side of Sealift: DIRECTORY DIGEST [ADDRESS]. Hashes the blob once, as the other contenders check
  * theirs before they seed, then serves it.
  * @module
  */
@@ -9,8 +9,8 @@ import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
 import { startPeer } from "./sealift-peer.ts"
 
-const [directory, digestText] = process.argv.slice(2) as [string, string]
-const peer = await startPeer(directory)
+const [directory, digestText, address] = process.argv.slice(2) as [string, string, string?]
+const peer = await startPeer(directory, address)
 const reader = peer.store.open(parseDigest(digestText))
 if (reader === undefined) throw new Error("the blob is not in the store")
 const buffer = new Uint8Array(reader.layout.lengthBytes)

@@ -69,7 +69,6 @@ async function prepare(
     const about = `skopeo copy docker://${reference} to a folder`
     return { name, about, missing: undefined, measure: () => measureSkopeo(reference, server) }
   }
-  // The first of each warms caches, and the node gets the image; it is not counted.
-  for (const one of contenders) await one.measure({ signal })
+  // In the round that is not counted the node gets the image.
   return { contenders, payloadBytes: image.sizeBytes, close: () => workspace.close() }
 }

@@ -45,7 +45,27 @@ export async function openLab(
     const rateMbit = isLimited ? options.rateMbit : undefined
     hosts.push(await addHost(workspace, { prefix, hub, index, rateMbit }))
   }
+  await introduce(hosts)
   return hosts
+}
+
+/**
+ * Tells each host the link address of each other. All namespaces share one table of neighbours that
+ * were found by asking, and 32 hosts that all talk to each other overflow it.
+ */
+async function introduce(hosts: readonly LabHost[]): Promise<void> {
+  for (const { namespace } of hosts) {
+    const others = [...hosts.entries()].filter(([, host]) => host.namespace !== namespace)
+    const lines = others.map(([index, { address }]) => {
+      return `neigh add ${address} lladdr ${linkAddress(index)} dev eth0 nud permanent`
+    })
+    await batch(namespace, lines)
+  }
+}
+
+/** A locally administered MAC address. */
+function linkAddress(index: number): string {
+  return `02:00:0a:4d:00:${(index + 1).toString(16).padStart(2, "0")}`
 }
 
 async function addHost(
@@ -62,7 +82,8 @@ async function addHost(
   const address = `10.77.0.${index + 1}`
   await run(["ip", "netns", "add", namespace])
   workspace.defer(() => run(["ip", "netns", "del", namespace]))
-  const link = ["link", "add", "eth0", "netns", namespace, "type", "veth"]
+  const place = ["address", linkAddress(index), "netns", namespace]
+  const link = ["link", "add", "eth0", ...place, "type", "veth"]
   await run(["ip", ...link, "peer", "name", `p${index}`, "netns", hub])
   await batch(namespace, [
     `addr add ${address}/16 dev eth0`,

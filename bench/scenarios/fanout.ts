@@ -1,0 +1,56 @@
+/**
+ * One seeder → many fetchers, each host in a network namespace with a slow link of its own, each way:
+ * how close does the last one come to the time that one copy takes over one link? Here the scheduler
+ * decides, not the CPU.
+ * @module
+ */
+import { LAB_TOOLS, type LabHost, openLab } from "../../test/support/network-lab.ts"
+import { missingTools } from "../../test/support/process.ts"
+import { openWorkspace } from "../../test/support/workspace.ts"
+import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
+import { createSealiftCrowd } from "../contenders/sealift.ts"
+import type { BenchOptions, Prepared, Scenario } from "../scenario.ts"
+import { createWorkload, MEMORY_FOLDER } from "../workload.ts"
+
+const MIB = 1024 ** 2
+const DEFAULT_NETWORK = { hosts: 32, rateMbit: 20 }
+
+export const fanout: Scenario = {
+  name: "fanout",
+  question: "one seeder to many fetchers on slow links, until the last one has all",
+  defaults: { sizeBytes: 95 * MIB, runs: 3, network: DEFAULT_NETWORK },
+  figures: [
+    { heading: "p50 ÷ ideal", note: "p50" },
+    { heading: "last ÷ ideal", note: "last" },
+    { heading: "seed sent", note: "seedCopies" },
+  ],
+  // The slow links decide, not what the processes do first.
+  uncountedRounds: 0,
+  baseline: "libtorrent",
+  async generate(options, tools): Promise<Prepared> {
+    const workspace = openWorkspace("bench", MEMORY_FOLDER)
+    try {
+      const workload = await createWorkload(await workspace.folder("work"), options)
+      const missing = missingTools(...LAB_TOOLS)
+      const crowd = { workload, ...(await networkOf(workspace, options, missing)), missing }
+      return {
+        payloadBytes: workload.sizeBytes * (crowd.hosts.length - 1),
+        contenders: [await createSealiftCrowd(crowd, tools), createLibtorrentCrowd(crowd)],
+        close: () => workspace.close(),
+      }
+    } catch (error) {
+      await workspace.close()
+      throw error
+    }
+  },
+}
+
+async function networkOf(
+  workspace: ReturnType<typeof openWorkspace>,
+  options: BenchOptions,
+  missing: readonly string[],
+): Promise<{ hosts: readonly LabHost[]; rateMbit: number }> {
+  const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
+  if (missing.length > 0) return { hosts: [], rateMbit }
+  return { hosts: await openLab(workspace, { hostsCount: hosts + 1, rateMbit }), rateMbit }
+}
