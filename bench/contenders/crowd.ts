@@ -81,7 +81,9 @@ export async function measureCrowd(plan: CrowdPlan, signal: AbortSignal): Promis
     const times = done.map(({ seconds }) => Number(seconds))
     const ideal = (workload.sizeBytes * 8) / (plan.rateMbit * 1e6)
     const { median, max } = spreadOf(times)
-    const notes = { p50: median / ideal, last: max / ideal, seedCopies, times }
+    const wasted = done.reduce((sum, { wastedBytes }) => sum + Number(wastedBytes ?? 0), 0)
+    const wastedShare = wasted / (leeches.length * workload.sizeBytes)
+    const notes = { wastedShare, p50: median / ideal, last: max / ideal, seedCopies, times }
     return { seconds: max, usage, notes }
   } finally {
     await Promise.all(started.map((peer) => peer.stop()))

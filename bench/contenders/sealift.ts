@@ -4,7 +4,7 @@
  * @module
  */
 import { execFile } from "node:child_process"
-import { readdirSync } from "node:fs"
+import { mkdirSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
@@ -12,18 +12,26 @@ import { hexOf } from "../../src/core/digest.ts"
 import type { LabHost } from "../../test/support/network-lab.ts"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
-import type { Workload } from "../workload.ts"
+import { createWorkload, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
 
 const script = (name: string) => fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url))
 
+/** Bytes of the blob that the nodes of a fan-out fetch first. */
+const WARM_UP_BYTES = 1024 * 1024
+
 /** Fills the seeding side's store, once. @returns its folder */
-async function fillSeed(workload: Workload, signal: AbortSignal): Promise<string> {
+async function fillSeed(
+  workload: Workload,
+  options: { signal: AbortSignal; more?: readonly Workload[] },
+): Promise<string> {
   const folder = join(workload.folder, "sealift-seed")
-  const command = [script("sealift-ingest"), folder, workload.path, workload.digest]
-  // In a process of its own: the store's threads and buffers are gone before anything is measured.
-  await promisify(execFile)(process.execPath, command, { signal })
+  for (const { path, digest } of [workload, ...(options.more ?? [])]) {
+    const command = [script("sealift-ingest"), folder, path, digest]
+    // In a process of its own: the store's threads and buffers are gone before anything is measured.
+    await promisify(execFile)(process.execPath, command, { signal: options.signal })
+  }
   return folder
 }
 
@@ -32,7 +40,7 @@ export async function createSealift(
   workload: Workload,
   options: { signal: AbortSignal },
 ): Promise<Contender> {
-  const seedFolder = await fillSeed(workload, options.signal)
+  const seedFolder = await fillSeed(workload, options)
   const start = (name: string, folder: string, signal: AbortSignal) =>
     new PeerProcess(name, [process.execPath, script(name), folder, workload.digest], { signal })
   return {
@@ -53,15 +61,21 @@ export async function createSealift(
   }
 }
 
-/** Makes the contender of a fan-out. */
+/**
+ * Makes the contender of a fan-out. Nodes run for weeks, so each has fetched something before: the first
+ * second of so many new processes on one machine would measure its compiler.
+ */
 export async function createSealiftCrowd(
   crowd: Crowd,
   options: { signal: AbortSignal },
 ): Promise<Contender> {
   const { workload, missing } = crowd
-  const seedFolder = await fillSeed(workload, options.signal)
+  const warmFolder = join(workload.folder, "warm-up")
+  mkdirSync(warmFolder)
+  const warmUp = await createWorkload(warmFolder, { sizeBytes: WARM_UP_BYTES, seed: 0 })
+  const seedFolder = await fillSeed(workload, { ...options, more: [warmUp] })
   const command = (name: string, folder: string, { address }: LabHost) =>
-    [process.execPath, script(name), folder, workload.digest, address] as const
+    [process.execPath, script(name), folder, workload.digest, address, warmUp.digest] as const
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",

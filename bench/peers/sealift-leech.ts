@@ -1,5 +1,6 @@
 /**
- * The fetching side of Sealift: DIRECTORY DIGEST [ADDRESS]. Connects, and when it is told, fetches: from
+ * The fetching side of Sealift: DIRECTORY DIGEST [ADDRESS [WARM-UP]]. Connects, fetches the
+ * small blob WARM-UP if there is one, and when it is told, fetches: from
  * the request, ticket and TLS handshake included, until the whole digest is right and the blob has its
  * name on disk.
  * @module
@@ -21,27 +22,32 @@ const NO_ORIGIN: Origin = {
   fetchBlob: () => Promise.reject(new OriginError("ORIGIN_FORBIDDEN", "there is no origin")),
 }
 
-const [directory, digestText, ownAddress] = process.argv.slice(2) as [string, string, string?]
+const [directory, digestText, ownAddress, warmUp] = process.argv.slice(2) as string[] &
+  [string, string]
 const digest = parseDigest(digestText)
 const peer = await startPeer(directory, ownAddress)
 const { store, net, swarm } = peer
-const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN })
+const limits = { answerMs: TRANSFER_MS_MAX, breakMs: TRANSFER_MS_MAX }
+const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN }, { limits })
 say({ event: "ready", address: net.addresses()[0] })
 const connect = (await hear()) as { addresses: string[] }
 for (const address of connect.addresses) await net.dial(address)
 while (swarm.holders(digest).length === 0) await sleep(HOLDER_POLL_MS)
+const limit = { signal: AbortSignal.timeout(TRANSFER_MS_MAX) }
+if (warmUp !== undefined) await delivery.ensure({ digest: parseDigest(warmUp) }, limit)
 say({ event: "connected" })
 await hear()
 const endProfile = await startProfile("leech")
 const startMs = performance.now()
-await delivery.ensure({ digest }, { signal: AbortSignal.timeout(TRANSFER_MS_MAX) })
+await delivery.ensure({ digest }, limit)
 const seconds = (performance.now() - startMs) / 1000
 await endProfile()
 const channels = {
   tls: TOOLS.metrics.value("sealift_net_channels_tls"),
   libp2p: TOOLS.metrics.value("sealift_net_channels_libp2p"),
 }
-say({ event: "done", seconds, channels, wastedBytes: swarm.torrents()[0]?.wastedBytes ?? 0 })
+const wastedBytes = TOOLS.metrics.value("sealift_swarm_wasted_bytes_total")
+say({ event: "done", seconds, channels, wastedBytes })
 await hear()
 await delivery.stop({ deadlineMs: 0 })
 await peer.stop()

@@ -441,9 +441,11 @@ export class Flight {
 
   /** Ends the waiting of those for whom nothing moved for too long. */
   #failOverdue(nowMs: number): void {
+    const { answerMs, breakMs, queueMs } = this.#limits
+    const isQueued = this.#growth.torrent?.isQueued === true
     for (const interest of [...this.#interests]) {
       if (interest.waitingSinceMs === undefined) continue
-      const limitMs = interest.hasBegun ? this.#limits.breakMs : this.#limits.answerMs
+      const limitMs = isQueued ? queueMs : interest.hasBegun ? breakMs : answerMs
       const stillMs = nowMs - Math.max(interest.waitingSinceMs, this.#movedAtMs())
       if (stillMs < limitMs - TICK_MS) continue
       interest.fault = { error: this.#reason() }

@@ -32,6 +32,8 @@ export interface DeliveryLimits {
   readonly answerMs: number
   /** A stream that has begun is broken after this time without progress from any source. */
   readonly breakMs: number
+  /** The same, when a peer says that this node has to wait for its turn. */
+  readonly queueMs: number
   /** A flight for which nobody waits goes on for this long. */
   readonly graceMs: number
 }
@@ -50,6 +52,7 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
   stallMs: STALL_MS_MAX,
   answerMs: UPSTREAM_ANSWER_MS_MAX,
   breakMs: 10_000,
+  queueMs: 60_000,
   graceMs: 5_000,
 }
 

@@ -16,7 +16,7 @@ const SHARED_BLOCKS_MAX = 16
 /** A source that needs longer than this for what it was asked is slow, when another is idle. */
 const SLOW_MS = 300
 /** A seed that needs longer than this for what it was asked is relieved of pieces that others have. */
-const RELIEF_MS = 20
+const RELIEF_MS = 1_000
 /** A piece that a reader waits for may take this long before a second source is asked for it. */
 const HEDGE_MS = 500
 /** A part of a piece that nobody goes on with is thrown away after this time. */
@@ -110,6 +110,8 @@ export class Assembly {
    * that would be idle.
    */
   #share(nowMs: number): void {
+    // As long as there is something else to ask for, nothing is asked twice.
+    if (this.#deps.picker.candidateCount > 0) return
     const sources = this.#deps.roster.all()
     const idle = sources.filter((source) => source.requests.count === 0 && source.isAskable)
     const slow = new Set(sources.filter((source) => source.etaMs(nowMs) > SLOW_MS))

@@ -16,6 +16,10 @@ export interface BlockLink {
   readonly pace: LinkPace
   request(index: number, begin: number, length: number): void
   cancel(index: number, begin: number, length: number): void
+  /** Tells whether anything of the other side is wanted, so that it need not keep a turn. */
+  interest(isInterested: boolean): void
+  /** Tells that a piece which came over it has arrived. */
+  have(index: number): void
   /** There is room again for the block that had to wait. */
   resume(): void
   /** The place of the block that is coming in is taken away. */

@@ -32,7 +32,10 @@ import type { WireStream } from "./wire-socket.ts"
 const TICK_MS = 200
 /** How often a torrent looks for holders that are not attached, and shares out anew. */
 const LOOK_MS = 1_000
-const UPLOAD_SLOTS = 64
+/** Sessions that are opened at one time for one blob. */
+const OPENING_MAX = 4
+/** Of two nodes that fetch from each other one opens the session; the other waits for it this long. */
+const YIELD_MS = 2_000
 /** A peer that refused a blob has this time to tell that it does not have it any more. */
 const REFUSAL_MS = 1_000
 /** Running uploads get this time when the engine stops. */
@@ -53,7 +56,7 @@ export interface SwarmOptions {
   readonly mayFetch?: (peer: PeerId, digest: Digest) => boolean
   /** Which blobs standard clients may have, over plain sockets; none unless told. */
   readonly isPublic?: (digest: Digest) => boolean
-  /** Uploads that run at once; the rest waits for its turn. */
+  /** Connections that are served at once, the others wait for their turns; found by trial unless given. */
   readonly uploadSlots?: number
   /** Numbers from 0 to below 1, for choices of pieces; seeded in simulations. */
   readonly random?: () => number
@@ -86,7 +89,9 @@ interface Flight {
   share: ((index: number) => boolean) | undefined
   /** Among whom the pieces are shared out. */
   sharers: string
+  readonly joinedMs: number
   lookedMs: number
+  isLookingSoon: boolean
 }
 
 class Engine implements SwarmEngine {
@@ -135,9 +140,12 @@ class Engine implements SwarmEngine {
         lists,
         mayFetch,
         uploaded,
+        copiesOf: (digest, index) => {
+          return this.#flights.get(digest)?.torrent.picker.availability(index) ?? 0
+        },
         onRefused: (digest) => this.#holdings.touch(digest),
       },
-      { slots: options.uploadSlots ?? UPLOAD_SLOTS },
+      { slots: options.uploadSlots },
     )
     const wire = {
       clock,
@@ -147,7 +155,12 @@ class Engine implements SwarmEngine {
       wirePeerId: Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)]),
       version: VERSION,
     }
-    this.#sessions = new Sessions({ ...wire, net, serving: this.#serving })
+    this.#sessions = new Sessions({
+      ...wire,
+      net,
+      serving: this.#serving,
+      onAccepted: (peer) => this.#onSession(peer),
+    })
     this.#book = new TorrentBook({ store, kv: store.kv("torrents") })
     this.#plain = new PlainPort({
       ...wire,
@@ -209,7 +222,9 @@ class Engine implements SwarmEngine {
       pending: new Set(),
       share: undefined,
       sharers: "",
+      joinedMs: this.#deps.clock.monotonicMs(),
       lookedMs: Number.NEGATIVE_INFINITY,
+      isLookingSoon: false,
     }
     this.#flights.set(digest, flight)
     void this.#lists.loaded(digest, layout)
@@ -386,14 +401,15 @@ class Engine implements SwarmEngine {
     this.#countedBytes = { downloaded, wasted }
   }
 
-  /** Attaches holders, in random order so that not all nodes choose the same. */
+  /** Attaches holders, whole ones first, in random order so that not all nodes choose the same. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
     const { digest } = flight.torrent.blob
     const holders = [...this.holders(digest)]
     this.#shareOut(flight)
     const order = new Map(holders.map((holder) => [holder, this.#random()]))
-    holders.sort((a, b) => order.get(a)! - order.get(b)!)
+    const rank = (holder: Holder) => order.get(holder)! - (holder.isComplete ? 1 : 0)
+    holders.sort((a, b) => rank(a) - rank(b))
     for (const holder of holders) void this.#attach(flight, holder)
   }
 
@@ -403,7 +419,8 @@ class Engine implements SwarmEngine {
     const peers = others.map((holder) => holder.peer).sort()
     if (peers.join() === flight.sharers) return
     flight.sharers = peers.join()
-    flight.share = shareOf(this.#deps.net.id, peers, digest)
+    const { count } = flight.torrent.blob.layout
+    flight.share = shareOf(this.#deps.net.id, peers, { digest, count })
     flight.torrent.onShared()
   }
 
@@ -414,7 +431,7 @@ class Engine implements SwarmEngine {
     const isSame = sizeBytes === layout.sizeBytes
     if (!isSame || pending.has(peer) || !torrent.wants(peer, pending.size)) return
     const ready = this.#sessions.ready(peer)
-    if (ready === undefined && this.#sessions.isPaused(peer)) return
+    if (ready === undefined && !this.#mayOpen(flight, holder)) return
     pending.add(peer)
     try {
       const session = ready ?? (await this.#sessions.open(peer))
@@ -426,6 +443,32 @@ class Engine implements SwarmEngine {
       // Logged where it happened; the next look tries again.
       pending.delete(peer)
     }
+    if (ready === undefined) this.#lookSoon(flight)
+  }
+
+  /** Tells whether a session should be opened now: few at a time, and one for each pair of fetchers. */
+  #mayOpen({ pending, joinedMs }: Flight, { peer, isComplete }: Holder): boolean {
+    const { net, clock } = this.#deps
+    if (pending.size >= OPENING_MAX || this.#sessions.isPaused(peer)) return false
+    return isComplete || net.id < peer || clock.monotonicMs() - joinedMs > YIELD_MS
+  }
+
+  /** A session was opened by a peer: what it has can be fetched over it. */
+  #onSession(peer: PeerId): void {
+    for (const flight of this.#flights.values()) {
+      const holder = this.holders(flight.torrent.blob.digest).find((one) => one.peer === peer)
+      if (holder !== undefined) void this.#attach(flight, holder)
+    }
+  }
+
+  #lookSoon(flight: Flight): void {
+    if (flight.isLookingSoon) return
+    flight.isLookingSoon = true
+    queueMicrotask(() => {
+      flight.isLookingSoon = false
+      if (this.#flights.get(flight.torrent.blob.digest) !== flight) return
+      this.#look(flight, this.#deps.clock.monotonicMs())
+    })
   }
 }
 

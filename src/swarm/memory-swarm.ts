@@ -260,6 +260,9 @@ class MemoryTorrent implements Torrent {
     }))
   }
 
+  /** Nobody has to wait here. */
+  readonly isQueued: boolean = false
+
   usefulSourceCount(): number {
     return this.#senders().filter((node) => this.#firstMissingAt(node) !== undefined).length
   }

@@ -131,6 +131,17 @@ export class PiecePicker {
     return false
   }
 
+  /** Tells whether a source has anything that nobody is asked for yet, of our share if there is one. */
+  isWanted(pieces: Bitfield, isOurs: ((index: number) => boolean) | undefined): boolean {
+    const count = Math.min(this.#candidateCount, SCAN_MAX)
+    for (let place = 0; place < count; place++) {
+      const index = this.#candidates[place]!
+      if (!pieces.has(index)) continue
+      if (isOurs === undefined || isOurs(index) || this.isAwaited(index)) return true
+    }
+    return false
+  }
+
   /**
    * Chooses a piece that a source has and notes it as being fetched.
    * @param pieces - what the source has

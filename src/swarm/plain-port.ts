@@ -119,8 +119,12 @@ export class PlainPort implements PlainOwner {
     return torrent.wants(session.peer, 0) ? torrent.attach(link, undefined) : undefined
   }
 
-  onInterested(upload: Upload, isInterested: boolean): void {
-    this.#deps.serving.onInterested(upload, isInterested)
+  onInterested(session: PlainSession, upload: Upload, isInterested: boolean): void {
+    this.#deps.serving.onInterested(session, upload, isInterested)
+  }
+
+  onHave(session: PlainSession, upload: Upload, index: number): void {
+    this.#deps.serving.onHave(session, upload, index)
   }
 
   onUploadClosed(session: PlainSession, upload: Upload): void {

@@ -38,7 +38,8 @@ export interface PlainOwner {
   serve(session: PlainSession): Upload | undefined
   /** Gives who takes the blocks, if the blob is wanted here. */
   attach(session: PlainSession, link: BlockLink): BlockSink | undefined
-  onInterested(upload: Upload, isInterested: boolean): void
+  onInterested(session: PlainSession, upload: Upload, isInterested: boolean): void
+  onHave(session: PlainSession, upload: Upload, index: number): void
   onUploadClosed(session: PlainSession, upload: Upload): void
   onClosed(session: PlainSession, fault: WireFault | undefined): void
 }
@@ -146,6 +147,14 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     this.writer.blockMessage(TORRENT, MESSAGE.request, index, begin, length)
   }
 
+  interest(isInterested: boolean): void {
+    this.writer.signal(TORRENT, isInterested ? MESSAGE.interested : MESSAGE.notInterested)
+  }
+
+  have(index: number): void {
+    this.writer.have(TORRENT, index)
+  }
+
   cancel(index: number, begin: number, length: number): void {
     this.writer.blockMessage(TORRENT, MESSAGE.cancel, index, begin, length)
   }
@@ -185,13 +194,14 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     else if (id === MESSAGE.haveAll) this.#onPieces(Bitfield.full(count))
     else if (id === MESSAGE.haveNone) this.#onPieces(new Bitfield(count))
     else if (this.#upload !== undefined) {
-      this.#deps.owner.onInterested(this.#upload, id === MESSAGE.interested)
+      this.#deps.owner.onInterested(this, this.#upload, id === MESSAGE.interested)
     }
     return undefined
   }
 
   onHave(index: number): WireFault | undefined {
     if (!this.#isOpened) this.#onPieces(new Bitfield(this.metainfo.layout.count))
+    if (this.#upload !== undefined) this.#deps.owner.onHave(this, this.#upload, index)
     return this.#sink?.onHave(index)
   }
 

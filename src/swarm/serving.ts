@@ -11,17 +11,19 @@ import type { Counter } from "../core/metrics.ts"
 import { type ByteRange, pieceRange } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
 import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
-import { type Candidate, chooseUnchoked } from "./choke.ts"
 import { encodeBatch } from "./live-list.ts"
 import type { PieceLists } from "./piece-lists.ts"
 import type { ChannelSession } from "./session.ts"
 import { Upload } from "./upload.ts"
 import type { UploadEvents, UploadServer } from "./upload-server.ts"
+import { UploadSlots } from "./upload-slots.ts"
 import type { Open } from "./wire-extension.ts"
 import type { WireWriter } from "./wire-writer.ts"
 
-/** How often it is decided anew who has a slot. */
-const CHOKE_MS = 1_000
+/** Of a piece that fewer peers have, others are told at once. */
+const COPIES_URGENT_MAX = 3
+/** How often it is looked whether all that is served is still allowed. */
+const LOOK_MS = 1_000
 
 /** The connection of an upload. */
 export interface UploadHost {
@@ -44,7 +46,6 @@ interface Served {
   /** The growing blob, which knows the digests of its pieces; its own lease. */
   partial: PartialBlob | undefined
   isClosed: boolean
-  sinceMs: number
 }
 
 export interface ServingDeps {
@@ -54,6 +55,8 @@ export interface ServingDeps {
   readonly lists: PieceLists
   readonly mayFetch: (peer: PeerId, digest: Digest) => boolean
   readonly uploaded: Counter
+  /** How many peers are known to have a piece of a growing blob. */
+  readonly copiesOf: (digest: Digest, index: number) => number
   /** A peer asked for what it does not get: it may believe that it is here. */
   onRefused(digest: Digest): void
 }
@@ -61,15 +64,16 @@ export interface ServingDeps {
 export class Serving implements UploadEvents {
   uploadedBytes = 0
   readonly #deps: ServingDeps
-  readonly #slots: number
+  readonly #slots: UploadSlots
   readonly #served = new Map<Upload, Served>()
   readonly #byDigest = new Map<Digest, Set<Served>>()
-  #lastChokeMs = 0
+  #lookedMs = 0
   #isStopping = false
 
-  constructor(deps: ServingDeps, options: { slots: number }) {
+  /** @param options.slots - connections that are served at once; found by trial unless given */
+  constructor(deps: ServingDeps, options: { slots?: number | undefined } = {}) {
     this.#deps = deps
-    this.#slots = options.slots
+    this.#slots = new UploadSlots(deps, options)
   }
 
   get isBusy(): boolean {
@@ -89,7 +93,7 @@ export class Serving implements UploadEvents {
       return
     }
     const { upload } = served
-    upload.beginChoked(this.#served.size > this.#slots)
+    upload.beginChoked(!this.#slots.add(session, upload))
     session.accept(upload)
     const { reader } = upload
     if (reader.isComplete && reader.layout.count <= 1) this.#answerWhole(served)
@@ -109,15 +113,21 @@ export class Serving implements UploadEvents {
     if (served === undefined) return undefined
     served.upload.beginChoked(true)
     served.upload.isInterested = false
+    this.#slots.add(session, served.upload)
     session.server.add(served.upload)
     this.#answerWhole(served)
     return served.upload
   }
 
-  onInterested(upload: Upload, isInterested: boolean): void {
+  onInterested(session: UploadHost, upload: Upload, isInterested: boolean): void {
+    if (upload.isInterested === isInterested) return
     upload.isInterested = isInterested
-    if (isInterested && this.#served.size <= this.#slots) upload.choke(false)
-    else if (!isInterested) upload.choke(true)
+    this.#slots.onInterest(session)
+  }
+
+  onHave(session: UploadHost, upload: Upload, index: number): void {
+    upload.onHave(index)
+    this.#slots.onHave(session)
   }
 
   #begin(
@@ -136,16 +146,16 @@ export class Serving implements UploadEvents {
       digest,
       partial: undefined,
       isClosed: false,
-      sinceMs: this.#deps.clock.monotonicMs(),
     }
     this.#served.set(served.upload, served)
     this.#byDigest.set(digest, (this.#byDigest.get(digest) ?? new Set()).add(served))
     return served
   }
 
-  onUploadClosed(_session: UploadHost, upload: Upload): void {
+  onUploadClosed(session: UploadHost, upload: Upload): void {
     const served = this.#served.get(upload)
     if (served === undefined) return
+    this.#slots.remove(session, upload)
     served.isClosed = true
     this.#served.delete(upload)
     const others = this.#byDigest.get(served.digest)
@@ -156,6 +166,11 @@ export class Serving implements UploadEvents {
   }
 
   onStoreChange(change: BlobChange): void {
+    // What many have already is told with the next look: a swarm that tells everybody of everything at
+    // once spends more on that than on the pieces.
+    if (change.kind === "piece") {
+      if (this.#deps.copiesOf(change.digest, change.index) >= COPIES_URGENT_MAX) return
+    }
     for (const served of [...(this.#byDigest.get(change.digest) ?? [])]) {
       if (change.kind === "piece") {
         this.#announce(served, { start: change.index, end: change.index + 1 })
@@ -172,7 +187,8 @@ export class Serving implements UploadEvents {
   onSent(upload: Upload, blockBytes: number): void {
     this.uploadedBytes += blockBytes
     this.#deps.uploaded.add(blockBytes)
-    upload.ratedBytes += blockBytes
+    const served = this.#served.get(upload)
+    if (served !== undefined) this.#slots.onSent(served.session, blockBytes)
   }
 
   onUnreadable(upload: Upload, code: string | undefined): void {
@@ -183,14 +199,14 @@ export class Serving implements UploadEvents {
   }
 
   tick(nowMs: number): void {
-    if (nowMs - this.#lastChokeMs < CHOKE_MS) return
-    this.#lastChokeMs = nowMs
+    this.#slots.tick(nowMs)
+    if (nowMs - this.#lookedMs < LOOK_MS) return
+    this.#lookedMs = nowMs
     for (const served of [...this.#served.values()]) {
       // A newer decision on who may fetch ends what was open under the older one.
       if (!served.isAllowed()) served.session.refuse(served.upload.torrent)
       else if (served.partial !== undefined) this.#announce(served, this.#allOf(served))
     }
-    this.#choke(nowMs)
   }
 
   /** Takes no new uploads. */
@@ -299,25 +315,5 @@ export class Serving implements UploadEvents {
 
   #allOf(served: Served): ByteRange {
     return { start: 0, end: served.upload.reader.layout.count }
-  }
-
-  #choke(nowMs: number): void {
-    const candidates: (Candidate & { served: Served })[] = []
-    for (const served of this.#served.values()) {
-      const { upload, sinceMs } = served
-      const isWaiting = upload.isChoked || upload.requests.count > 0 || upload.ratedBytes > 0
-      if (!isWaiting || !upload.isInterested) continue
-      candidates.push({ isChoked: upload.isChoked, sinceMs, takenBytes: upload.ratedBytes, served })
-      upload.ratedBytes = 0
-    }
-    const chosen = chooseUnchoked(candidates, { slots: this.#slots, nowMs })
-    for (const candidate of candidates) {
-      const { upload, session } = candidate.served
-      const isChoked = !chosen.has(candidate)
-      if (isChoked === upload.isChoked || !upload.isReady) continue
-      candidate.served.sinceMs = nowMs
-      upload.choke(isChoked)
-      session.server.kick()
-    }
   }
 }

@@ -40,6 +40,9 @@ export const TORRENTS_OPEN_MAX = 1024
 export interface SessionOwner {
   /** A peer asks for a blob: answer with `accept` and `answer`, or `refuse`. */
   onOpen(session: ChannelSession, open: Open): void
+  onInterested(session: ChannelSession, upload: Upload, isInterested: boolean): void
+  /** The peer tells that a piece has arrived. */
+  onHave(session: ChannelSession, upload: Upload, index: number): void
   onUploadClosed(session: ChannelSession, upload: Upload): void
   onClosed(session: ChannelSession, fault: WireFault | undefined): void
 }
@@ -182,11 +185,19 @@ export class ChannelSession implements WireOwner {
   onSignal(id: number): WireFault | undefined {
     if (id === MESSAGE.choke) this.#contextSink?.onChoked(true)
     else if (id === MESSAGE.unchoke) this.#contextSink?.onChoked(false)
+    else if (this.#contextUpload !== undefined) {
+      const isInterested = id === MESSAGE.interested
+      if (!isInterested && id !== MESSAGE.notInterested) return undefined
+      this.#owner.onInterested(this, this.#contextUpload, isInterested)
+    }
     return undefined
   }
 
   onHave(index: number): WireFault | undefined {
-    return this.#contextSink?.onHave(index)
+    const upload = this.#contextUpload
+    if (upload === undefined) return this.#contextSink?.onHave(index)
+    this.#owner.onHave(this, upload, index)
+    return undefined
   }
 
   onBitfield(): WireFault | undefined {
@@ -342,6 +353,15 @@ class SessionLink implements BlockLink {
 
   cancel(index: number, begin: number, length: number): void {
     this.#session.writer.blockMessage(this.#torrent, MESSAGE.cancel, index, begin, length)
+  }
+
+  interest(isInterested: boolean): void {
+    const signal = isInterested ? MESSAGE.interested : MESSAGE.notInterested
+    this.#session.writer.signal(this.#torrent, signal)
+  }
+
+  have(index: number): void {
+    this.#session.writer.have(this.#torrent, index)
   }
 
   resume(): void {

@@ -31,7 +31,9 @@ export interface SessionsDeps extends Omit<SessionDeps, "owner"> {
   readonly clock: Clock
   readonly log: Logger
   /** Answers opens and hears of closed uploads. */
-  readonly serving: Pick<SessionOwner, "onOpen" | "onUploadClosed">
+  /** A peer opened a session. */
+  onAccepted(peer: PeerId): void
+  readonly serving: Pick<SessionOwner, "onOpen" | "onInterested" | "onHave" | "onUploadClosed">
 }
 
 export class Sessions implements SessionOwner {
@@ -105,6 +107,14 @@ export class Sessions implements SessionOwner {
     this.#deps.serving.onOpen(session, open)
   }
 
+  onInterested(session: ChannelSession, upload: Upload, isInterested: boolean): void {
+    this.#deps.serving.onInterested(session, upload, isInterested)
+  }
+
+  onHave(session: ChannelSession, upload: Upload, index: number): void {
+    this.#deps.serving.onHave(session, upload, index)
+  }
+
   onUploadClosed(session: ChannelSession, upload: Upload): void {
     this.#deps.serving.onUploadClosed(session, upload)
   }
@@ -142,6 +152,7 @@ export class Sessions implements SessionOwner {
 
   #accept(channel: Channel): void {
     if (this.#add(channel, false) === undefined) channel.duplex.destroy()
+    else this.#deps.onAccepted(channel.peer)
   }
 
   #add(channel: Channel, isOpener: boolean): ChannelSession | undefined {

@@ -38,6 +38,8 @@ export interface SourceOwner {
   readonly pieceBlocks: number
   /** Gives a piece to ask this source for, noted as active; undefined when there is none. */
   pieceFor(source: Source): ActivePiece | undefined
+  /** Whether there is anything to ask this source for. */
+  isWanted(source: Source): boolean
   active(index: number): ActivePiece | undefined
   /** Gets the piece a buffer. @returns false if the source must wait; `link.resume` follows */
   provideBuffer(piece: ActivePiece, source: Source): boolean
@@ -69,6 +71,8 @@ export class Source implements BlockSink {
   #waitingSinceMs: number | undefined
   readonly #owner: SourceOwner
   #isChoked = false
+  /** What the other side was told; it believes so until told otherwise. */
+  #isInterested = true
   #isEnded = false
   #current: ActivePiece | undefined
   #receiving: { piece: ActivePiece; block: number; length: number } | undefined
@@ -103,6 +107,11 @@ export class Source implements BlockSink {
     return this.#isEnded
   }
 
+  /** Whether it answered, and lets us wait for our turn. */
+  get isChoked(): boolean {
+    return this.isOpened && this.#isChoked
+  }
+
   /** Whether it may be asked now. */
   get isAskable(): boolean {
     if (this.#isEnded || this.#isChoked) return false
@@ -120,7 +129,7 @@ export class Source implements BlockSink {
     const { depth } = this
     const inFlight = this.requests.count
     // Asking in small bunches keeps writes few; an idle source is asked at once.
-    if (inFlight > 0 && depth - inFlight < depth >> 3) return
+    if (inFlight > 0 && depth - inFlight < depth >> 2) return
     if (!this.isAskable) return
     if (inFlight === 0) this.#onIdle()
     while (this.requests.count < depth) {
@@ -128,7 +137,8 @@ export class Source implements BlockSink {
       if (block < 0) break
       this.askBlock(this.#current!, block)
     }
-    if (this.requests.count === 0) this.link.pace.onDone(this)
+    if (this.requests.count > 0) return
+    this.link.pace.onDone(this)
   }
 
   /** How long it will take for what it was asked, milliseconds; unknown: as long as it takes already. */
@@ -207,6 +217,7 @@ export class Source implements BlockSink {
   tick(nowMs: number): void {
     const waitingMs = nowMs - (this.#waitingSinceMs ?? nowMs)
     if (waitingMs > BUFFER_WAIT_MS_MAX) this.#giveUpWaiting()
+    if (this.isOpened && this.requests.count === 0) this.#tellInterest(this.#owner.isWanted(this))
     if (this.requests.count === 0 || this.#waitingSinceMs !== undefined) {
       this.score.skip(nowMs)
       if (this.requests.count === 0) this.link.pace.onDone(this)
@@ -266,6 +277,7 @@ export class Source implements BlockSink {
   onHave(index: number): WireFault | undefined {
     if (index >= this.pieces.size) return indexFault(index)
     const isWanted = !this.pieces.has(index) && this.#setHave(index, true)
+    if (isWanted) this.#tellInterest(true)
     if (isWanted) this.ask()
     return undefined
   }
@@ -404,6 +416,13 @@ export class Source implements BlockSink {
   #leaveCurrent(): void {
     if (this.#current?.asker === this) this.#current.asker = undefined
     this.#current = undefined
+  }
+
+  /** Tells the other side, so that a turn is given to who has a use for it. */
+  #tellInterest(isInterested: boolean): void {
+    if (isInterested === this.#isInterested || this.#isEnded) return
+    this.#isInterested = isInterested
+    this.link.interest(isInterested)
   }
 
   #onIdle(): void {

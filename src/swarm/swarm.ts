@@ -47,6 +47,8 @@ export interface Torrent {
   sources(): readonly SourceReport[]
   /** Peers connected for this blob that have a piece which is missing here. */
   usefulSourceCount(): number
+  /** Whether a peer has something missing here and lets this node wait for its turn. */
+  readonly isQueued: boolean
   /** Bytes of verified pieces received from peers, and bytes thrown away. */
   readonly receivedBytes: number
   readonly wastedBytes: number

@@ -17,7 +17,7 @@ import type { BlockLink } from "./block-link.ts"
 import { Judge, type Verdict } from "./judge.ts"
 import type { LiveList } from "./live-list.ts"
 import { PieceCheck } from "./piece-check.ts"
-import { PiecePicker } from "./piece-picker.ts"
+import { PiecePicker, type TakeOptions } from "./piece-picker.ts"
 import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
@@ -29,6 +29,9 @@ const GARBAGE_PIECES_MAX = 2
 const FAULT_PAUSE_MS = 2_000
 /** The choice of signers is doubted at most once in this time. */
 const RECONSIDER_MS = 2_000
+
+/** When nothing came for this time, a node takes from the seed what others should bring. */
+const STARVING_MS = 1_000
 
 /** What a torrent needs of the engine. */
 export interface TorrentDeps {
@@ -153,6 +156,10 @@ export class EngineTorrent implements Torrent, SourceOwner {
     return this.#roster.usefulCount()
   }
 
+  get isQueued(): boolean {
+    return this.#roster.all().some((source) => source.isChoked && this.#roster.isUseful(source))
+  }
+
   lastProgressMs(): number {
     return this.clock.monotonicMs() - this.#lastProgressMs
   }
@@ -256,11 +263,17 @@ export class EngineTorrent implements Torrent, SourceOwner {
     if (orphan !== undefined) return orphan
     const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
     const isInOrder = source.pieces.isFull && isOurs === undefined
-    // What others bring is taken from the seed only bit by bit, when it has nothing else to do for us.
-    const isOursOnly = isOurs !== undefined && source.requests.count > 0
+    // What others bring is left to them, unless nothing comes any more.
+    const isOursOnly = isOurs !== undefined && !this.#isStarving()
     const options = { isOurs, isInOrder, isOursOnly }
-    const index = this.picker.take(source.pieces, options) ?? this.#reservedFor(source)
+    const index = this.picker.take(source.pieces, options) ?? this.#reservedFor(source, options)
     return index === undefined ? undefined : this.#assembly.begin(index)
+  }
+
+  isWanted(source: Source): boolean {
+    if (!this.#isFetching || this.#isClosed) return false
+    const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
+    return this.picker.isWanted(source.pieces, isOurs)
   }
 
   active(index: number): ActivePiece | undefined {
@@ -300,6 +313,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
     this.#deps.onDownloaded(length)
     this.#lastProgressMs = source.lastBlockMs
     if (piece.isWhole) {
+      for (const peer of piece.peers) this.#roster.get(peer)?.link.have(piece.index)
       this.#assembly.release(piece)
       this.#check.add(piece)
     } else if (piece.isShared) this.#assembly.cancelElsewhere(piece, block, source)
@@ -354,12 +368,17 @@ export class EngineTorrent implements Torrent, SourceOwner {
     this.picker.giveBack(piece.index)
   }
 
+  /** Whether nothing has come for a while, although pieces are missing. */
+  #isStarving(): boolean {
+    return this.clock.monotonicMs() - this.#lastProgressMs > STARVING_MS
+  }
+
   /** Reserved pieces are left to the origin reader, unless it does not move and nothing else is left. */
-  #reservedFor(source: Source): number | undefined {
+  #reservedFor(source: Source, options: TakeOptions): number | undefined {
     const nowMs = this.clock.monotonicMs()
     const isOriginIdle = nowMs - this.#lastAnnounceMs > STALL_MS_MAX / 2
     if (!isOriginIdle || this.picker.candidateCount === 0) return undefined
-    return this.picker.take(source.pieces, { withReserved: true })
+    return this.picker.take(source.pieces, { ...options, withReserved: true })
   }
 
   /** After all that happens now: who was relieved of a piece may take another. */

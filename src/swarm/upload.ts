@@ -41,11 +41,12 @@ export class Upload {
   isReady = false
   isInterested = true
   uploadedBytes = 0
-  /** Of {@link uploadedBytes}, at the last look at who gets a slot. */
-  ratedBytes = 0
+  /** The piece that was sent last, until the peer tells that it has it. */
+  arrivingIndex: number | undefined
   readonly #writer: WireWriter
   readonly #hasReject: boolean
   #isChoked = false
+  #isPieceEnd = true
   #wrongCount = 0
 
   constructor(options: {
@@ -73,6 +74,17 @@ export class Upload {
     return this.isReady && !this.#isChoked && this.requests.count > 0
   }
 
+  /** Whether what was sent ends with a piece; in the middle of one the rest will be asked for. */
+  get isAtBoundary(): boolean {
+    const hasNext = this.requests.count > 0
+    return this.#isPieceEnd || (hasNext && this.requests.index(0) !== this.arrivingIndex)
+  }
+
+  /** The peer tells that it has a piece. */
+  onHave(index: number): void {
+    if (index === this.arrivingIndex) this.arrivingIndex = undefined
+  }
+
   /** Sets the state without a word: the answer to the open will carry it. */
   beginChoked(isChoked: boolean): void {
     this.#isChoked = isChoked
@@ -82,6 +94,8 @@ export class Upload {
   choke(isChoked: boolean): void {
     if (isChoked === this.#isChoked) return
     this.#isChoked = isChoked
+    // The answer to the open will carry it.
+    if (!this.isReady) return
     this.#writer.signal(this.torrent, isChoked ? MESSAGE.choke : MESSAGE.unchoke)
     if (isChoked) this.rejectAll()
   }
@@ -145,6 +159,7 @@ export class Upload {
       targets.push(messages.subarray(at + PIECE_HEAD_BYTES, at + PIECE_HEAD_BYTES + length))
       at += PIECE_HEAD_BYTES + length
     }
+    this.#noteSent(count - 1)
     requests.shift(count)
     return { upload: this, count, start, messages, targets, blockBytes }
   }
@@ -175,6 +190,14 @@ export class Upload {
       this.#reject(requests.index(place), requests.begin(place), requests.length(place))
     }
     requests.clear()
+  }
+
+  #noteSent(place: number): void {
+    const { requests } = this
+    const index = requests.index(place)
+    const { start, end } = pieceRange(this.reader.layout, index)
+    this.arrivingIndex = index
+    this.#isPieceEnd = requests.begin(place) + requests.length(place) === end - start
   }
 
   #runLength(bytesMax: number): number {

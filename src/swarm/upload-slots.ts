@@ -1,0 +1,249 @@
+/**
+ * Who may fetch now. Members of a fleet owe each other nothing, so turns go round; there are few slots
+ * so that a piece goes out whole, and can be passed on, before the next one is begun.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Upload } from "./upload.ts"
+
+/** Slots that there are at least, when enough peers want one. */
+export const SLOTS_MIN = 4
+/** Slots at most. */
+export const SLOTS_MAX = 64
+/** A turn lasts at least this long and a piece, when others wait. */
+const TURN_MS_MIN = 50
+/** Who asks for nothing during this time loses the turn. */
+const IDLE_MS = 200
+/** The last piece of a turn is given this time to arrive, before the next one begins. */
+const ARRIVAL_MS_MAX = 2_000
+/** It is tried now and then whether more slots bring more. */
+const TRIAL_MS = 1_000
+const TRIAL_PAUSE_MS = 10_000
+/** More slots are kept if the rate grows by this part of what they would bring at best. */
+const TRIAL_GAIN = 0.5
+
+/** A connection that blobs are served over. */
+export interface SlotHost {
+  readonly server: { kick(): void }
+}
+
+type State = "waiting" | "served" | "ending"
+
+interface Turn {
+  readonly host: SlotHost
+  readonly uploads: Set<Upload>
+  state: State
+  sinceMs: number
+  /** When it was last given anything, or began. */
+  movedMs: number
+  sentBytes: number
+}
+
+interface Trial {
+  readonly slotsBefore: number
+  readonly rateBefore: number
+}
+
+export class UploadSlots {
+  readonly #clock: Clock
+  readonly #isFixed: boolean
+  readonly #turns = new Map<SlotHost, Turn>()
+  #slots: number
+  #isBusy = false
+  #sentBytes = 0
+  #windowMs: number
+  #trial: Trial | undefined
+  #nextTrialMs: number
+
+  /** @param options.slots - a fixed number; found by trial unless given */
+  constructor(deps: { clock: Clock }, options: { slots?: number | undefined } = {}) {
+    this.#clock = deps.clock
+    this.#isFixed = options.slots !== undefined
+    this.#slots = options.slots ?? SLOTS_MIN
+    this.#windowMs = deps.clock.monotonicMs()
+    this.#nextTrialMs = this.#windowMs + TRIAL_MS
+  }
+
+  get slots(): number {
+    return this.#slots
+  }
+
+  /** A connection opened an upload. @returns whether the upload may begin */
+  add(host: SlotHost, upload: Upload): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    let turn = this.#turns.get(host)
+    if (turn === undefined) {
+      const isFree = upload.isInterested && this.#takenCount() < this.#slots
+      const state = isFree ? "served" : "waiting"
+      turn = { host, uploads: new Set(), state, sinceMs: nowMs, movedMs: nowMs, sentBytes: 0 }
+      this.#turns.set(host, turn)
+    }
+    turn.uploads.add(upload)
+    return turn.state === "served"
+  }
+
+  remove(host: SlotHost, upload: Upload): void {
+    const turn = this.#turns.get(host)
+    if (turn?.uploads.delete(upload) !== true) return
+    if (turn.uploads.size === 0) this.#turns.delete(host)
+    this.#fill()
+  }
+
+  /** What a peer wants has changed. */
+  onInterest(host: SlotHost): void {
+    const turn = this.#turns.get(host)
+    if (turn?.state === "served" && isUnused(turn)) this.#endIdle(turn)
+    this.#fill()
+    if (!this.#isAnybodyWaiting()) return
+    // Slots that nobody else wanted went to some who want nothing.
+    const unused = [...this.#turns.values()].find((one) => one.state === "served" && isUnused(one))
+    if (unused !== undefined) this.#endIdle(unused)
+  }
+
+  /** Blocks were handed to a connection. */
+  onSent(host: SlotHost, blockBytes: number): void {
+    this.#sentBytes += blockBytes
+    const turn = this.#turns.get(host)
+    if (turn === undefined) return
+    turn.sentBytes += blockBytes
+    turn.movedMs = this.#clock.monotonicMs()
+    if (turn.state === "served" && this.#isOver(turn) && this.#isAnybodyWaiting()) {
+      turn.state = "ending"
+    }
+    if (turn.state === "ending") this.#chokeAtBoundary(turn)
+  }
+
+  /** A peer told that it has a piece. */
+  onHave(host: SlotHost): void {
+    const turn = this.#turns.get(host)
+    if (turn?.state === "ending" && hasArrived(turn)) this.#rest(turn)
+  }
+
+  tick(nowMs: number): void {
+    for (const turn of this.#turns.values()) {
+      if (turn.state === "ending" && nowMs - turn.movedMs > ARRIVAL_MS_MAX) this.#rest(turn)
+      const isQuiet = turn.state === "served" && !isAsking(turn) && hasArrived(turn)
+      const isIdle = isQuiet && nowMs - turn.movedMs > IDLE_MS
+      if (isIdle && this.#isAnybodyWaiting()) this.#endIdle(turn)
+    }
+    this.#fill()
+    if (!this.#isFixed) this.#tryMore(nowMs)
+  }
+
+  #endIdle(turn: Turn): void {
+    for (const upload of turn.uploads) upload.choke(true)
+    this.#rest(turn)
+  }
+
+  /** Ends a turn between two pieces, so that no piece is left half sent. */
+  #chokeAtBoundary(turn: Turn): void {
+    let isAll = true
+    for (const upload of turn.uploads) {
+      if (upload.isAtBoundary) upload.choke(true)
+      else isAll = false
+    }
+    if (isAll && hasArrived(turn)) this.#rest(turn)
+  }
+
+  #rest(turn: Turn): void {
+    for (const upload of turn.uploads) upload.choke(true)
+    turn.state = "waiting"
+    turn.sinceMs = this.#clock.monotonicMs()
+    this.#fill()
+  }
+
+  /** Gives free slots to those who wait longest; to who wants nothing only what nobody else wants. */
+  #fill(): void {
+    const free = this.#slots - this.#takenCount()
+    if (free <= 0) {
+      this.#isBusy = true
+      return
+    }
+    const waiting = [...this.#turns.values()].filter(({ state }) => state === "waiting")
+    const rank = (turn: Turn) => (isInterested(turn) ? 0 : 1)
+    waiting.sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs)
+    for (const turn of waiting.slice(0, free)) this.#begin(turn)
+  }
+
+  #begin(turn: Turn): void {
+    const nowMs = this.#clock.monotonicMs()
+    turn.state = "served"
+    turn.sinceMs = nowMs
+    turn.movedMs = nowMs
+    turn.sentBytes = 0
+    for (const upload of turn.uploads) upload.choke(false)
+    turn.host.server.kick()
+  }
+
+  #isOver(turn: Turn): boolean {
+    const pieceBytes = Math.max(...[...turn.uploads].map(({ reader }) => reader.layout.lengthBytes))
+    return turn.sentBytes >= pieceBytes && turn.movedMs - turn.sinceMs >= TURN_MS_MIN
+  }
+
+  #takenCount(): number {
+    let count = 0
+    for (const { state } of this.#turns.values()) if (state !== "waiting") count++
+    return count
+  }
+
+  #isAnybodyWaiting(): boolean {
+    for (const turn of this.#turns.values()) {
+      if (turn.state === "waiting" && isInterested(turn)) return true
+    }
+    return false
+  }
+
+  /**
+   * Where the links of those who are served are the limit, and not this node's, more slots bring more.
+   * Nobody can tell which it is, so it is tried.
+   */
+  #tryMore(nowMs: number): void {
+    const elapsedMs = nowMs - this.#windowMs
+    if (elapsedMs < TRIAL_MS) return
+    const rate = this.#sentBytes / elapsedMs
+    const isFull = this.#isBusy && this.#isAnybodyWaiting()
+    this.#windowMs = nowMs
+    this.#sentBytes = 0
+    this.#isBusy = false
+    const trial = this.#trial
+    this.#trial = undefined
+    if (trial !== undefined) {
+      const share = (this.#slots - trial.slotsBefore) / trial.slotsBefore
+      if (rate < trial.rateBefore * (1 + share * TRIAL_GAIN)) {
+        this.#slots = trial.slotsBefore
+        this.#nextTrialMs = nowMs + TRIAL_PAUSE_MS
+        return
+      }
+      this.#nextTrialMs = nowMs
+    }
+    if (!isFull) {
+      this.#slots = Math.max(SLOTS_MIN, this.#slots - 1)
+      return
+    }
+    if (nowMs < this.#nextTrialMs || this.#slots >= SLOTS_MAX) return
+    this.#trial = { slotsBefore: this.#slots, rateBefore: rate }
+    this.#slots = Math.min(SLOTS_MAX, this.#slots + Math.ceil(this.#slots / 2))
+    this.#fill()
+  }
+}
+
+function isInterested({ uploads }: Turn): boolean {
+  for (const upload of uploads) if (upload.isInterested) return true
+  return false
+}
+
+function isAsking({ uploads }: Turn): boolean {
+  for (const upload of uploads) if (upload.requests.count > 0) return true
+  return false
+}
+
+/** Whether a turn could be given to somebody else at once. */
+function isUnused(turn: Turn): boolean {
+  return !isInterested(turn) && !isAsking(turn) && hasArrived(turn)
+}
+
+/** Whether the peer told that it has the last piece that it was sent, of each of its blobs. */
+function hasArrived({ uploads }: Turn): boolean {
+  for (const { arrivingIndex } of uploads) if (arrivingIndex !== undefined) return false
+  return true
+}

@@ -1,0 +1,185 @@
+/** Whose turn it is to fetch, on virtual time. */
+import { Duplex } from "node:stream"
+import { beforeEach, describe, expect, test } from "vitest"
+import type { Digest } from "../../../src/core/digest.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
+import { Upload } from "../../../src/swarm/upload.ts"
+import { UploadSlots } from "../../../src/swarm/upload-slots.ts"
+import { WireWriter } from "../../../src/swarm/wire-writer.ts"
+import { ingest, patternBytes } from "../../contract/swarm.ts"
+
+const BLOCK = 16_384
+const PIECE_BLOCKS = 16
+
+let clock: VirtualClock
+let store: MemoryStore
+let digest: Digest
+
+beforeEach(async () => {
+  clock = new VirtualClock(1_000)
+  store = createMemoryStore({ clock })
+  digest = await ingest({ store }, patternBytes(8 * PIECE_BLOCKS * BLOCK))
+})
+
+/** A peer that fetches; what it is sent goes nowhere. */
+function createPeer(slots: UploadSlots) {
+  const duplex = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() })
+  const writer = new WireWriter(duplex, { hasContexts: false })
+  const reader = store.open(digest)!
+  const upload = new Upload({ peer: "P", torrent: 0, reader, writer, hasReject: true })
+  for (let index = 0; index < reader.layout.count; index++) upload.announced.add(index)
+  const host = { server: { kick() {} } }
+  return {
+    upload,
+    open() {
+      upload.beginChoked(!slots.add(host, upload))
+      upload.ready()
+    },
+    ask(index: number, count = PIECE_BLOCKS, first = 0) {
+      for (let block = first; block < first + count; block++) {
+        upload.request(index, block * BLOCK, BLOCK)
+      }
+    },
+    /** Sends one batch of what was asked. */
+    serve() {
+      const batch = upload.nextBatch(1 << 20, (bytes) => new Uint8Array(bytes))
+      slots.onSent(host, batch.blockBytes)
+    },
+    have(index: number) {
+      upload.onHave(index)
+      slots.onHave(host)
+    },
+    interest(isInterested: boolean) {
+      upload.isInterested = isInterested
+      slots.onInterest(host)
+    },
+    close: () => slots.remove(host, upload),
+  }
+}
+
+function createPeers(count: number, slots: UploadSlots) {
+  const peers = Array.from({ length: count }, () => createPeer(slots))
+  for (const peer of peers) peer.open()
+  return peers
+}
+
+const isServed = (peers: readonly { upload: Upload }[]) =>
+  peers.map(({ upload }) => !upload.isChoked)
+
+describe("a turn", () => {
+  test("is for all when there are enough slots", () => {
+    const peers = createPeers(3, new UploadSlots({ clock }, { slots: 3 }))
+    expect(isServed(peers)).toEqual([true, true, true])
+  })
+
+  test("ends with a piece when others wait, and the next begins when it has arrived", async () => {
+    const [served, waiting] = createPeers(2, new UploadSlots({ clock }, { slots: 1 })) as [
+      ReturnType<typeof createPeer>,
+      ReturnType<typeof createPeer>,
+    ]
+    await clock.advance(60)
+    served.ask(0, 10)
+    served.serve()
+    served.ask(0, 6, 10)
+    served.ask(2, 3)
+    expect(isServed([served, waiting])).toEqual([true, false])
+    served.serve()
+    // What was asked of the next piece is rejected, and nobody is begun before the piece is there.
+    expect(isServed([served, waiting])).toEqual([false, false])
+    expect(served.upload.requests.count).toBe(0)
+    served.have(0)
+    expect(isServed([served, waiting])).toEqual([false, true])
+  })
+
+  test("does not end in the middle of a piece whose rest is not asked for yet", async () => {
+    const [served, waiting] = createPeers(2, new UploadSlots({ clock }, { slots: 1 })) as [
+      ReturnType<typeof createPeer>,
+      ReturnType<typeof createPeer>,
+    ]
+    await clock.advance(60)
+    served.ask(0)
+    served.ask(1, 8)
+    served.serve()
+    expect(isServed([served, waiting])).toEqual([true, false])
+    served.ask(1, 8, 8)
+    served.serve()
+    expect(isServed([served, waiting])).toEqual([false, false])
+  })
+
+  test("goes on while nobody waits", async () => {
+    const [only] = createPeers(1, new UploadSlots({ clock }, { slots: 1 })) as [
+      ReturnType<typeof createPeer>,
+    ]
+    await clock.advance(60)
+    for (const index of [0, 1, 2]) {
+      only.ask(index)
+      only.serve()
+    }
+    expect(isServed([only])).toEqual([true])
+  })
+
+  test("passes on when a piece never arrives, or nothing is asked for", async () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const [lost, idle, last] = createPeers(3, slots) as ReturnType<typeof createPeer>[]
+    await clock.advance(60)
+    lost!.ask(0)
+    lost!.serve()
+    await clock.advance(2_001)
+    slots.tick(clock.monotonicMs())
+    expect(isServed([lost!, idle!, last!])).toEqual([false, true, false])
+    await clock.advance(201)
+    slots.tick(clock.monotonicMs())
+    expect(isServed([lost!, idle!, last!])).toEqual([false, false, true])
+  })
+
+  test("is for who wants nothing only when nobody else wants it", () => {
+    const [served, bored, keen] = createPeers(3, new UploadSlots({ clock }, { slots: 1 })) as [
+      ReturnType<typeof createPeer>,
+      ReturnType<typeof createPeer>,
+      ReturnType<typeof createPeer>,
+    ]
+    bored.interest(false)
+    served.interest(false)
+    expect(isServed([served, bored, keen])).toEqual([false, false, true])
+    keen.close()
+    expect(isServed([served, bored])).toEqual([true, false])
+    bored.interest(true)
+    expect(isServed([served, bored])).toEqual([false, true])
+  })
+})
+
+describe("the number of slots", () => {
+  /** Serves for some seconds; gives how many slots there were at the end of each. */
+  async function serveFor(seconds: number, bytesPerSecond: (slots: number) => number) {
+    const slots = new UploadSlots({ clock })
+    const peers = createPeers(40, slots)
+    const counts: number[] = []
+    for (let second = 0; second < seconds; second++) {
+      const served = peers.filter(({ upload }) => !upload.isChoked)
+      const blocks = bytesPerSecond(slots.slots) / BLOCK / served.length
+      for (const peer of served) {
+        for (let block = 0; block < blocks; block++) {
+          peer.ask(0, 1, block % PIECE_BLOCKS)
+          peer.serve()
+          peer.have(0)
+        }
+      }
+      await clock.advance(1_000)
+      slots.tick(clock.monotonicMs())
+      counts.push(slots.slots)
+    }
+    return counts
+  }
+
+  test("grows where each more brings more: the links of the others are slow", async () => {
+    const counts = await serveFor(12, (slots) => slots * 1_000_000)
+    expect(Math.max(...counts)).toBeGreaterThan(20)
+  })
+
+  test("stays where more bring nothing: this node's link is the limit", async () => {
+    const counts = await serveFor(40, () => 4_000_000)
+    expect(counts.filter((count) => count > 4).length).toBeLessThan(8)
+    expect(Math.max(...counts)).toBeLessThanOrEqual(6)
+  })
+})
