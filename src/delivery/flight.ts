@@ -44,6 +44,8 @@ export class Flight {
   #fault: unknown
   #isFinishing = false
   #isPlanning = false
+  /** When a peer last said that this node has to wait for its turn. */
+  #queuedAtMs = Number.NEGATIVE_INFINITY
   #mismatchCount = 0
   #progressAtMs: number
   #idleSinceMs: number
@@ -442,12 +444,14 @@ export class Flight {
   /** Ends the waiting of those for whom nothing moved for too long. */
   #failOverdue(nowMs: number): void {
     const { answerMs, breakMs, queueMs } = this.#limits
-    const isQueued = this.#growth.torrent?.isQueued === true
+    if (this.#growth.torrent?.isQueued === true) this.#queuedAtMs = nowMs
     for (const interest of [...this.#interests]) {
       if (interest.waitingSinceMs === undefined) continue
-      const limitMs = isQueued ? queueMs : interest.hasBegun ? breakMs : answerMs
-      const stillMs = nowMs - Math.max(interest.waitingSinceMs, this.#movedAtMs())
-      if (stillMs < limitMs - TICK_MS) continue
+      const stillSinceMs = Math.max(interest.waitingSinceMs, this.#movedAtMs())
+      const silentMs = nowMs - Math.max(stillSinceMs, this.#queuedAtMs)
+      const limitMs = interest.hasBegun ? breakMs : answerMs
+      const isOverdue = silentMs >= limitMs - TICK_MS || nowMs - stillSinceMs >= queueMs - TICK_MS
+      if (!isOverdue) continue
       interest.fault = { error: this.#reason() }
       this.leave(interest)
     }

@@ -1,6 +1,6 @@
 /**
  * The in-memory twin of {@link Swarm}: verified pieces are copied from store to store at a set rate.
- * Peers can be made to lie, to freeze, and to claim false sizes.
+ * Peers can be made to lie, to freeze, to let others wait, and to claim false sizes.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
@@ -25,6 +25,8 @@ export interface MemorySwarmHub {
   corrupt(peer: PeerId, isLying: boolean): void
   /** From now on a node sends nothing though it has blobs, or sends again. */
   freeze(peer: PeerId, isFrozen: boolean): void
+  /** From now on a node lets all others wait for their turns, and tells them so; or serves again. */
+  queue(peer: PeerId, isQueueing: boolean): void
   /** Makes a node tell a false size of a blob; it then claims to hold all of it. */
   claimSize(peer: PeerId, digest: Digest, sizeBytes: number): void
 }
@@ -45,6 +47,7 @@ class Hub implements MemorySwarmHub {
   readonly nodes = new Map<PeerId, MemorySwarm>()
   readonly liars = new Set<PeerId>()
   readonly frozen = new Set<PeerId>()
+  readonly queueing = new Set<PeerId>()
 
   join(deps: MemorySwarmDeps, options: { bytesPerSecond?: number } = {}): Swarm {
     const node = new MemorySwarm(this, deps, options.bytesPerSecond ?? Number.POSITIVE_INFINITY)
@@ -60,6 +63,12 @@ class Hub implements MemorySwarmHub {
   freeze(peer: PeerId, isFrozen: boolean): void {
     if (isFrozen) this.frozen.add(peer)
     else this.frozen.delete(peer)
+  }
+
+  queue(peer: PeerId, isQueueing: boolean): void {
+    if (isQueueing) this.queueing.add(peer)
+    else this.queueing.delete(peer)
+    for (const node of this.nodes.values()) node.pump()
   }
 
   claimSize(peer: PeerId, digest: Digest, sizeBytes: number): void {
@@ -96,7 +105,7 @@ class MemorySwarm implements Swarm {
         if (kind === "removed") this.#announced.delete(digest)
         else this.#tell(digest, kind === "complete")
       }),
-      deps.net.onConnect(() => this.#pump()),
+      deps.net.onConnect(() => this.pump()),
     ]
   }
 
@@ -192,7 +201,8 @@ class MemorySwarm implements Swarm {
     this.hub.announce(this, digest, isNew)
   }
 
-  #pump(): void {
+  /** Who can give something may be another now. */
+  pump(): void {
     for (const torrent of this.#torrents) torrent.onPeer()
   }
 }
@@ -260,8 +270,11 @@ class MemoryTorrent implements Torrent {
     }))
   }
 
-  /** Nobody has to wait here. */
-  readonly isQueued: boolean = false
+  get isQueued(): boolean {
+    const { hub } = this.#node
+    const holders = this.#node.holders(this.blob.digest)
+    return !this.blob.pieces.isFull && holders.some(({ peer }) => hub.queueing.has(peer))
+  }
 
   usefulSourceCount(): number {
     return this.#senders().filter((node) => this.#firstMissingAt(node) !== undefined).length
@@ -423,7 +436,8 @@ class MemoryTorrent implements Torrent {
     const senders: MemorySwarm[] = []
     for (const { peer } of this.#node.holders(this.blob.digest)) {
       const node = this.#node.hub.nodes.get(peer)
-      if (node !== undefined && !this.#snubbed.has(peer)) senders.push(node)
+      const isServing = node !== undefined && !node.hub.queueing.has(peer)
+      if (isServing && !this.#snubbed.has(peer)) senders.push(node)
     }
     const burden = (node: MemorySwarm) =>
       node.uploadCount + (this.#distrusted.has(node.id) ? 1_000 : 0)

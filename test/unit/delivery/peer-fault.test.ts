@@ -47,6 +47,28 @@ describe("a peer that holds the blob", () => {
     expect(world.clock.now() - startMs).toBeLessThanOrEqual(5_000)
   })
 
+  test("and lets the node wait for its turn is waited for", async () => {
+    const world = createWorld()
+    const [holder, node] = [world.node(), world.node()]
+    const digest = await give(holder, bytesOf("queue", MIB))
+    world.swarms.queue(holder.net.id, true)
+    world.clock.after(20_000, () => world.swarms.queue(holder.net.id, false))
+    const got = await world.run(drain(node.delivery.open({ digest }, open)))
+    expect(digestOf(got)).toBe(digest)
+  })
+
+  test("and lets the node wait for ever is given up after a minute", async () => {
+    const world = createWorld()
+    const [holder, node] = [world.node(), world.node()]
+    const digest = await give(holder, bytesOf("queue", MIB))
+    world.swarms.queue(holder.net.id, true)
+    const startMs = world.clock.now()
+    const pull = codeOfFailure(node.delivery.open({ digest }, open))
+    expect(await world.run(pull)).toBe("BLOB_UNAVAILABLE")
+    expect(world.clock.now() - startMs).toBeGreaterThan(55_000)
+    expect(world.clock.now() - startMs).toBeLessThanOrEqual(60_000)
+  })
+
   test("gives it although the origin hangs", async () => {
     const world = createWorld()
     const [holder, node] = [world.node(), world.node()]
