@@ -66,10 +66,9 @@ class Story {
   }
 
   async add(): Promise<MemoryNode> {
-    const options = {
-      random: seededRandom(this.below(2 ** 31)),
-      uploadSlots: this.chance(0.3) ? 1 + this.below(2) : 64,
-    }
+    const random = seededRandom(this.below(2 ** 31))
+    const uploadSlots = [1, 2, 64, undefined][this.below(4)]
+    const options = uploadSlots === undefined ? { random } : { random, uploadSlots }
     const buffersBytesMax = this.chance(0.3) ? (1 + this.below(3)) * PIECE_BYTES : undefined
     const node = await this.world.add(options, undefined, { buffersBytesMax })
     this.honest.push(node)
