@@ -34,8 +34,6 @@ const TICK_MS = 200
 const LOOK_MS = 1_000
 /** Sessions that are opened at one time for one blob. */
 const OPENING_MAX = 4
-/** Of two nodes that fetch from each other one opens the session; the other waits for it this long. */
-const YIELD_MS = 2_000
 /** A peer that refused a blob has this time to tell that it does not have it any more. */
 const REFUSAL_MS = 1_000
 /** Running uploads get this time when the engine stops. */
@@ -89,7 +87,6 @@ interface Flight {
   share: ((index: number) => boolean) | undefined
   /** Among whom the pieces are shared out. */
   sharers: string
-  readonly joinedMs: number
   lookedMs: number
   isLookingSoon: boolean
 }
@@ -222,7 +219,6 @@ class Engine implements SwarmEngine {
       pending: new Set(),
       share: undefined,
       sharers: "",
-      joinedMs: this.#deps.clock.monotonicMs(),
       lookedMs: Number.NEGATIVE_INFINITY,
       isLookingSoon: false,
     }
@@ -431,7 +427,8 @@ class Engine implements SwarmEngine {
     const isSame = sizeBytes === layout.sizeBytes
     if (!isSame || pending.has(peer) || !torrent.wants(peer, pending.size)) return
     const ready = this.#sessions.ready(peer)
-    if (ready === undefined && !this.#mayOpen(flight, holder)) return
+    const isFull = pending.size >= OPENING_MAX
+    if (ready === undefined && (isFull || this.#sessions.isPaused(peer))) return
     pending.add(peer)
     try {
       const session = ready ?? (await this.#sessions.open(peer))
@@ -446,13 +443,6 @@ class Engine implements SwarmEngine {
     if (ready === undefined) this.#lookSoon(flight)
   }
 
-  /** Tells whether a session should be opened now: few at a time, and one for each pair of fetchers. */
-  #mayOpen({ pending, joinedMs }: Flight, { peer, isComplete }: Holder): boolean {
-    const { net, clock } = this.#deps
-    if (pending.size >= OPENING_MAX || this.#sessions.isPaused(peer)) return false
-    return isComplete || net.id < peer || clock.monotonicMs() - joinedMs > YIELD_MS
-  }
-
   /** A session was opened by a peer: what it has can be fetched over it. */
   #onSession(peer: PeerId): void {
     for (const flight of this.#flights.values()) {
@@ -461,6 +451,7 @@ class Engine implements SwarmEngine {
     }
   }
 
+  /** A session was opened, or could not be: the next one may be. */
   #lookSoon(flight: Flight): void {
     if (flight.isLookingSoon) return
     flight.isLookingSoon = true

@@ -30,9 +30,9 @@ export interface SessionsDeps extends Omit<SessionDeps, "owner"> {
   readonly net: PeerNetwork
   readonly clock: Clock
   readonly log: Logger
-  /** Answers opens and hears of closed uploads. */
   /** A peer opened a session. */
   onAccepted(peer: PeerId): void
+  /** Answers opens, and hears what becomes of uploads. */
   readonly serving: Pick<SessionOwner, "onOpen" | "onInterested" | "onHave" | "onUploadClosed">
 }
 

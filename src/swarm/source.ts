@@ -131,14 +131,13 @@ export class Source implements BlockSink {
     // Asking in small bunches keeps writes few; an idle source is asked at once.
     if (inFlight > 0 && depth - inFlight < depth >> 2) return
     if (!this.isAskable) return
-    if (inFlight === 0) this.#onIdle()
+    if (inFlight === 0) this.lastBlockMs = this.#owner.clock.monotonicMs()
     while (this.requests.count < depth) {
       const block = this.#nextBlock()
       if (block < 0) break
       this.askBlock(this.#current!, block)
     }
-    if (this.requests.count > 0) return
-    this.link.pace.onDone(this)
+    if (this.requests.count === 0) this.link.pace.onDone(this)
   }
 
   /** How long it will take for what it was asked, milliseconds; unknown: as long as it takes already. */
@@ -277,8 +276,9 @@ export class Source implements BlockSink {
   onHave(index: number): WireFault | undefined {
     if (index >= this.pieces.size) return indexFault(index)
     const isWanted = !this.pieces.has(index) && this.#setHave(index, true)
-    if (isWanted) this.#tellInterest(true)
-    if (isWanted) this.ask()
+    if (!isWanted) return undefined
+    this.#tellInterest(true)
+    this.ask()
     return undefined
   }
 
@@ -354,11 +354,11 @@ export class Source implements BlockSink {
     this.#receiving = undefined
     const nowMs = this.#owner.clock.monotonicMs()
     this.#onProgress(nowMs)
-    this.receivedBytes += receiving.length
-    this.score.onBlock(receiving.length)
     const { piece, block, length } = receiving
+    this.receivedBytes += length
+    this.score.onBlock(length)
     this.link.pace.onBlock(this, piece.index, block * BLOCK_BYTES, length, nowMs)
-    this.#owner.onBlockHere(receiving.piece, receiving.block, this)
+    this.#owner.onBlockHere(piece, block, this)
     this.ask()
     return undefined
   }
@@ -423,10 +423,6 @@ export class Source implements BlockSink {
     if (isInterested === this.#isInterested || this.#isEnded) return
     this.#isInterested = isInterested
     this.link.interest(isInterested)
-  }
-
-  #onIdle(): void {
-    this.lastBlockMs = this.#owner.clock.monotonicMs()
   }
 
   #onProgress(nowMs: number): void {
