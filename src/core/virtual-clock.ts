@@ -8,13 +8,15 @@ interface Timer {
   readonly dueMs: number
   readonly order: number
   readonly callback: () => void
+  isCancelled: boolean
 }
 
 /** A clock that stands still until it is advanced; callbacks run in order of due time. */
 export class VirtualClock implements Clock {
   #nowMs: number
   #order = 0
-  #timers: Timer[] = []
+  /** A binary heap, the next one first: a simulation of many nodes has many timers. */
+  readonly #timers: Timer[] = []
 
   constructor(startMs = 0) {
     this.#nowMs = startMs
@@ -29,11 +31,11 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    const timer = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
-    this.#timers.push(timer)
-    this.#timers.sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)
+    const dueMs = this.#nowMs + Math.max(0, delayMs)
+    const timer: Timer = { dueMs, order: this.#order++, callback, isCancelled: false }
+    this.#push(timer)
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
+      timer.isCancelled = true
     }
   }
 
@@ -48,13 +50,46 @@ export class VirtualClock implements Clock {
       await settle()
       const next = this.#timers[0]
       if (next === undefined || next.dueMs > endMs) break
-      this.#timers.shift()
+      this.#pop()
+      if (next.isCancelled) continue
       this.#nowMs = next.dueMs
       next.callback()
     }
     this.#nowMs = endMs
     await settle()
   }
+
+  #push(timer: Timer): void {
+    const heap = this.#timers
+    let place = heap.push(timer) - 1
+    while (place > 0) {
+      const parent = (place - 1) >> 1
+      if (!isBefore(timer, heap[parent]!)) break
+      heap[place] = heap[parent]!
+      place = parent
+    }
+    heap[place] = timer
+  }
+
+  #pop(): void {
+    const heap = this.#timers
+    const last = heap.pop()!
+    if (heap.length === 0) return
+    let place = 0
+    for (;;) {
+      let child = 2 * place + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!isBefore(heap[child]!, last)) break
+      heap[place] = heap[child]!
+      place = child
+    }
+    heap[place] = last
+  }
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order)
 }
 
 /** Lets all promises that are ready run; one turn of the event loop. */
