@@ -5,8 +5,12 @@
 import { Duplex } from "node:stream"
 import type { Clock } from "../core/clock.ts"
 import { CHANNEL_BUFFER_BYTES } from "./limit.ts"
+import { type LinkFlow, SEGMENT_BYTES } from "./memory-link.ts"
 
 type Callback = (error?: Error | null) => void
+
+/** What a kernel takes of a slow connection before it lets the writer wait. */
+const SLOW_BUFFER_BYTES: number = 128 * 1024
 
 /** One end. What is written comes out of the other end, copied, after the latency. */
 class MemoryEnd extends Duplex {
@@ -16,11 +20,16 @@ class MemoryEnd extends Duplex {
   #waiting: Callback[] = []
   #waitToWrite: Callback | undefined
   readonly #onSent: (bytes: number) => void
+  /** The link that it is sent over; without one only the latency counts. */
+  readonly #flow: LinkFlow | undefined
+  readonly #bufferBytes: number
 
-  constructor(later: (callback: () => void) => void, onSent: (bytes: number) => void) {
+  constructor(later: (callback: () => void) => void, onSent: OnSent, flow: LinkFlow | undefined) {
     super({ highWaterMark: CHANNEL_BUFFER_BYTES, allowHalfOpen: false })
     this.#later = later
     this.#onSent = onSent
+    this.#flow = flow
+    this.#bufferBytes = flow === undefined ? CHANNEL_BUFFER_BYTES : SLOW_BUFFER_BYTES
   }
 
   pairWith(other: MemoryEnd): void {
@@ -37,16 +46,26 @@ class MemoryEnd extends Duplex {
     const copy = Buffer.from(chunk)
     this.#onSent(copy.length)
     this.#flyingBytes += copy.length
-    this.#later(() => {
-      this.#flyingBytes -= copy.length
-      if (other.destroyed || other.push(copy)) return this.#goOn()
-      other.#waiting.push(() => this.#goOn())
-    })
-    if (this.#flyingBytes < CHANNEL_BUFFER_BYTES && other.#waiting.length === 0) callback()
+    const flow = this.#flow
+    if (flow === undefined) this.#later(() => this.#arrive(other, copy))
+    else {
+      for (let start = 0; start < copy.length; start += SEGMENT_BYTES) {
+        const part = copy.subarray(start, start + SEGMENT_BYTES)
+        flow.send(part.length, () => this.#arrive(other, part))
+      }
+    }
+    if (this.#flyingBytes < this.#bufferBytes && other.#waiting.length === 0) callback()
     else this.#waitToWrite = callback
   }
 
+  #arrive(other: MemoryEnd, part: Buffer): void {
+    this.#flyingBytes -= part.length
+    if (other.destroyed || other.push(part)) this.#goOn()
+    else other.#waiting.push(() => this.#goOn())
+  }
+
   #goOn(): void {
+    if (this.#flyingBytes >= this.#bufferBytes) return
     const callback = this.#waitToWrite
     this.#waitToWrite = undefined
     callback?.()
@@ -84,15 +103,15 @@ type OnSent = (bytes: number) => void
 /** Gives both ends of a new stream; `latencyMs` 0 passes bytes on at once. */
 export function createMemoryDuplexPair(
   deps: { clock: Clock; onSent: readonly [OnSent, OnSent] },
-  options: { latencyMs: number },
+  options: { latencyMs: number; flows?: readonly [LinkFlow, LinkFlow] | undefined },
 ): [Duplex, Duplex] {
   const { latencyMs } = options
   const later = (callback: () => void): void => {
     if (latencyMs > 0) deps.clock.after(latencyMs, callback)
     else setImmediate(callback)
   }
-  const left = new MemoryEnd(later, deps.onSent[0])
-  const right = new MemoryEnd(later, deps.onSent[1])
+  const left = new MemoryEnd(later, deps.onSent[0], options.flows?.[0])
+  const right = new MemoryEnd(later, deps.onSent[1], options.flows?.[1])
   left.pairWith(right)
   right.pairWith(left)
   return [left, right]

@@ -19,6 +19,7 @@ import {
 } from "./identity.ts"
 import { GOSSIP_BYTES_MAX } from "./limit.ts"
 import { createMemoryDuplexPair } from "./memory-channel.ts"
+import { HostLink, type LinkFlow, type LinkRate } from "./memory-link.ts"
 import type { Channel, Peer, PeerId, PeerNetwork, PeerSource, RequestHandler } from "./net.ts"
 
 /** How a node joins a hub. */
@@ -29,6 +30,8 @@ export interface JoinOptions {
   readonly seed?: Uint8Array
   /** How the other nodes of the hub came to know this one; `configured` unless told. */
   readonly sources?: readonly PeerSource[]
+  /** How fast its link is; data channels between two nodes that have one are bound by both. */
+  readonly rate?: LinkRate
 }
 
 /** A little world of nodes. */
@@ -45,6 +48,8 @@ export interface MemoryHub {
   drop(id: PeerId): void
   /** Bytes that all channels carried, from each node. */
   sentBytes(id: PeerId): number
+  /** The link of a node that has a rate. */
+  link(id: PeerId): HostLink | undefined
 }
 
 /** Makes an empty world. `latencyMs` is the time one way; 0 unless told. */
@@ -110,6 +115,10 @@ class Hub implements MemoryHub {
     return this.#nodes.get(id)?.sentBytes ?? 0
   }
 
+  link(id: PeerId): HostLink | undefined {
+    return this.#nodes.get(id)?.link
+  }
+
   node(id: PeerId): MemoryNetwork | undefined {
     return this.#nodes.get(id)
   }
@@ -168,6 +177,7 @@ class MemoryNetwork implements PeerNetwork {
   readonly id: PeerId
   readonly sources: readonly PeerSource[]
   readonly identity: Identity
+  readonly link: HostLink | undefined
   sentBytes = 0
   readonly #hub: Hub
   readonly #bans: BanList
@@ -185,6 +195,7 @@ class MemoryNetwork implements PeerNetwork {
     this.id = options.id ?? identity.id
     this.sources = options.sources ?? ["configured"]
     this.#bans = new BanList(hub.clock)
+    this.link = options.rate === undefined ? undefined : new HostLink(hub.clock, options.rate)
   }
 
   addresses(): readonly string[] {
@@ -257,7 +268,10 @@ class MemoryNetwork implements PeerNetwork {
       node.sentBytes += bytes
     }
     const onSent = [count(this), count(other)] as const
-    const [local, remote] = createMemoryDuplexPair({ clock, onSent }, { latencyMs })
+    const [local, remote] = createMemoryDuplexPair(
+      { clock, onSent },
+      { latencyMs, flows: flowsBetween(this.link, other.link, latencyMs) },
+    )
     this.#keep(peer, local)
     other.#keep(this.id, remote)
     other.#channelHandler({ peer: this.id, kind: "memory", duplex: remote, borrow: lend(remote) })
@@ -384,6 +398,15 @@ function lend(duplex: Duplex): NonNullable<Channel["borrow"]> {
       bytes.fill(0xdb)
     })
   }
+}
+
+function flowsBetween(
+  left: HostLink | undefined,
+  right: HostLink | undefined,
+  latencyMs: number,
+): [LinkFlow, LinkFlow] | undefined {
+  if (left === undefined || right === undefined) return undefined
+  return [left.flowTo(right, latencyMs), right.flowTo(left, latencyMs)]
 }
 
 /** Only the code of a handler's error leaves the node. */
