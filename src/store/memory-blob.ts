@@ -3,7 +3,7 @@
  * @module
  */
 import { Bitfield } from "../core/bitfield.ts"
-import { type Digest, digestOf, sha256 } from "../core/digest.ts"
+import { type Digest, digestOf } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { type ByteRange, type PieceLayout, pieceRange, piecesOf } from "../core/piece.ts"
 import type { Changes } from "./changes.ts"
@@ -24,16 +24,18 @@ export class MemoryBlob {
   readonly pieces: Bitfield
   readonly #held = new Map<number, Piece>()
   readonly #changes: Changes
+  readonly #sha256: (bytes: Uint8Array) => Uint8Array
   isShared: boolean
   isComplete = false
   lastUsedMs: number
   leaseCount = 0
 
   constructor(
-    changes: Changes,
+    deps: { changes: Changes; sha256: (bytes: Uint8Array) => Uint8Array },
     options: { digest: Digest; layout: PieceLayout; isShared: boolean; nowMs: number },
   ) {
-    this.#changes = changes
+    this.#changes = deps.changes
+    this.#sha256 = deps.sha256
     this.digest = options.digest
     this.layout = options.layout
     this.pieces = new Bitfield(options.layout.count)
@@ -52,7 +54,7 @@ export class MemoryBlob {
   write(index: number, bytes: Uint8Array, expected: Uint8Array | undefined): PieceOutcome {
     const range = pieceRange(this.layout, index)
     assert(bytes.length === range.end - range.start, `piece ${index} of ${bytes.length} bytes`)
-    const actual = sha256(bytes)
+    const actual = this.#sha256(bytes)
     const wanted = this.#held.get(index)?.sha256 ?? expected ?? actual
     const isRight = isEqual(actual, wanted) && isEqual(actual, expected ?? actual)
     if (!isRight) return { kind: "mismatch", sha256: actual }
@@ -68,7 +70,7 @@ export class MemoryBlob {
     for (let index = 0; index < this.layout.count; index++) {
       const { start, end } = pieceRange(this.layout, index)
       const part = bytes.slice(start, end)
-      this.#held.set(index, { bytes: part, sha256: sha256(part) })
+      this.#held.set(index, { bytes: part, sha256: this.#sha256(part) })
       this.pieces.add(index)
     }
     this.#complete()
@@ -116,7 +118,7 @@ export class MemoryBlob {
     const bad: number[] = []
     for (let index = indexes.start; index < indexes.end; index++) {
       const piece = this.#held.get(index)
-      if (piece !== undefined && !isEqual(sha256(piece.bytes), piece.sha256)) bad.push(index)
+      if (piece !== undefined && !isEqual(this.#sha256(piece.bytes), piece.sha256)) bad.push(index)
     }
     return bad
   }

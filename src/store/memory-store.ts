@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto"
 import type { Clock } from "../core/clock.ts"
-import { type Digest, digestOf } from "../core/digest.ts"
+import { type Digest, digestOf, sha256 } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { pieceLayout } from "../core/piece.ts"
 import { Changes } from "./changes.ts"
@@ -46,16 +46,26 @@ export interface MemoryStore extends BlobStore {
   flipBit(digest: Digest, offset: number): void
 }
 
-/** Makes an empty store in memory. Without `quotaBytes` there is no bound. */
+/** How a store in memory is made. */
+export interface MemoryStoreOptions {
+  /** Without it there is no bound. */
+  readonly quotaBytes?: number
+  readonly buffersBytesMax?: number
+  /** Stands in for the SHA-256 of pieces (32 bytes) where a simulation has no doubt of its content. */
+  readonly sha256?: (bytes: Uint8Array) => Uint8Array
+}
+
+/** Makes an empty store in memory. */
 export function createMemoryStore(
   deps: { clock: Clock },
-  options?: { quotaBytes?: number; buffersBytesMax?: number },
+  options?: MemoryStoreOptions,
 ): MemoryStore {
   return new MemoryBlobStore(deps, options ?? {})
 }
 
 class MemoryBlobStore implements MemoryStore {
   readonly #clock: Clock
+  readonly #sha256: (bytes: Uint8Array) => Uint8Array
   readonly #quotaBytes: number
   readonly #blobs = new Map<Digest, MemoryBlob>()
   readonly #pins = new PinSet()
@@ -66,8 +76,9 @@ class MemoryBlobStore implements MemoryStore {
   /** Bytes of ingests and uploads that are no blob yet. */
   #stagedBytes = 0
 
-  constructor(deps: { clock: Clock }, options: { quotaBytes?: number; buffersBytesMax?: number }) {
+  constructor(deps: { clock: Clock }, options: MemoryStoreOptions) {
     this.#clock = deps.clock
+    this.#sha256 = options.sha256 ?? sha256
     this.#quotaBytes = options.quotaBytes ?? Number.MAX_SAFE_INTEGER
     const bytesMax = options.buffersBytesMax ?? BUFFERS_BYTES_MAX
     this.#buffers = new PieceBuffers(deps, { bytesMax })
@@ -242,7 +253,8 @@ class MemoryBlobStore implements MemoryStore {
     this.#reserve(sizeBytes)
     const layout = pieceLayout(sizeBytes)
     const nowMs = this.#clock.now()
-    const blob = new MemoryBlob(this.#changes, { digest, layout, isShared, nowMs })
+    const deps = { changes: this.#changes, sha256: this.#sha256 }
+    const blob = new MemoryBlob(deps, { digest, layout, isShared, nowMs })
     this.#blobs.set(digest, blob)
     return blob
   }
