@@ -88,14 +88,6 @@ export class Assembly {
     return true
   }
 
-  /** Takes pieces of which nothing came yet from a source, unless a reader waits for them. */
-  letGo(source: Source, isForeign: (index: number) => boolean): void {
-    for (const piece of [...this.#active.values()]) {
-      const isFree = !piece.isBegun && !piece.isShared && !this.#deps.picker.isAwaited(piece.index)
-      if (isFree && isForeign(piece.index) && source.owes(piece)) source.handOver(piece)
-    }
-  }
-
   /** A reader waits for a piece that a slow source owes: the fastest other one is asked as well. */
   #hedge(nowMs: number): void {
     const index = this.#deps.picker.firstAwaited()

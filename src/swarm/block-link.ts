@@ -40,6 +40,8 @@ export interface BlockSink {
   onHave(index: number): WireFault | undefined
   /** The other side lost a piece (BEP 54). */
   onLost(index: number): WireFault | undefined
+  /** The other side would have us ask for this piece next (BEP 6). */
+  onSuggested(index: number): WireFault | undefined
   onChoked(isChoked: boolean): void
   onRejected(index: number, begin: number): void
   /** All requests were dropped: a choke by a client without BEP 6. */

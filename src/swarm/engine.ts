@@ -12,7 +12,6 @@ import type { Logger } from "../core/log.ts"
 import type { Counter, Metrics } from "../core/metrics.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
-import { shareOf } from "./fan-out.ts"
 import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
@@ -30,7 +29,7 @@ import type { WireStream } from "./wire-socket.ts"
 
 /** The engine looks at time this often. */
 const TICK_MS = 200
-/** How often a torrent looks for holders that are not attached, and shares out anew. */
+/** How often a torrent looks for holders that are not attached. */
 const LOOK_MS = 1_000
 /** Sessions that are opened at one time for one blob. */
 const OPENING_MAX = 4
@@ -84,9 +83,8 @@ interface Flight {
   readonly stopListening: () => void
   /** Peers to which a session is being opened for it. */
   readonly pending: Set<PeerId>
-  share: ((index: number) => boolean) | undefined
-  /** Among whom the pieces are shared out. */
-  sharers: string
+  /** Others fetch it too. */
+  hasFellows: boolean
   lookedMs: number
   isLookingSoon: boolean
 }
@@ -139,6 +137,11 @@ class Engine implements SwarmEngine {
         uploaded,
         copiesOf: (digest, index) => {
           return this.#flights.get(digest)?.torrent.picker.availability(index) ?? 0
+        },
+        firstPieceOf: (digest, count) => {
+          const others = this.holders(digest).filter((holder) => holder.isComplete)
+          const seeds = [net.id, ...others.map((holder) => holder.peer)].sort()
+          return Math.floor((count * seeds.indexOf(net.id)) / seeds.length)
         },
         onRefused: (digest) => this.#holdings.touch(digest),
       },
@@ -212,13 +215,11 @@ class Engine implements SwarmEngine {
       torrent,
       stopListening: this.onHolder(digest, (holder) => {
         torrent.forgive(holder.peer)
-        // At once: until others are known this node takes what they take.
-        if (!holder.isComplete) this.#shareOut(flight)
+        if (!holder.isComplete) flight.hasFellows = true
         void this.#attach(flight, holder)
       }),
       pending: new Set(),
-      share: undefined,
-      sharers: "",
+      hasFellows: false,
       lookedMs: Number.NEGATIVE_INFINITY,
       isLookingSoon: false,
     }
@@ -278,7 +279,7 @@ class Engine implements SwarmEngine {
       random: this.#random,
       selfId: net.id,
       list: this.#lists.of(digest, layout),
-      share: () => this.#flights.get(digest)?.share,
+      hasFellows: () => this.#flights.get(digest)?.hasFellows === true,
       onDownloaded: (bytes) => {
         this.#downloadedBytes += bytes
       },
@@ -402,22 +403,11 @@ class Engine implements SwarmEngine {
     flight.lookedMs = nowMs
     const { digest } = flight.torrent.blob
     const holders = [...this.holders(digest)]
-    this.#shareOut(flight)
+    flight.hasFellows = holders.some((holder) => !holder.isComplete)
     const order = new Map(holders.map((holder) => [holder, this.#random()]))
     const rank = (holder: Holder) => order.get(holder)! - (holder.isComplete ? 1 : 0)
     holders.sort((a, b) => rank(a) - rank(b))
     for (const holder of holders) void this.#attach(flight, holder)
-  }
-
-  #shareOut(flight: Flight): void {
-    const { digest } = flight.torrent.blob
-    const others = this.holders(digest).filter((holder) => !holder.isComplete)
-    const peers = others.map((holder) => holder.peer).sort()
-    if (peers.join() === flight.sharers) return
-    flight.sharers = peers.join()
-    const { count } = flight.torrent.blob.layout
-    flight.share = shareOf(this.#deps.net.id, peers, { digest, count })
-    flight.torrent.onShared()
   }
 
   async #attach(flight: Flight, holder: Holder): Promise<void> {

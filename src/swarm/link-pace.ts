@@ -7,6 +7,10 @@ import { BLOCK_BYTES } from "../core/limits.ts"
 
 /** Requests on a connection of which nothing is known. */
 export const DEPTH_BLOCKS_START = 32
+/** On a slow way fewer are enough: what comes in this time … */
+const SLOW_MS = 100
+/** … and at least this many. */
+const DEPTH_BLOCKS_MIN = 4
 /** Requests in flight at most, for long fat links. */
 export const DEPTH_BLOCKS_MAX = 4096
 /** Garbage collection or a busy loop at either end takes about this long; bytes go on flowing. */
@@ -79,8 +83,11 @@ export class LinkPace {
       this.#onRoundTrip(nowMs - probe.askedMs, this.#receivedBytes - probe.receivedBytes)
     }
     if (nowMs - this.#windowMs >= WINDOW_MS) this.#measure(nowMs)
-    const target = depthFor(this.#rateSoFar(nowMs), this.roundTripMs)
-    this.#depth = Math.min(this.#depth + 1, Math.max(target, DEPTH_BLOCKS_START))
+    const rateBytes = this.#rateSoFar(nowMs)
+    const target = depthFor(rateBytes, this.roundTripMs)
+    const slow = Math.ceil((rateBytes * SLOW_MS) / 1000 / BLOCK_BYTES)
+    const least = Math.min(Math.max(slow, DEPTH_BLOCKS_MIN), DEPTH_BLOCKS_START)
+    this.#depth = Math.min(this.#depth + 1, Math.max(target, least))
   }
 
   /** One has no requests in flight any more. */

@@ -10,14 +10,8 @@ import type { ByteRange } from "../core/piece.ts"
 
 /** At most this many candidates are looked at per choice, so that a huge blob costs no more. */
 const SCAN_MAX = 2048
-/** Added to the rarity of a piece that is another node's share. */
-const FOREIGN_COST = 1 << 20
 
 export interface TakeOptions {
-  /** Pieces that this node should bring into the swarm; the others come later (fan-out). */
-  readonly isOurs?: ((index: number) => boolean) | undefined
-  /** Nothing but them, beside what a reader waits for: others bring the rest. */
-  readonly isOursOnly?: boolean | undefined
   /** Also pieces that are reserved for the origin reader. */
   readonly withReserved?: boolean | undefined
   /**
@@ -131,13 +125,11 @@ export class PiecePicker {
     return false
   }
 
-  /** Tells whether a source has anything that nobody is asked for yet, of our share if there is one. */
-  isWanted(pieces: Bitfield, isOurs: ((index: number) => boolean) | undefined): boolean {
+  /** Tells whether a source has anything that nobody is asked for yet. */
+  isWanted(pieces: Bitfield): boolean {
     const count = Math.min(this.#candidateCount, SCAN_MAX)
     for (let place = 0; place < count; place++) {
-      const index = this.#candidates[place]!
-      if (!pieces.has(index)) continue
-      if (isOurs === undefined || isOurs(index) || this.isAwaited(index)) return true
+      if (pieces.has(this.#candidates[place]!)) return true
     }
     return false
   }
@@ -157,6 +149,14 @@ export class PiecePicker {
     this.#isBegun = true
     this.#remove(index)
     return index
+  }
+
+  /** Notes a certain piece as being fetched. @returns whether it was missing, unreserved and free */
+  takeThis(index: number): boolean {
+    if (this.#position[index]! < 0 || this.#reservations[index]! > 0) return false
+    this.#isBegun = true
+    this.#remove(index)
+    return true
   }
 
   /** The piece is not being fetched any more and still missing. */
@@ -197,7 +197,7 @@ export class PiecePicker {
     const count = this.#candidateCount
     const start = Math.floor(this.#random() * count)
     // The first piece is any: a node with nothing to give should get something to give soon.
-    const isFirst = this.#have.count === 0 && options.isOurs === undefined
+    const isFirst = this.#have.count === 0
     let best: number | undefined
     let bestCost = Number.POSITIVE_INFINITY
     for (let step = 0, seen = 0; step < count && seen < SCAN_MAX; step++) {
@@ -205,10 +205,7 @@ export class PiecePicker {
       if (!pieces.has(index)) continue
       if (options.withReserved !== true && this.#reservations[index]! > 0) continue
       seen++
-      const isForeign = options.isOurs?.(index) === false
-      if (isForeign && options.isOursOnly === true) continue
-      const foreign = isForeign ? FOREIGN_COST : 0
-      const cost = this.#availability[index]! + foreign
+      const cost = this.#availability[index]!
       if (cost < bestCost) [best, bestCost] = [index, cost]
       if (isFirst || bestCost <= 1) break
     }

@@ -205,6 +205,9 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     return this.#sink?.onHave(index)
   }
 
+  /** A hint that a standard client may give; who fetches from one chooses for itself. */
+  onSuggest(): undefined {}
+
   onBitfield(bytes: Uint8Array): WireFault | undefined {
     const { count } = this.metainfo.layout
     if (!isBitfield(count, bytes)) return { code: "INDEX_INVALID", message: "bitfield" }

@@ -14,6 +14,7 @@ import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
 import { encodeBatch } from "./live-list.ts"
 import type { PieceLists } from "./piece-lists.ts"
 import type { ChannelSession } from "./session.ts"
+import { SuperSeeding } from "./super-seeding.ts"
 import { Upload } from "./upload.ts"
 import type { UploadEvents, UploadServer } from "./upload-server.ts"
 import { UploadSlots } from "./upload-slots.ts"
@@ -57,6 +58,8 @@ export interface ServingDeps {
   readonly uploaded: Counter
   /** How many peers are known to have a piece of a growing blob. */
   readonly copiesOf: (digest: Digest, index: number) => number
+  /** Where this node begins when it hands out a whole blob; other seeds of it begin elsewhere. */
+  readonly firstPieceOf: (digest: Digest, count: number) => number
   /** A peer asked for what it does not get: it may believe that it is here. */
   onRefused(digest: Digest): void
 }
@@ -67,6 +70,7 @@ export class Serving implements UploadEvents {
   readonly #slots: UploadSlots
   readonly #served = new Map<Upload, Served>()
   readonly #byDigest = new Map<Digest, Set<Served>>()
+  readonly #superSeeding = new Map<Digest, SuperSeeding>()
   #lookedMs = 0
   #isStopping = false
 
@@ -160,7 +164,11 @@ export class Serving implements UploadEvents {
     this.#served.delete(upload)
     const others = this.#byDigest.get(served.digest)
     others?.delete(served)
-    if (others?.size === 0) this.#byDigest.delete(served.digest)
+    upload.superSeeding?.remove(upload)
+    if (others?.size === 0) {
+      this.#byDigest.delete(served.digest)
+      this.#superSeeding.delete(served.digest)
+    }
     upload.reader.release()
     served.partial?.release()
   }
@@ -242,6 +250,7 @@ export class Serving implements UploadEvents {
 
   #answerWhole(served: Served): void {
     const { upload, session } = served
+    this.#superSeed(served)
     const wasReady = upload.isReady
     const { count } = upload.reader.layout
     for (let index = 0; index < count; index++) {
@@ -250,6 +259,20 @@ export class Serving implements UploadEvents {
     served.partial?.release()
     served.partial = undefined
     if (!wasReady) session.answer(upload)
+  }
+
+  /** A whole blob that several fetch is handed out piece by piece. */
+  #superSeed({ digest, upload }: Served): void {
+    const { count } = upload.reader.layout
+    if (count <= 1 || !upload.reader.isComplete) return
+    let seeding = this.#superSeeding.get(digest)
+    if (seeding === undefined) {
+      seeding = new SuperSeeding(count, this.#deps.firstPieceOf(digest, count))
+      this.#superSeeding.set(digest, seeding)
+    }
+    if (upload.superSeeding === seeding) return
+    upload.superSeeding = seeding
+    seeding.add(upload)
   }
 
   async #preparePartial(served: Served): Promise<void> {

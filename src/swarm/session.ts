@@ -133,6 +133,7 @@ export class ChannelSession implements WireOwner {
   answer(upload: Upload): void {
     const { torrent, announced, isChoked } = upload
     const { sizeBytes } = upload.reader.layout
+    if (!isChoked) upload.superSeeding?.suggest(upload)
     const opened = { torrent, sizeBytes, isChoked, pieces: announced }
     this.writer.extended(EXTENDED.opened, encodeOpened(opened))
     upload.ready()
@@ -198,6 +199,10 @@ export class ChannelSession implements WireOwner {
     if (upload === undefined) return this.#contextSink?.onHave(index)
     this.#owner.onHave(this, upload, index)
     return undefined
+  }
+
+  onSuggest(index: number): WireFault | undefined {
+    return this.#contextSink?.onSuggested(index)
   }
 
   onBitfield(): WireFault | undefined {

@@ -11,6 +11,7 @@ import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { PeerScore } from "./peer-score.ts"
 import { RequestRing } from "./request-ring.ts"
+import { Suggestions } from "./suggestions.ts"
 import { WAIT } from "./wire-parser.ts"
 
 /** Pieces that a source may deny after having told of them, before it is left alone. */
@@ -62,6 +63,7 @@ export class Source implements BlockSink {
   /** What it has, as far as it told; nothing before it answered, unless it was assumed. */
   pieces: Bitfield
   isOpened = false
+  readonly suggestions: Suggestions = new Suggestions()
   receivedBytes = 0
   rejectedPieces = 0
   /** Of them, those that no signer stands for. */
@@ -214,6 +216,7 @@ export class Source implements BlockSink {
 
   /** Looks at time: measures, and takes the work from a source that stalls. */
   tick(nowMs: number): void {
+    this.suggestions.tick(nowMs)
     const waitingMs = nowMs - (this.#waitingSinceMs ?? nowMs)
     if (waitingMs > BUFFER_WAIT_MS_MAX) this.#giveUpWaiting()
     if (this.isOpened && this.requests.count === 0) this.#tellInterest(this.#owner.isWanted(this))
@@ -282,6 +285,13 @@ export class Source implements BlockSink {
     return undefined
   }
 
+  onSuggested(index: number): WireFault | undefined {
+    if (index >= this.pieces.size) return indexFault(index)
+    this.suggestions.add(index, this.#owner.clock.monotonicMs())
+    this.ask()
+    return undefined
+  }
+
   onLost(index: number): WireFault | undefined {
     if (index >= this.pieces.size) return indexFault(index)
     this.#disputed.delete(index)
@@ -291,7 +301,8 @@ export class Source implements BlockSink {
 
   onChoked(isChoked: boolean): void {
     this.#isChoked = isChoked
-    if (!isChoked) this.ask()
+    if (isChoked) this.suggestions.end()
+    else this.ask()
   }
 
   /** What is rejected is asked of others; what it told of and denies counts against it. */

@@ -30,8 +30,10 @@ const FAULT_PAUSE_MS = 2_000
 /** The choice of signers is doubted at most once in this time. */
 const RECONSIDER_MS = 2_000
 
-/** When nothing came for this time, a node takes from the seed what others should bring. */
+/** When nothing came for this time, a node takes from a seed what it wants and not what the seed says. */
 const STARVING_MS = 1_000
+/** The same when a reader has waited for one piece for this time. */
+const READER_MS = 500
 
 /** What a torrent needs of the engine. */
 export interface TorrentDeps {
@@ -45,8 +47,8 @@ export interface TorrentDeps {
    * of use as sources. Undefined: nothing is known.
    */
   isUnlistedRight(index: number, bytes: Uint8Array): boolean | undefined
-  /** Gives which pieces this node should bring first; undefined: no sharing out. */
-  share(torrent: EngineTorrent): ((index: number) => boolean) | undefined
+  /** Whether others are known to fetch this blob too. */
+  hasFellows(): boolean
   onDownloaded(bytes: number): void
   onWasted(bytes: number): void
   onGoodPiece(peer: PeerId): void
@@ -83,6 +85,9 @@ export class EngineTorrent implements Torrent, SourceOwner {
   #lastProgressMs: number
   #lastAnnounceMs = Number.NEGATIVE_INFINITY
   #pausedUntilMs = 0
+  /** The first piece that a reader waits for, and since when. */
+  #awaited: number | undefined
+  #awaitedMs = 0
 
   constructor(blob: PartialBlob, deps: TorrentDeps) {
     this.blob = blob
@@ -236,18 +241,10 @@ export class EngineTorrent implements Torrent, SourceOwner {
     this.#check.onListGrown()
   }
 
-  /** The pieces are shared out anew: what the seed was asked for others, and did not send, is let go. */
-  onShared(): void {
-    const isOurs = this.#deps.share(this)
-    if (isOurs === undefined) return
-    for (const source of this.#roster.all()) {
-      if (source.pieces.isFull) this.#assembly.letGo(source, (index) => !isOurs(index))
-    }
-    this.#roster.askAll()
-  }
-
   tick(nowMs: number): void {
     for (const source of this.#roster.all()) source.tick(nowMs)
+    const awaited = this.picker.firstAwaited()
+    if (awaited !== this.#awaited) [this.#awaited, this.#awaitedMs] = [awaited, nowMs]
     this.#assembly.tick(nowMs)
     this.#check.tick(nowMs)
     this.#roster.askAll()
@@ -261,19 +258,35 @@ export class EngineTorrent implements Torrent, SourceOwner {
     if (this.#pausedUntilMs > this.clock.monotonicMs()) return undefined
     const orphan = this.#assembly.adopt(source)
     if (orphan !== undefined) return orphan
-    const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
-    const isInOrder = source.pieces.isFull && isOurs === undefined
-    // What others bring is left to them, unless nothing comes any more.
-    const isOursOnly = isOurs !== undefined && !this.#isStarving()
-    const options = { isOurs, isInOrder, isOursOnly }
-    const index = this.picker.take(source.pieces, options) ?? this.#reservedFor(source, options)
+    // Before it answers it is asked for one piece if others fetch too: it may say what to take.
+    const isUnheard = !source.isOpened && source.requests.count > 0
+    if (isUnheard && this.#deps.hasFellows()) return undefined
+    const isGuided = source.suggestions.isActive && !this.#isStarving() && !this.#isReaderWaiting()
+    const index = isGuided ? this.#guided(source) : this.#chosen(source)
     return index === undefined ? undefined : this.#assembly.begin(index)
   }
 
   isWanted(source: Source): boolean {
     if (!this.#isFetching || this.#isClosed) return false
-    const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
-    return this.picker.isWanted(source.pieces, isOurs)
+    return this.picker.isWanted(source.pieces)
+  }
+
+  #chosen(source: Source): number | undefined {
+    // Nothing is rare for who fetches alone.
+    const isInOrder = source.isOpened && source.pieces.isFull && !this.#deps.hasFellows()
+    const options = { isInOrder }
+    return this.picker.take(source.pieces, options) ?? this.#reservedFor(source, options)
+  }
+
+  /** What a seed says, which knows what it gave to others; it says more when that is taken. */
+  #guided(source: Source): number | undefined {
+    const { suggestions } = source
+    if (suggestions.isEmpty) return undefined
+    for (let index = suggestions.next(); index !== undefined; index = suggestions.next()) {
+      if (this.picker.takeThis(index)) return index
+    }
+    // All that it said is here or on its way: it does not know better any more.
+    return this.#chosen(source)
   }
 
   active(index: number): ActivePiece | undefined {
@@ -371,6 +384,12 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** Whether nothing has come for a while, although pieces are missing. */
   #isStarving(): boolean {
     return this.clock.monotonicMs() - this.#lastProgressMs > STARVING_MS
+  }
+
+  /** Whether a reader has waited for the same piece for a while. */
+  #isReaderWaiting(): boolean {
+    const isAwaited = this.#awaited !== undefined && this.picker.firstAwaited() === this.#awaited
+    return isAwaited && this.clock.monotonicMs() - this.#awaitedMs > READER_MS
   }
 
   /** Reserved pieces are left to the origin reader, unless it does not move and nothing else is left. */

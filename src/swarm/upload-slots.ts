@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts"
 import type { Upload } from "./upload.ts"
 
 /** Slots that there are at least, when enough peers want one. */
-export const SLOTS_MIN = 4
+export const SLOTS_MIN = 8
 /** Slots at most. */
 export const SLOTS_MAX = 64
 /** A turn lasts at least this long and a piece, when others wait. */

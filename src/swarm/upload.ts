@@ -9,6 +9,7 @@ import type { BlobReader } from "../store/store.ts"
 import type { WireFault } from "./errors.ts"
 import type { SignedBatch } from "./live-list.ts"
 import { RequestRing } from "./request-ring.ts"
+import type { SuperSeeding } from "./super-seeding.ts"
 import { REQUESTS_QUEUED_MAX } from "./wire-extension.ts"
 import { MESSAGE, PIECE_HEAD_BYTES, SERVED_BLOCK_BYTES_MAX } from "./wire-messages.ts"
 import type { WireWriter } from "./wire-writer.ts"
@@ -45,6 +46,9 @@ export class Upload {
   arrivingIndex: number | undefined
   readonly #writer: WireWriter
   readonly #hasReject: boolean
+  /** Says what to take of a blob that several fetch; see {@link SuperSeeding}. */
+  superSeeding: SuperSeeding | undefined
+  #askedIndex: number | undefined
   #isChoked = false
   #isPieceEnd = true
   #wrongCount = 0
@@ -96,8 +100,15 @@ export class Upload {
     this.#isChoked = isChoked
     // The answer to the open will carry it.
     if (!this.isReady) return
+    // First what to take, so that it is known when asking begins.
+    if (!isChoked) this.superSeeding?.suggest(this)
+    else this.superSeeding?.withdraw(this)
     this.#writer.signal(this.torrent, isChoked ? MESSAGE.choke : MESSAGE.unchoke)
     if (isChoked) this.rejectAll()
+  }
+
+  suggest(index: number): void {
+    this.#writer.suggest(this.torrent, index)
   }
 
   /** Takes a request. @returns a fault if it can come only from a peer that breaks the protocol */
@@ -116,6 +127,8 @@ export class Upload {
     const isServed = !this.isReady || (this.announced.has(index) && !this.#isChoked)
     if (!isServed) return this.#refuse(index, begin, length)
     this.requests.push(index, begin, length)
+    if (index !== this.#askedIndex) this.superSeeding?.onAsked(this, index)
+    this.#askedIndex = index
     return undefined
   }
 

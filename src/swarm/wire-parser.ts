@@ -22,6 +22,8 @@ export interface WireSink {
   /** A message without a body: choke, unchoke, interested, notInterested, haveAll, haveNone. */
   onSignal(id: number): WireFault | undefined
   onHave(index: number): WireFault | undefined
+  /** What the other side would have us ask for next (BEP 6). */
+  onSuggest(index: number): WireFault | undefined
   /** @param bytes - a copy of its own */
   onBitfield(bytes: Uint8Array): WireFault | undefined
   /** A message about a block: request, cancel, reject. */
@@ -244,13 +246,14 @@ export class WireParser {
     const sink = this.#sink
     this.#nextMessage()
     if (id === MESSAGE.have) this.#fault = sink.onHave(this.#head.readUInt32BE(5))
+    else if (id === MESSAGE.suggest) this.#fault = sink.onSuggest(this.#head.readUInt32BE(5))
     else if (id === MESSAGE.request || id === MESSAGE.cancel || id === MESSAGE.reject) {
       const [index, begin] = [this.#head.readUInt32BE(5), this.#head.readUInt32BE(9)]
       this.#fault = sink.onBlockMessage(id, index, begin, this.#head.readUInt32BE(13))
     } else if (id <= MESSAGE.notInterested || id === MESSAGE.haveAll || id === MESSAGE.haveNone) {
       this.#fault = sink.onSignal(id)
     }
-    // port, suggest and allowedFast say nothing to us.
+    // port and allowedFast say nothing to us.
   }
 
   #beginBlock(): "wait" | undefined {

@@ -52,10 +52,18 @@ export class WireWriter {
   }
 
   have(torrent: number, index: number): void {
+    this.#indexed(torrent, MESSAGE.have, index)
+  }
+
+  suggest(torrent: number, index: number): void {
+    this.#indexed(torrent, MESSAGE.suggest, index)
+  }
+
+  #indexed(torrent: number, id: number, index: number): void {
     this.#enter(torrent)
     const at = this.#reserve(9)
     this.#chunk.writeUInt32BE(5, at)
-    this.#chunk[at + 4] = MESSAGE.have
+    this.#chunk[at + 4] = id
     this.#chunk.writeUInt32BE(index, at + 5)
   }
 

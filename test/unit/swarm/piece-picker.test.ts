@@ -50,13 +50,12 @@ describe("take", () => {
     expect(some.take(Bitfield.full(8))).toBe(5)
   })
 
-  test("gives this node's share before another's", () => {
-    const some = picker(10)
-    some.addSource(Bitfield.full(10))
-    const isOurs = (index: number) => index % 2 === 1
-    const taken = [0, 1, 2, 3, 4].map(() => some.take(Bitfield.full(10), { isOurs })!)
-    expect(taken.every(isOurs)).toBe(true)
-    expect(isOurs(some.take(Bitfield.full(10), { isOurs })!)).toBe(false)
+  test("gives a certain piece unless it is there, on its way or reserved", () => {
+    const some = picker(4, [0])
+    some.reserve({ start: 1, end: 2 })
+    expect([0, 1, 2, 2].map((index) => some.takeThis(index))).toEqual([false, false, true, false])
+    some.giveBack(2)
+    expect(some.takeThis(2)).toBe(true)
   })
 
   test("gives a lone fetcher any piece first, then the lowest", () => {
@@ -71,22 +70,6 @@ describe("take", () => {
     expect([next(), next()]).toEqual([1, first === 5 ? 6 : 5])
     release()
     expect(next()).toBe(3)
-  })
-
-  test("gives nothing but this node's share when told so, beside what a reader waits for", () => {
-    const some = picker(6)
-    some.setWindow({ start: 2, end: 3 })
-    const isOurs = (index: number) => index < 2
-    const taken: number[] = []
-    for (;;) {
-      const index = some.take(Bitfield.full(6), { isOurs, isOursOnly: true })
-      if (index === undefined) break
-      taken.push(index)
-    }
-    expect(taken[0]).toBe(2)
-    expect(taken.sort()).toEqual([0, 1, 2])
-    expect(some.isAwaited(2)).toBe(true)
-    expect(some.isAwaited(3)).toBe(false)
   })
 
   test("leaves reserved pieces alone, in the window too, until they are released", () => {

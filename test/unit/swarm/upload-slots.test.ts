@@ -5,7 +5,7 @@ import type { Digest } from "../../../src/core/digest.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { Upload } from "../../../src/swarm/upload.ts"
-import { UploadSlots } from "../../../src/swarm/upload-slots.ts"
+import { SLOTS_MIN, UploadSlots } from "../../../src/swarm/upload-slots.ts"
 import { WireWriter } from "../../../src/swarm/wire-writer.ts"
 import { ingest, patternBytes } from "../../contract/swarm.ts"
 
@@ -179,7 +179,7 @@ describe("the number of slots", () => {
 
   test("stays where more bring nothing: this node's link is the limit", async () => {
     const counts = await serveFor(40, () => 4_000_000)
-    expect(counts.filter((count) => count > 4).length).toBeLessThan(8)
-    expect(Math.max(...counts)).toBeLessThanOrEqual(6)
+    expect(counts.filter((count) => count > SLOTS_MIN).length).toBeLessThan(8)
+    expect(Math.max(...counts)).toBeLessThanOrEqual(1.5 * SLOTS_MIN)
   })
 })

@@ -27,6 +27,9 @@ class Recorder implements WireSink {
   onHave(index: number): WireFault | undefined {
     return this.#say("have", index)
   }
+  onSuggest(index: number): WireFault | undefined {
+    return this.#say("suggest", index)
+  }
   onBitfield(bytes: Uint8Array): WireFault | undefined {
     return this.#say("bitfield", [...bytes])
   }

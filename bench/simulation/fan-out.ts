@@ -1,0 +1,145 @@
+/**
+ * A simulated fan-out: the real swarm of each node on virtual time, over links with a rate. What it costs
+ * in CPU says nothing; when each node has all of it, and what was sent for that, does.
+ * @module
+ */
+import { digestOf, sha256 } from "../../src/core/digest.ts"
+import { silentLogger } from "../../src/core/log.ts"
+import { MemoryMetrics } from "../../src/core/metrics.ts"
+import { VirtualClock } from "../../src/core/virtual-clock.ts"
+import type { LinkRate } from "../../src/net/memory-link.ts"
+import { createMemoryHub, type MemoryHub } from "../../src/net/memory-network.ts"
+import type { PeerNetwork } from "../../src/net/net.ts"
+import { createMemoryStore, type MemoryStore } from "../../src/store/memory-store.ts"
+import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../src/swarm/engine.ts"
+
+/** What is simulated. */
+export interface FanOutPlan {
+  /** Nodes that fetch. */
+  readonly fetchers: number
+  readonly sizeBytes: number
+  readonly rate: LinkRate
+  /** One way. */
+  readonly latencyMs: number
+  readonly seed: number
+  readonly swarm?: SwarmOptions
+}
+
+/** What came of it. Times are multiples of the time that one copy takes over one link. */
+export interface FanOutOutcome {
+  /** When each fetcher had all, the first one first. */
+  readonly times: readonly number[]
+  /** What left the seeder, with all headers, in copies. */
+  readonly seedCopies: number
+  /** What came and was thrown away, in parts of what was fetched. */
+  readonly wastedShare: number
+  /** Seconds of the simulated time. */
+  readonly idealSeconds: number
+}
+
+interface SimulatedNode {
+  readonly net: PeerNetwork
+  readonly store: MemoryStore
+  readonly swarm: SwarmEngine
+  readonly metrics: MemoryMetrics
+}
+
+/** Content that differs from piece to piece, so that its first bytes may stand in for a digest. */
+function contentOf(sizeBytes: number): Buffer {
+  const bytes = Buffer.alloc(sizeBytes)
+  for (let at = 0; at + 4 <= sizeBytes; at += 4096) bytes.writeUInt32BE(at + 1, at)
+  return bytes
+}
+
+const firstBytes = (bytes: Uint8Array): Uint8Array => {
+  const digest = new Uint8Array(32)
+  digest.set(bytes.subarray(0, 32))
+  return digest
+}
+
+export class FanOut {
+  readonly clock: VirtualClock = new VirtualClock(1_000)
+  readonly hub: MemoryHub
+  readonly nodes: SimulatedNode[] = []
+  readonly #plan: FanOutPlan
+
+  constructor(plan: FanOutPlan) {
+    this.#plan = plan
+    this.hub = createMemoryHub({ clock: this.clock, latencyMs: plan.latencyMs })
+  }
+
+  #add(): SimulatedNode {
+    const { clock, hub } = this
+    const { rate, seed } = this.#plan
+    const label = `node ${this.nodes.length} of ${seed}`
+    const net = hub.join({ seed: sha256(Buffer.from(label)), rate })
+    const store = createMemoryStore({ clock }, { sha256: firstBytes })
+    const metrics = new MemoryMetrics()
+    const random = seededRandom(seed * 1000 + this.nodes.length)
+    const deps = { store, net, clock, log: silentLogger, metrics }
+    const swarm = createSwarm(deps, { random, ...this.#plan.swarm })
+    const node = { net, store, swarm, metrics }
+    this.nodes.push(node)
+    return node
+  }
+
+  /** @param onSecond - told each second of virtual time */
+  async run(onSecond?: (world: FanOut) => void): Promise<FanOutOutcome> {
+    const { clock, hub } = this
+    const { fetchers, sizeBytes, rate } = this.#plan
+    const bytes = contentOf(sizeBytes)
+    const digest = digestOf(bytes)
+    const seed = this.#add()
+    await seed.store.ingest(partsOf(bytes), {})
+    for (let count = 0; count < fetchers; count++) this.#add()
+    hub.connectAll()
+    await clock.advance(2_000)
+    const startMs = clock.monotonicMs()
+    const times: number[] = []
+    for (const node of this.nodes.slice(1)) {
+      const blob = await node.store.openPartial(digest, sizeBytes)
+      const torrent = node.swarm.join(blob)
+      const stop = node.store.onChange((change) => {
+        if (change.kind !== "piece" || !blob.pieces.isFull) return
+        stop()
+        times.push(clock.monotonicMs() - startMs)
+        void blob.finish().then(async () => {
+          await torrent.settle("right")
+          torrent.close()
+          blob.release()
+        })
+      })
+    }
+    const idealMs = (sizeBytes * 1000) / rate.downBytesPerSecond
+    for (let steps = 0; times.length < fetchers && steps < idealMs / 10; steps++) {
+      await clock.advance(100)
+      if (steps % 10 === 9) onSecond?.(this)
+    }
+    if (times.length < fetchers) throw new Error(`${fetchers - times.length} did not finish`)
+    const wasted = this.nodes.reduce(
+      (sum, { metrics }) => sum + (metrics.value("sealift_swarm_wasted_bytes_total") ?? 0),
+      0,
+    )
+    return {
+      times: times.map((milliseconds) => milliseconds / idealMs),
+      seedCopies: hub.link(seed.net.id)!.sentBytes / sizeBytes,
+      wastedShare: wasted / (fetchers * sizeBytes),
+      idealSeconds: idealMs / 1000,
+    }
+  }
+}
+
+async function* partsOf(bytes: Buffer): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
