@@ -11,6 +11,7 @@ import { describeMachine, type Machine } from "./machine.ts"
 import type {
   BenchOptions,
   Contender,
+  Figure,
   NetworkShape,
   Prepared,
   Sample,
@@ -99,6 +100,9 @@ function parseCommand(args: string[]): {
     throw new UsageError(`name one scenario:\n${list}`)
   }
   const { size, runs, seed, only, json } = values
+  if (size !== undefined && scenario.isSizeFixed === true) {
+    throw new UsageError(`--size: the sizes of ${scenario.name} are fixed`)
+  }
   const options = {
     sizeBytes: size === undefined ? scenario.defaults.sizeBytes : parseSize(size),
     runs: runs === undefined ? scenario.defaults.runs : parseCount("runs", runs, RUNS_MAX),
@@ -169,9 +173,9 @@ function renderReport(report: Report): string {
       row.push(one.ratio.median.toFixed(2))
       row.push(`${one.ratio.min.toFixed(2)}–${one.ratio.max.toFixed(2)}`)
     }
-    for (const { note } of report.figures) {
-      const values = one.samples.map((sample) => Number(sample.notes?.[note]))
-      row.push(`${spreadOf(values).median.toFixed(2)} ×`)
+    for (const { note, unit } of report.figures) {
+      const values = one.samples.map((sample) => sample.notes?.[note]).filter(isNumber)
+      row.push(values.length === 0 ? "–" : showFigure(spreadOf(values).median, unit))
     }
     for (const side of sides) {
       row.push(showSeconds(one.cpuSeconds[side] ?? 0), showBytes(one.rssPeakBytes[side] ?? 0))
@@ -180,6 +184,15 @@ function renderReport(report: Report): string {
   })
   const align = heading.map((_, column) => (column === 0 ? "left" : "right"))
   return renderTable(heading, rows, align)
+}
+
+const isNumber = (value: unknown): value is number => typeof value === "number"
+
+function showFigure(value: number, unit: Figure["unit"]): string {
+  if (unit === "count") return String(value)
+  if (unit === "times") return `${value.toFixed(2)} ×`
+  if (unit === "percent") return `${value.toFixed(1)} %`
+  return `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`
 }
 
 function renderContext(report: Report): string {

@@ -4,8 +4,10 @@
  */
 import type { Scenario } from "./scenario.ts"
 import { fanout } from "./scenarios/fanout.ts"
+import { many } from "./scenarios/many.ts"
 import { pull } from "./scenarios/pull.ts"
+import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
 
-export const SCENARIOS: readonly Scenario[] = [transfer, fanout, pull, stampede]
+export const SCENARIOS: readonly Scenario[] = [transfer, fanout, small, many, pull, stampede]

@@ -41,6 +41,20 @@ export interface Sample {
   readonly notes?: Readonly<Record<string, unknown>>
 }
 
+/** A note of a sample that is shown. `times`: a multiple of something. */
+export interface Figure {
+  readonly heading: string
+  readonly note: string
+  readonly unit: "times" | "ms" | "percent" | "MiB" | "count"
+}
+
+/** A note of a sample that holds many times of one kind. */
+export interface Series {
+  readonly heading: string
+  readonly note: string
+  readonly unit: "s" | "ms"
+}
+
 /** One thing that is measured against the others. */
 export interface Contender {
   readonly name: string
@@ -69,8 +83,12 @@ export interface Scenario {
     readonly runs: number
     readonly network?: NetworkShape
   }
-  /** Notes of the samples that are multiples of something: each becomes a column of its median. */
-  readonly figures?: readonly { readonly heading: string; readonly note: string }[]
+  /** `--size` is refused: the objects' sizes are what is asked about. */
+  readonly isSizeFixed?: boolean
+  /** Notes of the samples that are numbers: each becomes a column of its median. */
+  readonly figures?: readonly Figure[]
+  /** Notes of the samples that are lists of times: each becomes a distribution in the report. */
+  readonly series?: readonly Series[]
   /** Rounds before the measured ones that are not counted; 1 unless told. */
   readonly uncountedRounds?: number
   /** The contender that the others are compared with. */

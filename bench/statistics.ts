@@ -33,6 +33,12 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted[sorted.length - 1]! }
 }
 
+/** Gives the smallest value that `percent` of all do not exceed. @param values - not empty */
+export function percentileOf(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!
+}
+
 /**
  * Sums one contender up. Sample `i` of every contender was taken in the same round, so ratios are
  * formed pair by pair: what slows the machine for a while slows both of a pair.

@@ -5,10 +5,16 @@
 import { execFileSync } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Gives the path of a peer's own program, below `bench/peers`. */
+export function peerScript(name: string, ending: "ts" | "py" = "ts"): string {
+  return fileURLToPath(new URL(`../peers/${name}.${ending}`, import.meta.url))
+}
 
 /** Gives the path of a program of `PATH`, or undefined. */
 export function findProgram(name: string): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter)
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"]
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 

@@ -6,17 +6,15 @@
 import { execFile } from "node:child_process"
 import { mkdirSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { hexOf } from "../../src/core/digest.ts"
 import type { LabHost } from "../../test/support/network-lab.ts"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
-import { createWorkload, type Workload } from "../workload.ts"
+import { createWorkload, verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
-
-const script = (name: string) => fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url))
+import { peerScript } from "./program.ts"
 
 /** Bytes of the blob that the nodes of a fan-out fetch first. */
 const WARM_UP_BYTES = 1024 * 1024
@@ -28,7 +26,7 @@ async function fillSeed(
 ): Promise<string> {
   const folder = join(workload.folder, "sealift-seed")
   for (const { path, digest } of [workload, ...(options.more ?? [])]) {
-    const command = [script("sealift-ingest"), folder, path, digest]
+    const command = [peerScript("sealift-ingest"), folder, path, digest]
     // In a process of its own: the store's threads and buffers are gone before anything is measured.
     await promisify(execFile)(process.execPath, command, { signal: options.signal })
   }
@@ -42,7 +40,7 @@ export async function createSealift(
 ): Promise<Contender> {
   const seedFolder = await fillSeed(workload, options)
   const start = (name: string, folder: string, signal: AbortSignal) =>
-    new PeerProcess(name, [process.execPath, script(name), folder, workload.digest], { signal })
+    new PeerProcess(name, [process.execPath, peerScript(name), folder, workload.digest], { signal })
   return {
     name: "sealift",
     about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
@@ -50,11 +48,12 @@ export async function createSealift(
     measure: ({ signal }) =>
       measurePair(
         {
-          workload,
+          folder: workload.folder,
+          sizeBytes: workload.sizeBytes,
           startSeed: (signal) => start("sealift-seed", seedFolder, signal),
           startLeech: (folder, signal) => start("sealift-leech", folder, signal),
           connect: true,
-          arrivedPath: (folder) => findBlob(join(folder, "blobs"), workload),
+          verify: (folder) => verifyCopy(workload, findBlob(join(folder, "blobs"), workload)),
         },
         signal,
       ),
@@ -75,7 +74,7 @@ export async function createSealiftCrowd(
   const warmUp = await createWorkload(warmFolder, { sizeBytes: WARM_UP_BYTES, seed: 0 })
   const seedFolder = await fillSeed(workload, { ...options, more: [warmUp] })
   const command = (name: string, folder: string, { address }: LabHost) =>
-    [process.execPath, script(name), folder, workload.digest, address, warmUp.digest] as const
+    [process.execPath, peerScript(name), folder, workload.digest, address, warmUp.digest] as const
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",

@@ -7,28 +7,19 @@
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDigest } from "../../src/core/digest.ts"
-import { OriginError } from "../../src/delivery/errors.ts"
-import type { Origin } from "../../src/delivery/origin.ts"
-import { createDelivery } from "../../src/delivery/road.ts"
 import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
+import { createPeerDelivery, TRANSFER_MS_MAX } from "./sealift-delivery.ts"
 import { startPeer, TOOLS } from "./sealift-peer.ts"
 
 const HOLDER_POLL_MS = 5
-const TRANSFER_MS_MAX = 600_000
-/** Everything comes from the peer. */
-const NO_ORIGIN: Origin = {
-  serves: () => false,
-  fetchBlob: () => Promise.reject(new OriginError("ORIGIN_FORBIDDEN", "there is no origin")),
-}
 
 const [directory, digestText, ownAddress, warmUp] = process.argv.slice(2) as string[] &
   [string, string]
 const digest = parseDigest(digestText)
 const peer = await startPeer(directory, ownAddress)
-const { store, net, swarm } = peer
-const limits = { answerMs: TRANSFER_MS_MAX, breakMs: TRANSFER_MS_MAX }
-const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN }, { limits })
+const { net, swarm } = peer
+const delivery = createPeerDelivery(peer)
 say({ event: "ready", address: net.addresses()[0] })
 const connect = (await hear()) as { addresses: string[] }
 for (const address of connect.addresses) await net.dial(address)

@@ -20,9 +20,9 @@ export const fanout: Scenario = {
   question: "one seeder to many fetchers on slow links, until the last one has all",
   defaults: { sizeBytes: 95 * MIB, runs: 3, network: DEFAULT_NETWORK },
   figures: [
-    { heading: "p50 ÷ ideal", note: "p50" },
-    { heading: "last ÷ ideal", note: "last" },
-    { heading: "seed sent", note: "seedCopies" },
+    { heading: "p50 ÷ ideal", note: "p50", unit: "times" },
+    { heading: "last ÷ ideal", note: "last", unit: "times" },
+    { heading: "seed sent", note: "seedCopies", unit: "times" },
   ],
   // The slow links decide, not what the processes do first.
   uncountedRounds: 0,

@@ -33,7 +33,7 @@ export const stampede: Scenario = {
   name: "stampede",
   question: `${NODES} cold nodes at once, a registry behind 100 Mbit/s: time until all have the image`,
   defaults: { sizeBytes: 32 * MIB, runs: 3 },
-  figures: [{ heading: "registry sent", note: "originCopies" }],
+  figures: [{ heading: "registry sent", note: "originCopies", unit: "times" }],
   baseline: "direct",
   async generate(options): Promise<Prepared> {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)
