@@ -4,13 +4,12 @@
  * decides, not the CPU.
  * @module
  */
-import { LAB_TOOLS, type LabHost, openLab } from "../../test/support/network-lab.ts"
-import { missingTools } from "../../test/support/process.ts"
 import { openWorkspace } from "../../test/support/workspace.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
-import type { BenchOptions, Prepared, Scenario } from "../scenario.ts"
+import type { Prepared, Scenario } from "../scenario.ts"
 import { createWorkload, MEMORY_FOLDER } from "../workload.ts"
+import { openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
 const DEFAULT_NETWORK = { hosts: 32, rateMbit: 20 }
@@ -24,6 +23,7 @@ export const fanout: Scenario = {
     { heading: "last ÷ ideal", note: "last", unit: "times" },
     { heading: "seed sent", note: "seedCopies", unit: "times" },
   ],
+  series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
   // The slow links decide, not what the processes do first.
   uncountedRounds: 0,
   baseline: "libtorrent",
@@ -31,10 +31,11 @@ export const fanout: Scenario = {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)
     try {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const missing = missingTools(...LAB_TOOLS)
-      const crowd = { workload, ...(await networkOf(workspace, options, missing)), missing }
+      const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit })
+      const crowd = { workload, ...network }
       return {
-        payloadBytes: workload.sizeBytes * (crowd.hosts.length - 1),
+        payloadBytes: workload.sizeBytes * hosts,
         contenders: [await createSealiftCrowd(crowd, tools), createLibtorrentCrowd(crowd)],
         close: () => workspace.close(),
       }
@@ -43,14 +44,4 @@ export const fanout: Scenario = {
       throw error
     }
   },
-}
-
-async function networkOf(
-  workspace: ReturnType<typeof openWorkspace>,
-  options: BenchOptions,
-  missing: readonly string[],
-): Promise<{ hosts: readonly LabHost[]; rateMbit: number }> {
-  const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
-  if (missing.length > 0) return { hosts: [], rateMbit }
-  return { hosts: await openLab(workspace, { hostsCount: hosts + 1, rateMbit }), rateMbit }
 }
