@@ -8,6 +8,7 @@ import { fanout } from "./scenarios/fanout.ts"
 import { hostile } from "./scenarios/hostile.ts"
 import { many } from "./scenarios/many.ts"
 import { pull } from "./scenarios/pull.ts"
+import { pullCold } from "./scenarios/pull-cold.ts"
 import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   small,
   many,
   pull,
+  pullCold,
   stampede,
   churn,
   hostile,
