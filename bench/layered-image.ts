@@ -46,6 +46,18 @@ export interface Image {
   readonly sizeBytes: number
 }
 
+/** Encodes an image for another process of this machine; the blobs stay where they lie. */
+export function encodeImage(image: Image): string {
+  const manifest = Buffer.from(image.manifest).toString("base64")
+  return JSON.stringify({ ...image, manifest, blobs: [...image.blobs] })
+}
+
+/** Reads what {@link encodeImage} wrote. */
+export function parseImage(text: string): Image {
+  const { manifest, blobs, ...image } = JSON.parse(text)
+  return { ...image, manifest: Buffer.from(manifest, "base64"), blobs: new Map(blobs) }
+}
+
 /** Builds the image; its blobs are written to `folder`. */
 export async function buildImage(folder: string, recipes: readonly LayerRecipe[]): Promise<Image> {
   await mkdir(folder, { recursive: true })

@@ -15,7 +15,7 @@ export interface Pull {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly seconds: number
-  /** From the request for the manifest to the first byte of any blob. */
+  /** From the request for the manifest to the first byte of any layer. */
   readonly firstByteSeconds: number
   /** Where the node had the tag from, when it could not ask the registry. */
   readonly tagSource: string | undefined
@@ -26,12 +26,20 @@ interface Manifest {
   readonly layers: readonly Descriptor[]
 }
 
+/** What is pulled, and from where. */
+export interface PullTarget {
+  /** `http://host:port`. */
+  readonly base: string
+  readonly repository: string
+  readonly tag: string
+}
+
 /**
  * Pulls `repository:tag` from a registry API.
  * @throws Error when an answer is not 200, or bytes have another digest than they were named by
  */
 export async function pullImage(
-  target: { base: string; repository: string; tag: string },
+  target: PullTarget,
   options: { signal: AbortSignal },
 ): Promise<Pull> {
   const startMs = performance.now()
@@ -51,7 +59,10 @@ export async function pullImage(
   }
   const work = async () => {
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-      await pullBlob(`${root}/blobs/${blob.digest}`, blob, { ...options, onByte })
+      await pullBlob(`${root}/blobs/${blob.digest}`, blob, {
+        ...options,
+        onByte: blob === manifest.config ? () => {} : onByte,
+      })
     }
   }
   await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, work))

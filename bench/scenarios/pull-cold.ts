@@ -13,7 +13,7 @@ import { OriginRegistry } from "../origin-registry.ts"
 import { pullImage } from "../registry-client.ts"
 import type { Contender, Prepared, Sample, Scenario } from "../scenario.ts"
 import { MEMORY_FOLDER } from "../workload.ts"
-import { REPOSITORY, randomImage, TAG } from "./test-image.ts"
+import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
 
 const MIB = 1024 ** 2
 /** The registry's link: of all blobs together. */
@@ -50,7 +50,7 @@ export const pullCold: Scenario = {
             workspace,
             open: direct,
           }),
-          contender("sealift", "skopeo through a node that has nothing yet", {
+          contender("sealift", "skopeo through a node that has nothing of it yet", {
             image,
             workspace,
             open: freshNode,
@@ -123,10 +123,15 @@ const direct: OpenStop = async (_workspace, originUrl) => {
 }
 
 const freshNode: OpenStop = async (workspace, originUrl, signal) => {
-  const upstreams = { origin: originUrl }
+  const place = { repository: REPOSITORY, tag: TAG }
+  const warm = new OriginRegistry(await warmUpImage(workspace.root), place)
+  await warm.start()
+  workspace.defer(() => warm.kill())
+  const upstreams = { origin: originUrl, warm: warm.url }
   const plan = { name: "node", folder: workspace.root, peers: [], upstreams }
   const node = await NodeProcess.start(plan, { signal })
   workspace.defer(() => node.stop())
+  await pullImage({ base: node.http, repository: `warm/${REPOSITORY}`, tag: TAG }, { signal })
   return { host: `${node.host}/origin`, pid: node.pid }
 }
 
