@@ -110,7 +110,7 @@ function nodeArguments({ peers, place, quotaBytes }: NodePlan, data: string): st
   const told = peers.flatMap((peer) => ["--peer", peer])
   const address = place?.address ?? "127.0.0.1"
   const places = ["--http", "127.0.0.1:0", "--p2p", `/ip4/${address}/tcp/0`]
-  const quota = quotaBytes === undefined ? [] : ["--quota", String(quotaBytes)]
+  const quota = quotaBytes === undefined ? [] : ["--quota", `${quotaBytes}B`]
   const lan = place === undefined ? [] : ["--lan", "--no-mdns"]
   return [COMMAND, "node", "--data", data, ...places, ...quota, ...lan, ...told]
 }

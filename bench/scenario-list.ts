@@ -7,6 +7,7 @@ import { churn } from "./scenarios/churn.ts"
 import { fanout } from "./scenarios/fanout.ts"
 import { hostile } from "./scenarios/hostile.ts"
 import { many } from "./scenarios/many.ts"
+import { memory } from "./scenarios/memory.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
 import { small } from "./scenarios/small.ts"
@@ -23,4 +24,5 @@ export const SCENARIOS: readonly Scenario[] = [
   stampede,
   churn,
   hostile,
+  memory,
 ]

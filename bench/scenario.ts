@@ -55,6 +55,14 @@ export interface Series {
   readonly unit: "s" | "ms"
 }
 
+/** Two notes of a sample that are lists of equal length: one is drawn over the other. */
+export interface Line {
+  readonly heading: string
+  /** The note that goes across. */
+  readonly across: string
+  readonly note: string
+}
+
 /** One thing that is measured against the others. */
 export interface Contender {
   readonly name: string
@@ -89,6 +97,7 @@ export interface Scenario {
   readonly figures?: readonly Figure[]
   /** Notes of the samples that are lists of times: each becomes a distribution in the report. */
   readonly series?: readonly Series[]
+  readonly lines?: readonly Line[]
   /** Rounds before the measured ones that are not counted; 1 unless told. */
   readonly uncountedRounds?: number
   /** The contender that the others are compared with. */

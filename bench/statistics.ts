@@ -39,6 +39,20 @@ export function percentileOf(values: readonly number[], percent: number): number
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!
 }
 
+/** Gives the slope of the line that fits best (least squares). @param across - at least two values */
+export function slopeOf(across: readonly number[], values: readonly number[]): number {
+  const meanOf = (all: readonly number[]) => all.reduce((sum, one) => sum + one, 0) / all.length
+  const [meanAcross, mean] = [meanOf(across), meanOf(values)]
+  let product = 0
+  let square = 0
+  for (const [index, value] of values.entries()) {
+    const distance = across[index]! - meanAcross
+    product += distance * (value - mean)
+    square += distance ** 2
+  }
+  return product / square
+}
+
 /**
  * Sums one contender up. Sample `i` of every contender was taken in the same round, so ratios are
  * formed pair by pair: what slows the machine for a while slows both of a pair.
