@@ -41,6 +41,12 @@ interface Look {
   readonly storedBlobs: number
 }
 
+/** What one soak gives. */
+interface Soak {
+  readonly first: Sample
+  readonly second: Sample
+}
+
 export const memory: Scenario = {
   name: "memory",
   question: `small blobs through two nodes with a quota of ${QUOTA_BYTES / MIB} MiB: does anything grow?`,
@@ -81,11 +87,12 @@ async function prepare(workspace: Workspace, options: BenchOptions): Promise<Pre
     all.set(digest, { path: join(work.objectsFolder, hexOf(digest)), size: sizeBytes })
   }
   const setting = { workspace, objects, image: { ...image, blobs: all } }
-  // One soak gives the figures of both nodes; the second contender is the other node of the same run.
-  let latest: { first: Sample; second: Sample } | undefined
-  const measure = async (signal: AbortSignal) => {
-    latest = await soak(setting, signal)
-    return latest
+  // One soak gives the figures of both nodes: whoever comes second has those of the same soak.
+  let waiting: Soak | undefined
+  const measure = async (signal: AbortSignal): Promise<Soak> => {
+    const latest = waiting
+    waiting = latest === undefined ? await soak(setting, signal) : undefined
+    return latest ?? waiting!
   }
   return {
     payloadBytes: count * BLOB_BYTES,
@@ -100,7 +107,7 @@ async function prepare(workspace: Workspace, options: BenchOptions): Promise<Pre
         name: "second",
         about: "the node that has them from the first, in the same run",
         missing: undefined,
-        measure: async ({ signal }) => (latest ?? (await measure(signal))).second,
+        measure: async ({ signal }) => (await measure(signal)).second,
       },
     ],
     close: () => workspace.close(),
@@ -114,7 +121,7 @@ async function soak(
     readonly image: Image
   },
   signal: AbortSignal,
-): Promise<{ first: Sample; second: Sample }> {
+): Promise<Soak> {
   const { objects, image } = setting
   const workspace = openWorkspace("soak", setting.workspace.root)
   try {
