@@ -10,6 +10,7 @@ const UNIT_BYTES: Record<string, number> = { KiB: 1024, MiB: 1024 ** 2, GiB: 102
 const RUNS_MAX = 1000
 const HOSTS_MAX = 128
 const RATE_MBIT_MAX = 10_000
+const DELAY_MS_MAX = 1_000
 
 /** The command line is wrong. */
 export class UsageError extends Error {}
@@ -32,16 +33,17 @@ function parseCount(name: string, text: string, max: number): number {
 /** @throws UsageError */
 function parseNetwork(
   { name, defaults: { network } }: Scenario,
-  { hosts, rate }: { hosts?: string | undefined; rate?: string | undefined },
+  { hosts, rate, delay }: { hosts?: string; rate?: string; delay?: string },
 ): NetworkShape | undefined {
-  if (network === undefined && (hosts !== undefined || rate !== undefined)) {
-    throw new UsageError(`--hosts and --rate: ${name} has no network of its own`)
+  if (network === undefined && (hosts ?? rate ?? delay) !== undefined) {
+    throw new UsageError(`--hosts, --rate and --delay: ${name} has no network of its own`)
   }
   return network === undefined
     ? undefined
     : {
         hosts: hosts === undefined ? network.hosts : parseCount("hosts", hosts, HOSTS_MAX),
         rateMbit: rate === undefined ? network.rateMbit : parseCount("rate", rate, RATE_MBIT_MAX),
+        delayMs: delay === undefined ? 0 : parseCount("delay", delay, DELAY_MS_MAX),
       }
 }
 
@@ -62,6 +64,7 @@ export function parseCommand(args: string[]): {
       json: { type: "string" },
       hosts: { type: "string" },
       rate: { type: "string" },
+      delay: { type: "string" },
     },
   })
   const scenario = SCENARIOS.find((one) => one.name === positionals[0])

@@ -1,6 +1,6 @@
 /**
  * The benchmark suite: `npm run bench -- SCENARIO [--size 1GiB] [--runs 5] [--seed N] [--only A,B]
- * [--hosts N] [--rate MBIT] [--json FILE]`, and `-- report [FILE…]` for one page with plots of them all.
+ * [--hosts N] [--rate MBIT] [--delay MS] [--json FILE]`, and `-- report [FILE…]` for one page with plots of them all.
  * Three steps: generate the input, measure (contenders take turns), analyze.
  * Figures are ratios against a contender of the same run (docs/benchmarks.md).
  * @module

@@ -74,7 +74,9 @@ export function contextLines(report: Report): string[] {
     `${showBytes(options.sizeBytes)}, ${options.runs} runs each in turn, seed ${options.seed}`,
     ...(network === undefined
       ? []
-      : [`${network.hosts} hosts, ${network.rateMbit} Mbit/s each way`]),
+      : [
+          `${network.hosts} hosts, ${network.rateMbit} Mbit/s and ${network.delayMs ?? 0} ms each way`,
+        ]),
     `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}, ` +
       `commit ${machine.commit}, load ${machine.load.toFixed(1)} at the start`,
     ...report.missing.map(({ name, why }) => `not measured: ${name} (${why})`),

@@ -24,6 +24,8 @@ export interface NetworkShape {
   readonly hosts: number
   /** Each host's link, each way. */
   readonly rateMbit: number
+  /** Of each way between two hosts; none unless told. */
+  readonly delayMs?: number
 }
 
 /** What one process used between the start of the measurement and its end. */

@@ -7,13 +7,20 @@ import { pieceLayout } from "../../src/core/piece.ts"
 import { openWorkspace } from "../../test/support/workspace.ts"
 import { type Fetched, type Member, Mesh } from "../contenders/mesh.ts"
 import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
-import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "../scenario.ts"
+import type {
+  BenchOptions,
+  Contender,
+  NetworkShape,
+  Prepared,
+  Sample,
+  Scenario,
+} from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
 import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
-const DEFAULT_NETWORK = { hosts: 10, rateMbit: 20 }
+const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
 /** Of the fetchers that are there at first, how many leave, and as many join. */
 const LEAVING_SHARE = 0.2
 /** When: at this share of all pieces that they need. */
@@ -50,10 +57,10 @@ export const churn: Scenario = {
     try {
       const workload = await createWorkload(await workspace.folder("work"), options)
       const seed = await fillMeshSeed(workload, tools)
-      const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
+      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
       // The seeder, the fetchers, those that join, and one that comes when all is over.
       const hostsCount = 1 + hosts + leavingOf(hosts) + 1
-      const network = await openLabNetwork(workspace, { hostsCount, rateMbit })
+      const network = await openLabNetwork(workspace, { hostsCount, rateMbit, delayMs })
       const setting = { ...network, workload, seed }
       return {
         payloadBytes: hosts * workload.sizeBytes,

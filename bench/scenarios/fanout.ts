@@ -7,12 +7,12 @@
 import { openWorkspace } from "../../test/support/workspace.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
-import type { Prepared, Scenario } from "../scenario.ts"
+import type { NetworkShape, Prepared, Scenario } from "../scenario.ts"
 import { createWorkload, MEMORY_FOLDER } from "../workload.ts"
 import { openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
-const DEFAULT_NETWORK = { hosts: 32, rateMbit: 20 }
+const DEFAULT_NETWORK: NetworkShape = { hosts: 32, rateMbit: 20 }
 
 export const fanout: Scenario = {
   name: "fanout",
@@ -31,8 +31,8 @@ export const fanout: Scenario = {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)
     try {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
-      const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit })
+      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit, delayMs })
       const crowd = { workload, ...network }
       return {
         payloadBytes: workload.sizeBytes * hosts,

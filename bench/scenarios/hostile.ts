@@ -6,14 +6,14 @@
 import { openWorkspace } from "../../test/support/workspace.ts"
 import { type Fetched, type Member, Mesh, type RogueKind } from "../contenders/mesh.ts"
 import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
-import type { Contender, Prepared, Sample, Scenario } from "../scenario.ts"
+import type { Contender, NetworkShape, Prepared, Sample, Scenario } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
 import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
 /** Peers beside the seeder, the hostile ones included. */
-const DEFAULT_NETWORK = { hosts: 10, rateMbit: 20 }
+const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
 const SHARES = [0.1, 0.3]
 /** In this order as many as there are. */
 const KINDS: readonly RogueKind[] = ["garbage", "stall", "false-have", "wrong-list"]
@@ -48,8 +48,12 @@ export const hostile: Scenario = {
     try {
       const workload = await createWorkload(await workspace.folder("work"), options)
       const seed = await fillMeshSeed(workload, tools)
-      const { hosts: peersCount, rateMbit } = options.network ?? DEFAULT_NETWORK
-      const network = await openLabNetwork(workspace, { hostsCount: 1 + peersCount, rateMbit })
+      const { hosts: peersCount, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, {
+        hostsCount: 1 + peersCount,
+        rateMbit,
+        delayMs,
+      })
       const setting = { ...network, workload, seed, peersCount }
       const honest = peersCount - roguesOf(peersCount, Math.max(...SHARES))
       return {

@@ -2,9 +2,10 @@
  * The hosts of a scenario in network namespaces, or why there are none.
  * @module
  */
-import { LAB_TOOLS, type LabHost, openLab } from "../../test/support/network-lab.ts"
+import { HUB, LAB_TOOLS, type LabHost, openLab } from "../../test/support/network-lab.ts"
 import { missingTools } from "../../test/support/process.ts"
 import type { Workspace } from "../../test/support/workspace.ts"
+import { compileDelay, DELAY_TOOLS, delayBridge } from "../link-delay.ts"
 
 /** The hosts and their links. */
 export interface LabNetwork {
@@ -15,16 +16,25 @@ export interface LabNetwork {
   readonly missing: readonly string[]
 }
 
-/** Builds the network; the workspace takes it down. @param options.unlimited - hosts without a limit */
+/**
+ * Builds the network; the workspace takes it down.
+ * @param options.delayMs - of each way between two hosts
+ */
 export async function openLabNetwork(
   workspace: Workspace,
   options: {
     readonly hostsCount: number
     readonly rateMbit: number
-    readonly unlimited?: readonly number[]
+    readonly delayMs?: number | undefined
   },
 ): Promise<LabNetwork> {
-  const missing = missingTools(...LAB_TOOLS)
-  const hosts = missing.length > 0 ? [] : await openLab(workspace, options)
-  return { hosts, rateMbit: options.rateMbit, missing }
+  const { rateMbit, delayMs = 0 } = options
+  const missing = missingTools(...LAB_TOOLS, ...(delayMs > 0 ? DELAY_TOOLS : []))
+  if (missing.length > 0) return { hosts: [], rateMbit, missing }
+  if (delayMs === 0) return { hosts: await openLab(workspace, options), rateMbit, missing }
+  const delay = await compileDelay(workspace)
+  if (delay.missing.length > 0) return { hosts: [], rateMbit, missing: delay.missing }
+  const hosts = await openLab(workspace, options)
+  await delayBridge(workspace, { namespace: HUB, program: delay.program, delayMs })
+  return { hosts, rateMbit, missing }
 }

@@ -14,14 +14,21 @@ import { encodeImage, type Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { PeerProcess, resetUsage, usageSince } from "../peer-process.ts"
 import type { PullTarget } from "../registry-client.ts"
-import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "../scenario.ts"
+import type {
+  BenchOptions,
+  Contender,
+  NetworkShape,
+  Prepared,
+  Sample,
+  Scenario,
+} from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
 import { MEMORY_FOLDER } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
 
 const MIB = 1024 ** 2
-const DEFAULT_NETWORK = { hosts: 32, rateMbit: 20 }
+const DEFAULT_NETWORK: NetworkShape = { hosts: 32, rateMbit: 20 }
 /** More clients than this straight from one registry take too long: each takes a copy of its link. */
 const DIRECT_MAX = 8
 
@@ -89,8 +96,8 @@ async function prepare(workspace: Workspace, options: BenchOptions): Promise<Pre
     writeFileSync(path, encodeImage(one))
     return path
   })
-  const { hosts: count, rateMbit } = options.network ?? DEFAULT_NETWORK
-  const network = await openLabNetwork(workspace, { hostsCount: 1 + count, rateMbit })
+  const { hosts: count, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+  const network = await openLabNetwork(workspace, { hostsCount: 1 + count, rateMbit, delayMs })
   const setting = { ...network, image, imagePaths, workspace }
   const tooMany = count > DIRECT_MAX ? [`${count} copies over one link; at most ${DIRECT_MAX}`] : []
   return {
