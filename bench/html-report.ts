@@ -15,17 +15,17 @@ const STYLE =
   "border-bottom:1px solid #d0d7de;white-space:nowrap}td:first-child,th:first-child{text-align:left}" +
   "p,ul{color:#57606a}svg{max-width:100%;height:auto}"
 
-/** Reads the newest report of each scenario in a folder. */
+/** Reads the newest report of each scenario and machine in a folder. */
 export function newestReports(folder: string): Report[] {
   const newest = new Map<string, Report>()
   const names = readdirSync(folder).filter((name) => name.endsWith(".json"))
   for (const report of names.map((name) => readReport(join(folder, name)))) {
-    const known = newest.get(report.scenario)
+    const known = newest.get(titleOf(report))
     if (known === undefined || known.startedAt < report.startedAt) {
-      newest.set(report.scenario, report)
+      newest.set(titleOf(report), report)
     }
   }
-  return [...newest.values()].sort((a, b) => (a.scenario < b.scenario ? -1 : 1))
+  return [...newest.values()].sort((a, b) => (titleOf(a) < titleOf(b) ? -1 : 1))
 }
 
 /** @throws Error when it is not a report of this suite */
@@ -35,12 +35,15 @@ export function readReport(path: string): Report {
   const report = JSON.parse(text) as Report
   if (!Array.isArray(report.contenders)) throw new Error(`${path} is not a report of this suite`)
   // Reports of before these were written.
-  return { ...report, series: report.series ?? [], lines: report.lines ?? [] }
+  const machine = { ...report.machine, host: report.machine.host ?? "unknown" }
+  return { ...report, machine, series: report.series ?? [], lines: report.lines ?? [] }
 }
 
 /** Renders one page; it needs no other file. */
 export function renderHtml(reports: readonly Report[]): string {
-  const list = reports.map(({ scenario }) => `<li><a href="#${scenario}">${scenario}</a></li>`)
+  const list = reports.map((report, index) => {
+    return `<li><a href="#${index}">${escapeText(titleOf(report))}</a></li>`
+  })
   return [
     `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sealift benchmarks</title>`,
     `<style>${STYLE}</style><h1>Sealift benchmarks</h1><ul>${list.join("")}</ul>`,
@@ -49,7 +52,9 @@ export function renderHtml(reports: readonly Report[]): string {
   ].join("\n")
 }
 
-function renderScenario(report: Report): string {
+const titleOf = ({ scenario, machine }: Report) => `${scenario} on ${machine.host}`
+
+function renderScenario(report: Report, index: number): string {
   const context = contextLines(report).map(escapeText)
   const about = report.contenders.map((one) => {
     return `<li><b>${escapeText(one.name)}</b>: ${escapeText(one.about)}</li>`
@@ -74,7 +79,7 @@ function renderScenario(report: Report): string {
     }),
   ]
   return [
-    `<h2 id="${escapeText(report.scenario)}">${escapeText(report.scenario)}</h2>`,
+    `<h2 id="${index}">${escapeText(titleOf(report))}</h2>`,
     `<p>${context.join("<br>")}</p>`,
     renderHtmlTable(tableOf(report)),
     ...plots,

@@ -14,6 +14,7 @@ const report: Report = {
   question: "is <b> safe & sound?",
   startedAt: "2026-01-01T00:00:00.000Z",
   machine: {
+    host: "lab-1",
     cpu: "a cpu",
     cores: 2,
     memoryBytes: 1,
