@@ -69,8 +69,7 @@ export function parseCommand(args: string[]): {
   })
   const scenario = SCENARIOS.find((one) => one.name === positionals[0])
   if (scenario === undefined || positionals.length > 1) {
-    const list = SCENARIOS.map((one) => `  ${one.name.padEnd(10)} ${one.question}`).join("\n")
-    throw new UsageError(`name one scenario:\n${list}`)
+    throw new UsageError(`name one scenario:\n${scenarioList()}`)
   }
   const { size, runs, seed, only, json } = values
   if (size !== undefined && scenario.isSizeFixed === true) {
@@ -84,4 +83,9 @@ export function parseCommand(args: string[]): {
     network: parseNetwork(scenario, values),
   }
   return { scenario, options, json }
+}
+
+/** Gives one line per scenario. */
+export function scenarioList(): string {
+  return SCENARIOS.map((one) => `  ${one.name.padEnd(10)} ${one.question}`).join("\n")
 }

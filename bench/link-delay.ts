@@ -4,15 +4,15 @@
  * @module
  */
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { run } from "../test/support/process.ts"
 import type { Workspace } from "../test/support/workspace.ts"
+import { packageFile } from "./package-file.ts"
 import { PeerProcess } from "./peer-process.ts"
 
 /** The programs that it needs beside those of the lab; see `missingTools`. */
 export const DELAY_TOOLS: readonly string[] = ["gcc", "iptables", "sysctl"]
 
-const SOURCE = fileURLToPath(new URL("tools/link-delay.c", import.meta.url))
+const SOURCE = packageFile("bench/tools/link-delay.c")
 const QUEUE = "0"
 
 /** Gives the path of the program, or why there is none. */

@@ -8,7 +8,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
-import { parseCommand, UsageError } from "./invocation.ts"
+import { parseCommand, scenarioList, UsageError } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
 import { contextLines, type Report, renderReport } from "./report.ts"
 import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "./scenario.ts"
@@ -116,7 +116,8 @@ process.once("SIGINT", () => controller.abort(new Error("interrupted")))
 process.once("SIGTERM", () => controller.abort(new Error("terminated")))
 try {
   const [name, ...words] = process.argv.slice(2)
-  if (name === "report") writePage(words)
+  if (name === undefined) process.stdout.write(`scenarios:\n${scenarioList()}\n`)
+  else if (name === "report") writePage(words)
   else await run(process.argv.slice(2), controller.signal)
 } catch (error) {
   const isUsage =

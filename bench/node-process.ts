@@ -8,9 +8,9 @@ import { existsSync, readFileSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
+import { packageFile } from "./package-file.ts"
 
-const COMMAND = fileURLToPath(new URL("../bin/sealift.js", import.meta.url))
+const COMMAND = packageFile("bin/sealift.js")
 const READY_MS_MAX = 60_000
 const STOP_MS_MAX = 15_000
 const POLL_MS = 25

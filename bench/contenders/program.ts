@@ -4,12 +4,15 @@
  */
 import { execFileSync } from "node:child_process"
 import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
+import { delimiter, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { packageFile } from "../package-file.ts"
 
 /** Gives the path of a peer's own program, below `bench/peers`. */
 export function peerScript(name: string, ending: "ts" | "py" = "ts"): string {
-  return fileURLToPath(new URL(`../peers/${name}.${ending}`, import.meta.url))
+  if (ending === "py") return packageFile(`bench/peers/${name}.py`)
+  const own = extname(fileURLToPath(import.meta.url))
+  return fileURLToPath(new URL(`../peers/${name}${own}`, import.meta.url))
 }
 
 /** Gives the path of a program of `PATH`, or undefined. */
