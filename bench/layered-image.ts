@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { Readable, Transform } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
-import { pack } from "tar-stream"
+import type { Pack } from "tar-stream"
 import { type Digest, digestOf, digestOfRaw } from "../src/core/digest.ts"
 import { randomChunks } from "./random-bytes.ts"
 
@@ -44,6 +44,18 @@ export interface Image {
   readonly blobs: ReadonlyMap<Digest, { readonly path: string; readonly size: number }>
   /** Config and layers. */
   readonly sizeBytes: number
+}
+
+/** Encodes an image for another process of this machine; the blobs stay where they lie. */
+export function encodeImage(image: Image): string {
+  const manifest = Buffer.from(image.manifest).toString("base64")
+  return JSON.stringify({ ...image, manifest, blobs: [...image.blobs] })
+}
+
+/** Reads what {@link encodeImage} wrote. */
+export function parseImage(text: string): Image {
+  const { manifest, blobs, ...image } = JSON.parse(text)
+  return { ...image, manifest: Buffer.from(manifest, "base64"), blobs: new Map(blobs) }
 }
 
 /** Builds the image; its blobs are written to `folder`. */
@@ -92,7 +104,7 @@ function encodeConfig(diffIds: readonly Digest[]): Uint8Array {
 }
 
 async function buildLayer(recipe: LayerRecipe, path: string) {
-  const tar = pack()
+  const tar = await openTar()
   const filling = fill(tar, recipe).then(
     () => tar.finalize(),
     (error: Error) => tar.destroy(error),
@@ -112,6 +124,16 @@ async function buildLayer(recipe: LayerRecipe, path: string) {
   return { name: recipe.name, path, diffId: digestOfRaw(whole.digest()), descriptor }
 }
 
+/** The package that writes layers comes with the repository alone. */
+async function openTar(): Promise<Tar> {
+  try {
+    return (await import("tar-stream")).pack()
+  } catch (error) {
+    const message = "this scenario needs the package tar-stream; npm install tar-stream@3"
+    throw new Error(message, { cause: error })
+  }
+}
+
 /** Passes bytes on and hashes them. */
 function hashing(hash: ReturnType<typeof createHash>): Transform {
   return new Transform({
@@ -122,7 +144,7 @@ function hashing(hash: ReturnType<typeof createHash>): Transform {
   })
 }
 
-type Tar = ReturnType<typeof pack>
+type Tar = Pack
 
 async function fill(tar: Tar, recipe: LayerRecipe): Promise<void> {
   if ("randomBytes" in recipe) {

@@ -4,10 +4,11 @@
  */
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os"
+import { availableParallelism, cpus, hostname, loadavg, release, totalmem } from "node:os"
 
 /** The machine and the code of one report. */
 export interface Machine {
+  readonly host: string
   readonly cpu: string
   readonly cores: number
   readonly memoryBytes: number
@@ -21,6 +22,7 @@ export interface Machine {
 /** Looks at the machine, and at the commit that is checked out (`+` when files differ from it). */
 export function describeMachine(): Machine {
   return {
+    host: hostname(),
     cpu: cpuModel(),
     cores: availableParallelism(),
     memoryBytes: totalmem(),

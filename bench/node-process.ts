@@ -8,9 +8,9 @@ import { existsSync, readFileSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
+import { packageFile } from "./package-file.ts"
 
-const COMMAND = fileURLToPath(new URL("../bin/sealift.js", import.meta.url))
+const COMMAND = packageFile("bin/sealift.js")
 const READY_MS_MAX = 60_000
 const STOP_MS_MAX = 15_000
 const POLL_MS = 25
@@ -32,6 +32,10 @@ export interface NodePlan {
   readonly peers: readonly string[]
   /** Base URL by registry name. */
   readonly upstreams: Readonly<Record<string, string>>
+  /** Most that its store may use; the node's own default unless told. */
+  readonly quotaBytes?: number
+  /** Namespace of the lab and the node's address in it; loopback otherwise. */
+  readonly place?: { readonly namespace: string; readonly address: string }
 }
 
 /** A running node. */
@@ -65,7 +69,9 @@ export class NodeProcess {
     const config = { upstreamsOnly: true, upstreams: Object.fromEntries(upstreams) }
     // YAML is a superset of JSON.
     await writeFile(join(data, "config.yaml"), JSON.stringify(config))
-    const child = spawn(process.execPath, nodeArguments(plan, data), {
+    const inside = plan.place === undefined ? [] : ["ip", "netns", "exec", plan.place.namespace]
+    const [program, ...words] = [...inside, process.execPath, ...nodeArguments(plan, data)]
+    const child = spawn(program!, words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, SEALIFT_LOG_FORMAT: "json" },
       // In a group of its own: a terminal's Ctrl-C goes to who started it, who then stops it.
@@ -100,10 +106,13 @@ export class NodeProcess {
   }
 }
 
-function nodeArguments({ peers }: NodePlan, data: string): string[] {
+function nodeArguments({ peers, place, quotaBytes }: NodePlan, data: string): string[] {
   const told = peers.flatMap((peer) => ["--peer", peer])
-  const places = ["--http", "127.0.0.1:0", "--p2p", "/ip4/127.0.0.1/tcp/0"]
-  return [COMMAND, "node", "--data", data, ...places, ...told]
+  const address = place?.address ?? "127.0.0.1"
+  const places = ["--http", "127.0.0.1:0", "--p2p", `/ip4/${address}/tcp/0`]
+  const quota = quotaBytes === undefined ? [] : ["--quota", `${quotaBytes}B`]
+  const lan = place === undefined ? [] : ["--lan", "--no-mdns"]
+  return [COMMAND, "node", "--data", data, ...places, ...quota, ...lan, ...told]
 }
 
 function keepTail(child: ChildProcess): string[] {

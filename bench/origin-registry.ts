@@ -37,14 +37,14 @@ export class OriginRegistry {
     this.#server = createServer((request, response) => this.#answer(request, response))
   }
 
-  /** `http://127.0.0.1:PORT`, once it is started. */
+  /** `http://ADDRESS:PORT`, once it is started. */
   get url(): string {
     return this.#url
   }
 
-  async start(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve))
-    this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  async start(address = "127.0.0.1"): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, address, resolve))
+    this.#url = `http://${address}:${(this.#server.address() as AddressInfo).port}`
   }
 
   /** Ends it at once, open connections included. */

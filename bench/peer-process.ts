@@ -58,11 +58,20 @@ export class PeerProcess {
 
   /** Waits for the next message, which must be this event. @throws Error when it is another or none */
   async next(event: string): Promise<PeerMessage> {
-    const line = await this.#messages.next()
-    if (line.done === true) throw new Error(`${this.name} ended: ${this.#stderr.trim()}`)
-    const message = JSON.parse(line.value) as PeerMessage
-    if (message.event !== event) throw new Error(`${this.name}: ${line.value}`)
-    return message
+    return this.until(event, (message) => {
+      throw new Error(`${this.name}: ${JSON.stringify(message)}`)
+    })
+  }
+
+  /** Waits for this event; gives what comes before it to `onOther`. @throws Error when it ends */
+  async until(event: string, onOther: (message: PeerMessage) => void): Promise<PeerMessage> {
+    for (;;) {
+      const line = await this.#messages.next()
+      if (line.done === true) throw new Error(`${this.name} ended: ${this.#stderr.trim()}`)
+      const message = JSON.parse(line.value) as PeerMessage
+      if (message.event === event) return message
+      onOther(message)
+    }
   }
 
   tell(message: Readonly<Record<string, unknown>>): void {
@@ -76,6 +85,15 @@ export class PeerProcess {
 
   usage(): Usage {
     return usageSince(this.pid, this.#cpuAtStart)
+  }
+
+  /** Ends it at once, as a loss of power would. */
+  async kill9(): Promise<void> {
+    this.#lines.close()
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exited = once(this.#child, "exit")
+    this.#child.kill("SIGKILL")
+    await exited
   }
 
   /** Closes its stdin, which ends a well-behaved peer; kills one that stays. */

@@ -15,6 +15,8 @@ export interface Pull {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly seconds: number
+  /** From the request for the manifest to the first byte of any layer. */
+  readonly firstByteSeconds: number
   /** Where the node had the tag from, when it could not ask the registry. */
   readonly tagSource: string | undefined
 }
@@ -24,12 +26,20 @@ interface Manifest {
   readonly layers: readonly Descriptor[]
 }
 
+/** What is pulled, and from where. */
+export interface PullTarget {
+  /** `http://host:port`. */
+  readonly base: string
+  readonly repository: string
+  readonly tag: string
+}
+
 /**
  * Pulls `repository:tag` from a registry API.
  * @throws Error when an answer is not 200, or bytes have another digest than they were named by
  */
 export async function pullImage(
-  target: { base: string; repository: string; tag: string },
+  target: PullTarget,
   options: { signal: AbortSignal },
 ): Promise<Pull> {
   const startMs = performance.now()
@@ -43,9 +53,16 @@ export async function pullImage(
   const manifest = JSON.parse(Buffer.from(body).toString()) as Manifest
   const waiting = [manifest.config, ...manifest.layers]
   const sizeBytes = waiting.reduce((sum, { size }) => sum + size, 0)
+  let firstByteMs: number | undefined
+  const onByte = () => {
+    firstByteMs ??= performance.now() - startMs
+  }
   const work = async () => {
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-      await pullBlob(`${root}/blobs/${blob.digest}`, blob, options.signal)
+      await pullBlob(`${root}/blobs/${blob.digest}`, blob, {
+        ...options,
+        onByte: blob === manifest.config ? () => {} : onByte,
+      })
     }
   }
   await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, work))
@@ -53,15 +70,21 @@ export async function pullImage(
     digest,
     sizeBytes,
     seconds: (performance.now() - startMs) / 1000,
+    firstByteSeconds: (firstByteMs ?? 0) / 1000,
     tagSource: answer.headers.get("sealift-tag-source") ?? undefined,
   }
 }
 
-async function pullBlob(url: string, blob: Descriptor, signal: AbortSignal): Promise<void> {
+async function pullBlob(
+  url: string,
+  blob: Descriptor,
+  { signal, onByte }: { signal: AbortSignal; onByte: () => void },
+): Promise<void> {
   const answer = await get(url, signal)
   const hash = createHash("sha256")
   let size = 0
   for await (const chunk of answer.body!) {
+    onByte()
     hash.update(chunk)
     size += chunk.length
   }

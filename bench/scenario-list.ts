@@ -3,9 +3,26 @@
  * @module
  */
 import type { Scenario } from "./scenario.ts"
+import { churn } from "./scenarios/churn.ts"
 import { fanout } from "./scenarios/fanout.ts"
+import { hostile } from "./scenarios/hostile.ts"
+import { many } from "./scenarios/many.ts"
+import { memory } from "./scenarios/memory.ts"
 import { pull } from "./scenarios/pull.ts"
+import { pullCold } from "./scenarios/pull-cold.ts"
+import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
 
-export const SCENARIOS: readonly Scenario[] = [transfer, fanout, pull, stampede]
+export const SCENARIOS: readonly Scenario[] = [
+  transfer,
+  fanout,
+  small,
+  many,
+  pull,
+  pullCold,
+  stampede,
+  churn,
+  hostile,
+  memory,
+]

@@ -24,6 +24,8 @@ export interface NetworkShape {
   readonly hosts: number
   /** Each host's link, each way. */
   readonly rateMbit: number
+  /** Of each way between two hosts; none unless told. */
+  readonly delayMs?: number
 }
 
 /** What one process used between the start of the measurement and its end. */
@@ -39,6 +41,28 @@ export interface Sample {
   readonly usage: Readonly<Record<string, Usage>>
   /** What else the contender told, for the JSON report. */
   readonly notes?: Readonly<Record<string, unknown>>
+}
+
+/** A note of a sample that is shown. `times`: a multiple of something. */
+export interface Figure {
+  readonly heading: string
+  readonly note: string
+  readonly unit: "times" | "ms" | "percent" | "MiB" | "count"
+}
+
+/** A note of a sample that holds many times of one kind. */
+export interface Series {
+  readonly heading: string
+  readonly note: string
+  readonly unit: "s" | "ms"
+}
+
+/** Two notes of a sample that are lists of equal length: one is drawn over the other. */
+export interface Line {
+  readonly heading: string
+  /** The note that goes across. */
+  readonly across: string
+  readonly note: string
 }
 
 /** One thing that is measured against the others. */
@@ -69,8 +93,13 @@ export interface Scenario {
     readonly runs: number
     readonly network?: NetworkShape
   }
-  /** Notes of the samples that are multiples of something: each becomes a column of its median. */
-  readonly figures?: readonly { readonly heading: string; readonly note: string }[]
+  /** `--size` is refused: the objects' sizes are what is asked about. */
+  readonly isSizeFixed?: boolean
+  /** Notes of the samples that are numbers: each becomes a column of its median. */
+  readonly figures?: readonly Figure[]
+  /** Notes of the samples that are lists of times: each becomes a distribution in the report. */
+  readonly series?: readonly Series[]
+  readonly lines?: readonly Line[]
   /** Rounds before the measured ones that are not counted; 1 unless told. */
   readonly uncountedRounds?: number
   /** The contender that the others are compared with. */

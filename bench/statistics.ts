@@ -33,6 +33,26 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted[sorted.length - 1]! }
 }
 
+/** Gives the smallest value that `percent` of all do not exceed. @param values - not empty */
+export function percentileOf(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!
+}
+
+/** Gives the slope of the line that fits best (least squares). @param across - at least two values */
+export function slopeOf(across: readonly number[], values: readonly number[]): number {
+  const meanOf = (all: readonly number[]) => all.reduce((sum, one) => sum + one, 0) / all.length
+  const [meanAcross, mean] = [meanOf(across), meanOf(values)]
+  let product = 0
+  let square = 0
+  for (const [index, value] of values.entries()) {
+    const distance = across[index]! - meanAcross
+    product += distance * (value - mean)
+    square += distance ** 2
+  }
+  return product / square
+}
+
 /**
  * Sums one contender up. Sample `i` of every contender was taken in the same round, so ratios are
  * formed pair by pair: what slows the machine for a while slows both of a pair.

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { type Digest, digestOfRaw } from "../src/core/digest.ts"
 import { pieceLayout } from "../src/core/piece.ts"
 import { randomChunks } from "./random-bytes.ts"
+import { encodeFileTorrent, PieceHasher } from "./torrent-file.ts"
 
 /** Where everything lies: tmpfs where there is one, so that no disk decides. */
 export const MEMORY_FOLDER: string = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
@@ -39,12 +40,12 @@ export function makeWorkFolder(): string {
  * memory to its host within seconds, and getting it again costs more than copying into it: whoever is
  * measured a second later than others would pay for that.
  */
-export function touchMemory(workload: Workload): void {
-  const path = join(workload.folder, "touched")
+export function touchMemory({ folder, sizeBytes }: { folder: string; sizeBytes: number }): void {
+  const path = join(folder, "touched")
   const file = openSync(path, "wx")
   const chunk = new Uint8Array(COMPARE_BYTES)
   try {
-    for (let at = 0; at < workload.sizeBytes + TOUCHED_BYTES_MORE; at += chunk.length) {
+    for (let at = 0; at < sizeBytes + TOUCHED_BYTES_MORE; at += chunk.length) {
       writeSync(file, chunk)
     }
   } finally {
@@ -59,51 +60,19 @@ export async function createWorkload(
   options: { sizeBytes: number; seed: number },
 ): Promise<Workload> {
   const path = join(folder, FILE_NAME)
-  const layout = pieceLayout(options.sizeBytes)
   const whole = createHash("sha256")
-  const pieces: Uint8Array[] = []
+  const hasher = new PieceHasher(pieceLayout(options.sizeBytes).lengthBytes)
   const file = openSync(path, "wx")
-  let piece = createHash("sha1")
-  let left = layout.lengthBytes
-  // Chunks are 1 MiB and pieces a power of two from 256 KiB on: a chunk may end several pieces.
   for (const chunk of randomChunks(options.sizeBytes, options.seed)) {
     writeSync(file, chunk)
     whole.update(chunk)
-    for (let at = 0; at < chunk.length; ) {
-      const end = Math.min(at + left, chunk.length)
-      piece.update(chunk.subarray(at, end))
-      left -= end - at
-      at = end
-      if (left > 0) continue
-      pieces.push(piece.digest())
-      piece = createHash("sha1")
-      left = layout.lengthBytes
-    }
+    hasher.add(chunk)
   }
-  if (left < layout.lengthBytes) pieces.push(piece.digest())
   closeSync(file)
+  const { sizeBytes } = options
   const torrentPath = join(folder, "payload.torrent")
-  await writeFile(torrentPath, encodeTorrent(options.sizeBytes, layout.lengthBytes, pieces))
-  return {
-    folder,
-    path,
-    torrentPath,
-    sizeBytes: options.sizeBytes,
-    digest: digestOfRaw(whole.digest()),
-  }
-}
-
-/** BEP 3: keys in order, so that every reader finds the same info-hash. */
-function encodeTorrent(
-  sizeBytes: number,
-  pieceBytes: number,
-  pieces: readonly Uint8Array[],
-): Uint8Array {
-  const list = Buffer.concat(pieces)
-  const head =
-    `d4:infod6:lengthi${sizeBytes}e4:name${FILE_NAME.length}:${FILE_NAME}` +
-    `12:piece lengthi${pieceBytes}e6:pieces${list.length}:`
-  return Buffer.concat([Buffer.from(head), list, Buffer.from("ee")])
+  await writeFile(torrentPath, encodeFileTorrent({ name: FILE_NAME, sizeBytes }, hasher.finish()))
+  return { folder, path, torrentPath, sizeBytes, digest: digestOfRaw(whole.digest()) }
 }
 
 /** Compares what arrived with what was sent. @throws Error when a byte differs */

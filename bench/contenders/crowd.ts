@@ -98,8 +98,8 @@ async function sentBytes({ namespace }: LabHost): Promise<number> {
   return link.stats64.tx.bytes
 }
 
-/** CPU seconds of all together, and the largest resident set of one. */
-function sumOf(usages: readonly Usage[]): Usage {
+/** Gives the CPU seconds of all together, and the largest resident set of one. */
+export function sumOf(usages: readonly Usage[]): Usage {
   return {
     cpuSeconds: usages.reduce((sum, usage) => sum + usage.cpuSeconds, 0),
     rssPeakBytes: Math.max(...usages.map((usage) => usage.rssPeakBytes)),

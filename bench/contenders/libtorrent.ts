@@ -4,17 +4,16 @@
  * @module
  */
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
-import type { Workload } from "../workload.ts"
+import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
-import { findPythonWith } from "./program.ts"
+import { findPythonWith, peerScript } from "./program.ts"
 
-const SEED = fileURLToPath(new URL("../peers/libtorrent_seed.py", import.meta.url))
-const CROWD = fileURLToPath(new URL("../peers/libtorrent_crowd.py", import.meta.url))
-const LEECH = fileURLToPath(new URL("../peers/libtorrent_leech.py", import.meta.url))
+const SEED = peerScript("libtorrent_seed", "py")
+const CROWD = peerScript("libtorrent_crowd", "py")
+const LEECH = peerScript("libtorrent_leech", "py")
 const NO_PYTHON = "no python3 with libtorrent; apt install python3-libtorrent"
 // Nothing of a run is left in the tree.
 const ENVIRONMENT = { PYTHONDONTWRITEBYTECODE: "1" }
@@ -46,10 +45,11 @@ export function createLibtorrent(workload: Workload, settings: LibtorrentSetting
     measure: ({ signal }) =>
       measurePair(
         {
-          workload,
+          folder: workload.folder,
+          sizeBytes: workload.sizeBytes,
           startSeed: (signal) => start(SEED, workload.folder, signal),
           startLeech: (folder, signal) => start(LEECH, folder, signal),
-          arrivedPath: (folder) => join(folder, "payload.bin"),
+          verify: (folder) => verifyCopy(workload, join(folder, "payload.bin")),
         },
         signal,
       ),

@@ -5,25 +5,28 @@
  */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { type PeerMessage, PeerProcess } from "../peer-process.ts"
+import type { PeerProcess } from "../peer-process.ts"
 import type { Sample } from "../scenario.ts"
-import { removeFolder, touchMemory, verifyCopy, type Workload } from "../workload.ts"
+import { removeFolder, touchMemory } from "../workload.ts"
 
 /** How one contender's two sides are started. */
 export interface PairPlan {
-  readonly workload: Workload
+  /** Holds the folder of what arrives while it is measured. */
+  readonly folder: string
+  /** Bytes that are moved. */
+  readonly sizeBytes: number
   startSeed(signal: AbortSignal): PeerProcess
   /** @param folder - empty, for what arrives; removed after the run */
   startLeech(folder: string, signal: AbortSignal): PeerProcess
   /** Whether the fetching side is connected first, and told a second time to go. */
   readonly connect?: boolean
-  /** Where the file lies once the fetching side is done. */
-  arrivedPath(folder: string, done: PeerMessage): string
+  /** Compares what arrived with what was sent. @throws Error when a byte differs */
+  verify(folder: string): void | Promise<void>
 }
 
 /** Measures once. The message `ready` of the seeding side is handed to the fetching side as its order. */
 export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<Sample> {
-  const folder = join(plan.workload.folder, "arrived")
+  const folder = join(plan.folder, "arrived")
   mkdirSync(folder)
   const started: PeerProcess[] = []
   const start = (peer: PeerProcess) => {
@@ -39,12 +42,12 @@ export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<
       leech.tell({ addresses: [address.address] })
       await leech.next("connected")
     }
-    touchMemory(plan.workload)
+    touchMemory(plan)
     for (const peer of started) peer.startUsage()
     leech.tell(address)
     const done = await leech.next("done")
     const usage = { seed: seed.usage(), leech: leech.usage() }
-    verifyCopy(plan.workload, plan.arrivedPath(folder, done))
+    await plan.verify(folder)
     const { seconds, event: _, ...notes } = done
     return { seconds: Number(seconds), usage, notes }
   } finally {

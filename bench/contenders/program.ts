@@ -4,11 +4,20 @@
  */
 import { execFileSync } from "node:child_process"
 import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
+import { delimiter, extname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { packageFile } from "../package-file.ts"
+
+/** Gives the path of a peer's own program, below `bench/peers`. */
+export function peerScript(name: string, ending: "ts" | "py" = "ts"): string {
+  if (ending === "py") return packageFile(`bench/peers/${name}.py`)
+  const own = extname(fileURLToPath(import.meta.url))
+  return fileURLToPath(new URL(`../peers/${name}${own}`, import.meta.url))
+}
 
 /** Gives the path of a program of `PATH`, or undefined. */
 export function findProgram(name: string): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter)
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"]
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 

@@ -4,14 +4,14 @@
  * @module
  */
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
-import type { Workload } from "../workload.ts"
+import { verifyCopy, type Workload } from "../workload.ts"
 import { measurePair } from "./pair.ts"
+import { peerScript } from "./program.ts"
 
-const SEED = fileURLToPath(new URL("../peers/raw-seed.ts", import.meta.url))
-const LEECH = fileURLToPath(new URL("../peers/raw-leech.ts", import.meta.url))
+const SEED = peerScript("raw-seed")
+const LEECH = peerScript("raw-leech")
 
 export function createRaw(workload: Workload): Contender {
   const start = (script: string, path: string, signal: AbortSignal) =>
@@ -23,10 +23,11 @@ export function createRaw(workload: Workload): Contender {
     measure: ({ signal }) =>
       measurePair(
         {
-          workload,
+          folder: workload.folder,
+          sizeBytes: workload.sizeBytes,
           startSeed: (signal) => start(SEED, workload.path, signal),
           startLeech: (folder, signal) => start(LEECH, join(folder, "payload.bin"), signal),
-          arrivedPath: (folder) => join(folder, "payload.bin"),
+          verify: (folder) => verifyCopy(workload, join(folder, "payload.bin")),
         },
         signal,
       ),

@@ -3,37 +3,15 @@
  * authenticated data channels, the store on disk. Only HTTP and the command line are left out.
  * @module
  */
-import { execFile } from "node:child_process"
-import { mkdirSync, readdirSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
-import { hexOf } from "../../src/core/digest.ts"
 import type { LabHost } from "../../test/support/network-lab.ts"
 import { PeerProcess } from "../peer-process.ts"
 import type { Contender } from "../scenario.ts"
-import { createWorkload, type Workload } from "../workload.ts"
+import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
-
-const script = (name: string) => fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url))
-
-/** Bytes of the blob that the nodes of a fan-out fetch first. */
-const WARM_UP_BYTES = 1024 * 1024
-
-/** Fills the seeding side's store, once. @returns its folder */
-async function fillSeed(
-  workload: Workload,
-  options: { signal: AbortSignal; more?: readonly Workload[] },
-): Promise<string> {
-  const folder = join(workload.folder, "sealift-seed")
-  for (const { path, digest } of [workload, ...(options.more ?? [])]) {
-    const command = [script("sealift-ingest"), folder, path, digest]
-    // In a process of its own: the store's threads and buffers are gone before anything is measured.
-    await promisify(execFile)(process.execPath, command, { signal: options.signal })
-  }
-  return folder
-}
+import { peerScript } from "./program.ts"
+import { fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
 
 /** Makes the contender of a transfer between two. */
 export async function createSealift(
@@ -42,7 +20,7 @@ export async function createSealift(
 ): Promise<Contender> {
   const seedFolder = await fillSeed(workload, options)
   const start = (name: string, folder: string, signal: AbortSignal) =>
-    new PeerProcess(name, [process.execPath, script(name), folder, workload.digest], { signal })
+    new PeerProcess(name, [process.execPath, peerScript(name), folder, workload.digest], { signal })
   return {
     name: "sealift",
     about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
@@ -50,11 +28,12 @@ export async function createSealift(
     measure: ({ signal }) =>
       measurePair(
         {
-          workload,
+          folder: workload.folder,
+          sizeBytes: workload.sizeBytes,
           startSeed: (signal) => start("sealift-seed", seedFolder, signal),
           startLeech: (folder, signal) => start("sealift-leech", folder, signal),
           connect: true,
-          arrivedPath: (folder) => findBlob(join(folder, "blobs"), workload),
+          verify: (folder) => verifyCopy(workload, findBlob(join(folder, "blobs"), workload)),
         },
         signal,
       ),
@@ -70,12 +49,9 @@ export async function createSealiftCrowd(
   options: { signal: AbortSignal },
 ): Promise<Contender> {
   const { workload, missing } = crowd
-  const warmFolder = join(workload.folder, "warm-up")
-  mkdirSync(warmFolder)
-  const warmUp = await createWorkload(warmFolder, { sizeBytes: WARM_UP_BYTES, seed: 0 })
-  const seedFolder = await fillSeed(workload, { ...options, more: [warmUp] })
+  const { folder: seedFolder, warmUp } = await fillMeshSeed(workload, options)
   const command = (name: string, folder: string, { address }: LabHost) =>
-    [process.execPath, script(name), folder, workload.digest, address, warmUp.digest] as const
+    [process.execPath, peerScript(name), folder, workload.digest, address, warmUp] as const
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",
@@ -93,14 +69,4 @@ export async function createSealiftCrowd(
         signal,
       ),
   }
-}
-
-/** Gives the path of the complete blob, wherever the store keeps it below its folder. */
-function findBlob(folder: string, workload: Workload): string {
-  const name = hexOf(workload.digest)
-  const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((path) =>
-    path.endsWith(name),
-  )
-  if (found === undefined) throw new Error(`${name} is not in ${folder}`)
-  return join(folder, found)
 }

@@ -2,53 +2,67 @@
  * The fetching side of Sealift: DIRECTORY DIGEST [ADDRESS [WARM-UP]]. Connects, fetches the
  * small blob WARM-UP if there is one, and when it is told, fetches: from
  * the request, ticket and TLS handshake included, until the whole digest is right and the blob has its
- * name on disk.
+ * name on disk. If it `isWatched`, it tells each piece as soon as it is verified and written,
+ * and what was refused from whom.
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDigest } from "../../src/core/digest.ts"
-import { OriginError } from "../../src/delivery/errors.ts"
-import type { Origin } from "../../src/delivery/origin.ts"
-import { createDelivery } from "../../src/delivery/road.ts"
 import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
+import { createPeerDelivery, TRANSFER_MS_MAX } from "./sealift-delivery.ts"
 import { startPeer, TOOLS } from "./sealift-peer.ts"
 
 const HOLDER_POLL_MS = 5
-const TRANSFER_MS_MAX = 600_000
-/** Everything comes from the peer. */
-const NO_ORIGIN: Origin = {
-  serves: () => false,
-  fetchBlob: () => Promise.reject(new OriginError("ORIGIN_FORBIDDEN", "there is no origin")),
-}
+const SOURCES_POLL_MS = 50
 
 const [directory, digestText, ownAddress, warmUp] = process.argv.slice(2) as string[] &
   [string, string]
 const digest = parseDigest(digestText)
 const peer = await startPeer(directory, ownAddress)
-const { store, net, swarm } = peer
-const limits = { answerMs: TRANSFER_MS_MAX, breakMs: TRANSFER_MS_MAX }
-const delivery = createDelivery({ ...TOOLS, store, net, swarm, origin: NO_ORIGIN }, { limits })
-say({ event: "ready", address: net.addresses()[0] })
+const { net, swarm } = peer
+const delivery = createPeerDelivery(peer)
+say({ event: "ready", address: net.addresses()[0], id: net.id })
 const connect = (await hear()) as { addresses: string[] }
 for (const address of connect.addresses) await net.dial(address)
 while (swarm.holders(digest).length === 0) await sleep(HOLDER_POLL_MS)
 const limit = { signal: AbortSignal.timeout(TRANSFER_MS_MAX) }
 if (warmUp !== undefined) await delivery.ensure({ digest: parseDigest(warmUp) }, limit)
 say({ event: "connected" })
-await hear()
+const order = await hear()
+const rejected = new Map<string, number>()
+const endWatch = order?.isWatched === true ? watch() : () => {}
 const endProfile = await startProfile("leech")
 const startMs = performance.now()
 await delivery.ensure({ digest }, limit)
 const seconds = (performance.now() - startMs) / 1000
+endWatch()
 await endProfile()
 const channels = {
   tls: TOOLS.metrics.value("sealift_net_channels_tls"),
   libp2p: TOOLS.metrics.value("sealift_net_channels_libp2p"),
 }
 const wastedBytes = TOOLS.metrics.value("sealift_swarm_wasted_bytes_total")
-say({ event: "done", seconds, channels, wastedBytes })
+// Verdicts follow when the whole is proved, and the blob is there a moment before.
+while (delivery.flights().length > 0) await sleep(HOLDER_POLL_MS)
+const bans = net.bans().map(({ peer: id, reason }) => ({ id, reason }))
+say({ event: "done", seconds, channels, wastedBytes, bans, rejected: Object.fromEntries(rejected) })
 await hear()
 await delivery.stop({ deadlineMs: 0 })
 await peer.stop()
 process.exit(0)
+
+function watch(): () => void {
+  const unlisten = peer.store.onChange((change) => {
+    if (change.kind === "piece") say({ event: "piece", index: change.index })
+  })
+  const timer = setInterval(() => {
+    for (const source of swarm.torrents().flatMap((torrent) => torrent.sources())) {
+      rejected.set(source.peer, source.rejectedPieces)
+    }
+  }, SOURCES_POLL_MS)
+  return () => {
+    unlisten()
+    clearInterval(timer)
+  }
+}

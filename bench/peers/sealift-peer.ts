@@ -40,12 +40,14 @@ export function openStore(directory: string): Promise<BlobStore> {
 /**
  * Starts one side on its own data directory.
  * @param address - the IPv4 address to listen on; the loopback unless told
+ * @param bend - what a hostile side makes of its store
  */
 export async function startPeer(
   directory: string,
   address: string = LOOPBACK,
+  bend: (store: BlobStore) => BlobStore = (store) => store,
 ): Promise<SealiftPeer> {
-  const store = await openStore(directory)
+  const store = bend(await openStore(directory))
   const net = await createLibp2pNetwork(TOOLS, {
     identity: createIdentity(),
     listen: [`/ip4/${address}/tcp/0`],

@@ -19,7 +19,7 @@ for (let index = 0; index < reader.layout.count; index++) {
 }
 reader.release()
 const endProfile = await startProfile("seed")
-say({ event: "ready", address: peer.net.addresses()[0] })
+say({ event: "ready", address: peer.net.addresses()[0], id: peer.net.id })
 await hear()
 await endProfile()
 await peer.stop()

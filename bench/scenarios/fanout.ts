@@ -4,26 +4,26 @@
  * decides, not the CPU.
  * @module
  */
-import { LAB_TOOLS, type LabHost, openLab } from "../../test/support/network-lab.ts"
-import { missingTools } from "../../test/support/process.ts"
 import { openWorkspace } from "../../test/support/workspace.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
-import type { BenchOptions, Prepared, Scenario } from "../scenario.ts"
+import type { NetworkShape, Prepared, Scenario } from "../scenario.ts"
 import { createWorkload, MEMORY_FOLDER } from "../workload.ts"
+import { openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
-const DEFAULT_NETWORK = { hosts: 32, rateMbit: 20 }
+const DEFAULT_NETWORK: NetworkShape = { hosts: 32, rateMbit: 20 }
 
 export const fanout: Scenario = {
   name: "fanout",
   question: "one seeder to many fetchers on slow links, until the last one has all",
   defaults: { sizeBytes: 95 * MIB, runs: 3, network: DEFAULT_NETWORK },
   figures: [
-    { heading: "p50 ÷ ideal", note: "p50" },
-    { heading: "last ÷ ideal", note: "last" },
-    { heading: "seed sent", note: "seedCopies" },
+    { heading: "p50 ÷ ideal", note: "p50", unit: "times" },
+    { heading: "last ÷ ideal", note: "last", unit: "times" },
+    { heading: "seed sent", note: "seedCopies", unit: "times" },
   ],
+  series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
   // The slow links decide, not what the processes do first.
   uncountedRounds: 0,
   baseline: "libtorrent",
@@ -31,10 +31,11 @@ export const fanout: Scenario = {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)
     try {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const missing = missingTools(...LAB_TOOLS)
-      const crowd = { workload, ...(await networkOf(workspace, options, missing)), missing }
+      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit, delayMs })
+      const crowd = { workload, ...network }
       return {
-        payloadBytes: workload.sizeBytes * (crowd.hosts.length - 1),
+        payloadBytes: workload.sizeBytes * hosts,
         contenders: [await createSealiftCrowd(crowd, tools), createLibtorrentCrowd(crowd)],
         close: () => workspace.close(),
       }
@@ -43,14 +44,4 @@ export const fanout: Scenario = {
       throw error
     }
   },
-}
-
-async function networkOf(
-  workspace: ReturnType<typeof openWorkspace>,
-  options: BenchOptions,
-  missing: readonly string[],
-): Promise<{ hosts: readonly LabHost[]; rateMbit: number }> {
-  const { hosts, rateMbit } = options.network ?? DEFAULT_NETWORK
-  if (missing.length > 0) return { hosts: [], rateMbit }
-  return { hosts: await openLab(workspace, { hostsCount: hosts + 1, rateMbit }), rateMbit }
 }

@@ -1,23 +1,19 @@
 /**
- * A pull from a warm local node against one from a plain local registry, both by skopeo, both from
- * tmpfs to tmpfs: what does it cost to have a node in the way?
+ * A pull from a warm local node against one from a plain local registry and from that registry as a
+ * pull-through cache, all by skopeo, from tmpfs to tmpfs: what does it cost to have a node in the way?
  * @module
  */
-import { join } from "node:path"
 import { startServer } from "../../test/support/docker-registry.ts"
 import { findTool, run } from "../../test/support/process.ts"
 import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
 import { measureSkopeo } from "../http-pull.ts"
-import { buildImage } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { OriginRegistry } from "../origin-registry.ts"
 import type { BenchOptions, Contender, Prepared, Scenario } from "../scenario.ts"
 import { MEMORY_FOLDER } from "../workload.ts"
+import { REPOSITORY, randomImage, TAG } from "./test-image.ts"
 
 const MIB = 1024 ** 2
-const LAYERS = 4
-const REPOSITORY = "team/app"
-const TAG = "1.0"
 const NEEDED = ["skopeo", "docker-registry"]
 
 export const pull: Scenario = {
@@ -43,15 +39,12 @@ async function prepare(
   options: BenchOptions,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const randomBytes = Math.ceil(options.sizeBytes / LAYERS)
-  const recipes = Array.from({ length: LAYERS }, (_, index) => {
-    return { name: `layer ${index}`, randomBytes, seed: options.seed + index }
-  })
-  const image = await buildImage(join(workspace.root, "image"), recipes)
+  const image = await randomImage(workspace.root, options)
   const origin = new OriginRegistry(image, { repository: REPOSITORY, tag: TAG })
   await origin.start()
   workspace.defer(() => origin.kill())
   const registry = await startServer(workspace, "registry")
+  const cache = await startServer(workspace, "cache", { proxyOf: origin.url })
   const source = `docker://${new URL(origin.url).host}/${REPOSITORY}:${TAG}`
   const target = `docker://${registry.host}/${REPOSITORY}:${TAG}`
   const flags = ["--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]
@@ -62,6 +55,7 @@ async function prepare(
   workspace.defer(() => node.stop())
   const contenders: Contender[] = [
     contender("docker-registry", `${registry.host}/${REPOSITORY}:${TAG}`, registry.program.pid),
+    contender("registry-cache", `${cache.host}/${REPOSITORY}:${TAG}`, cache.program.pid),
     contender("sealift", `${node.host}/origin/${REPOSITORY}:${TAG}`, node.pid),
   ]
   function contender(name: string, reference: string, pid: number): Contender {
@@ -69,6 +63,6 @@ async function prepare(
     const about = `skopeo copy docker://${reference} to a folder`
     return { name, about, missing: undefined, measure: () => measureSkopeo(reference, server) }
   }
-  // In the round that is not counted the node gets the image.
+  // In the round that is not counted the node and the cache get the image.
   return { contenders, payloadBytes: image.sizeBytes, close: () => workspace.close() }
 }

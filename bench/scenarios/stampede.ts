@@ -1,39 +1,81 @@
 /**
- * Several cold nodes are asked for one image at the same moment, and the registry's uplink is slow:
- * how long until all have it, and how often did the registry send it? All on one machine, so the links
- * between the nodes are not limited; test/lab has links of its own.
+ * Many cold nodes are asked for one image at the same moment, and they and the registry have slow links:
+ * how long until the last client has all, how soon has each its first byte, and how often did the
+ * registry send the image? Every host is in a network namespace of its own.
  * @module
  */
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { LabHost } from "../../test/support/network-lab.ts"
 import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
-import { buildImage, type Image } from "../layered-image.ts"
+import { sumOf } from "../contenders/crowd.ts"
+import { peerScript } from "../contenders/program.ts"
+import { encodeImage, type Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
-import { OriginRegistry } from "../origin-registry.ts"
-import { pullImage } from "../registry-client.ts"
-import type { BenchOptions, Prepared, Sample, Scenario } from "../scenario.ts"
+import { PeerProcess, resetUsage, usageSince } from "../peer-process.ts"
+import type { PullTarget } from "../registry-client.ts"
+import type {
+  BenchOptions,
+  Contender,
+  NetworkShape,
+  Prepared,
+  Sample,
+  Scenario,
+} from "../scenario.ts"
+import { spreadOf } from "../statistics.ts"
 import { MEMORY_FOLDER } from "../workload.ts"
+import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
+import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
 
 const MIB = 1024 ** 2
-const NODES = 5
-const LAYERS = 4
-const REPOSITORY = "team/app"
-const TAG = "1.0"
-/** A busy or far registry: 100 Mbit/s. */
-const UPLINK_BYTES_PER_SECOND = 12_500_000
+const DEFAULT_NETWORK: NetworkShape = { hosts: 32, rateMbit: 20 }
+/** More clients than this straight from one registry take too long: each takes a copy of its link. */
+const DIRECT_MAX = 8
 
-/** One cold start of everything, measured. */
-interface Setting {
-  readonly workspace: Workspace
+interface Setting extends LabNetwork {
   readonly image: Image
-  readonly origin: OriginRegistry
-  readonly signal: AbortSignal
+  /** The files that a registry's process reads; the second image is pulled before the clock starts. */
+  readonly imagePaths: readonly string[]
+  readonly workspace: Workspace
 }
+
+/** One host that pulls. */
+interface Puller {
+  readonly client: PeerProcess
+  readonly warmUp: PullTarget | undefined
+  readonly target: PullTarget
+}
+
+/** The registry of one run. */
+interface Origin {
+  readonly process: PeerProcess
+  readonly url: string
+  readonly warmUrl: string
+}
+
+type OpenPullers = (
+  setting: Setting,
+  origin: Origin,
+  run: { readonly workspace: Workspace; readonly signal: AbortSignal },
+) => Promise<{ readonly pullers: Puller[]; readonly nodes: readonly NodeProcess[] }>
 
 export const stampede: Scenario = {
   name: "stampede",
-  question: `${NODES} cold nodes at once, a registry behind 100 Mbit/s: time until all have the image`,
-  defaults: { sizeBytes: 32 * MIB, runs: 3 },
-  figures: [{ heading: "registry sent", note: "originCopies" }],
+  question:
+    "cold nodes are asked for one image at once, all links slow: when has the last client all?",
+  defaults: { sizeBytes: 24 * MIB, runs: 3, network: DEFAULT_NETWORK },
+  figures: [
+    { heading: "p50 ÷ ideal", note: "p50", unit: "times" },
+    { heading: "last ÷ ideal", note: "last", unit: "times" },
+    { heading: "registry sent", note: "originCopies", unit: "times" },
+    { heading: "first byte, last", note: "firstByteMs", unit: "ms" },
+    { heading: "after a lone client's", note: "firstByteMoreMs", unit: "ms" },
+  ],
+  series: [
+    { heading: "time of each client", note: "times", unit: "s" },
+    { heading: "first byte of each client", note: "firstBytesMs", unit: "ms" },
+  ],
+  uncountedRounds: 0,
   baseline: "direct",
   async generate(options): Promise<Prepared> {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)
@@ -47,67 +89,167 @@ export const stampede: Scenario = {
 }
 
 async function prepare(workspace: Workspace, options: BenchOptions): Promise<Prepared> {
-  const randomBytes = Math.ceil(options.sizeBytes / LAYERS)
-  const recipes = Array.from({ length: LAYERS }, (_, index) => {
-    return { name: `layer ${index}`, randomBytes, seed: options.seed + index }
+  const image = await randomImage(workspace.root, options)
+  const images = [image, await warmUpImage(workspace.root)]
+  const imagePaths = images.map((one, nth) => {
+    const path = join(workspace.root, `image-${nth}.json`)
+    writeFileSync(path, encodeImage(one))
+    return path
   })
-  const image = await buildImage(join(workspace.root, "image"), recipes)
-  const measure = async (
-    signal: AbortSignal,
-    pulls: (setting: Setting) => Promise<readonly (() => Promise<unknown>)[]>,
-  ): Promise<Sample> => {
-    const limit = { bytesPerSecond: UPLINK_BYTES_PER_SECOND }
-    const origin = new OriginRegistry(image, { repository: REPOSITORY, tag: TAG, ...limit })
-    const fresh = openWorkspace("stampede", workspace.root)
-    try {
-      await origin.start()
-      const ready = await pulls({ workspace: fresh, image, origin, signal })
-      const startMs = performance.now()
-      await Promise.all(ready.map((pull) => pull()))
-      const seconds = (performance.now() - startMs) / 1000
-      return { seconds, usage: {}, notes: { originCopies: origin.blobBytes / image.sizeBytes } }
-    } finally {
-      await fresh.close()
-      await origin.kill()
-    }
-  }
+  const { hosts: count, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+  const network = await openLabNetwork(workspace, { hostsCount: 1 + count, rateMbit, delayMs })
+  const setting = { ...network, image, imagePaths, workspace }
+  const tooMany = count > DIRECT_MAX ? [`${count} copies over one link; at most ${DIRECT_MAX}`] : []
   return {
-    payloadBytes: NODES * image.sizeBytes,
+    payloadBytes: count * image.sizeBytes,
     contenders: [
-      {
+      contender(setting, {
         name: "direct",
-        about: `${NODES} clients, each straight from the registry`,
-        missing: undefined,
-        measure: ({ signal }) => measure(signal, async (setting) => directPulls(setting)),
-      },
-      {
+        about: `${count} clients, each straight from the registry`,
+        open: openDirect,
+        missing: [...network.missing, ...tooMany],
+      }),
+      contender(setting, {
         name: "sealift",
-        about: `${NODES} clients, each through its own cold node`,
-        missing: undefined,
-        measure: ({ signal }) => measure(signal, nodePulls),
-      },
+        about: `${count} clients, each through the cold node of its host`,
+        open: openNodes,
+        missing: network.missing,
+      }),
     ],
     close: () => workspace.close(),
   }
 }
 
-function directPulls({ origin, signal }: Setting): (() => Promise<unknown>)[] {
-  const target = { base: origin.url, repository: REPOSITORY, tag: TAG }
-  return Array.from({ length: NODES }, () => () => pullImage(target, { signal }))
+function contender(
+  setting: Setting,
+  plan: {
+    readonly name: string
+    readonly about: string
+    readonly open: OpenPullers
+    readonly missing: readonly string[]
+  },
+): Contender {
+  const { name, about, open, missing } = plan
+  return {
+    name,
+    about,
+    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    async measure({ signal }) {
+      const workspace = openWorkspace("stampede", setting.workspace.root)
+      try {
+        const origin = await startOrigin(setting, workspace, signal)
+        const { pullers, nodes } = await open(setting, origin, { workspace, signal })
+        return await measureStampede(setting, { origin, pullers, nodes })
+      } finally {
+        await workspace.close()
+      }
+    },
+  }
 }
 
-async function nodePulls({ workspace, origin, signal }: Setting) {
-  const pulls: (() => Promise<unknown>)[] = []
-  const peers: string[] = []
-  const upstreams = { origin: origin.url }
-  for (let index = 0; index < NODES; index++) {
-    const name = `n${index + 1}`
-    const plan = { name, folder: workspace.root, peers: [...peers], upstreams }
-    const node = await NodeProcess.start(plan, { signal })
-    workspace.defer(() => node.stop())
-    peers.push(node.p2p[0]!)
-    const target = { base: node.http, repository: `origin/${REPOSITORY}`, tag: TAG }
-    pulls.push(() => pullImage(target, { signal }))
+async function measureStampede(
+  { image, rateMbit }: Setting,
+  run: {
+    readonly origin: Origin
+    readonly pullers: readonly Puller[]
+    readonly nodes: readonly NodeProcess[]
+  },
+): Promise<Sample> {
+  const { origin, pullers, nodes } = run
+  for (const { client, warmUp } of pullers) {
+    await client.next("ready")
+    if (warmUp !== undefined) await pullBy(client, warmUp)
   }
-  return pulls
+  // A client alone, straight from the registry: nobody can have the first byte sooner.
+  const lone = await pullBy(pullers[0]!.client, {
+    base: origin.url,
+    repository: REPOSITORY,
+    tag: TAG,
+  })
+  const sentBefore = await sentBy(origin)
+  const before = nodes.map(({ pid }) => resetUsage(pid))
+  const done = await Promise.all(pullers.map(({ client, target }) => pullBy(client, target)))
+  const usages = nodes.map(({ pid }, index) => usageSince(pid, before[index]!))
+  const originCopies = ((await sentBy(origin)) - sentBefore) / image.sizeBytes
+  const times = done.map(({ seconds }) => seconds)
+  const firstBytesMs = done.map(({ firstByteSeconds }) => firstByteSeconds * 1000)
+  const ideal = (image.sizeBytes * 8) / (rateMbit * 1e6)
+  const { median, max } = spreadOf(times)
+  const firstByteMs = Math.max(...firstBytesMs)
+  const notes = {
+    times,
+    firstBytesMs,
+    p50: median / ideal,
+    last: max / ideal,
+    originCopies,
+    firstByteMs,
+    firstByteMoreMs: firstByteMs - lone.firstByteSeconds * 1000,
+  }
+  return { seconds: max, usage: nodes.length > 0 ? { nodes: sumOf(usages) } : {}, notes }
+}
+
+async function pullBy(
+  client: PeerProcess,
+  target: PullTarget,
+): Promise<{ readonly seconds: number; readonly firstByteSeconds: number }> {
+  client.tell({ ...target })
+  const { seconds, firstByteSeconds } = await client.next("done")
+  return { seconds: Number(seconds), firstByteSeconds: Number(firstByteSeconds) }
+}
+
+async function sentBy({ process }: Origin): Promise<number> {
+  process.tell({})
+  return Number((await process.next("sent")).blobBytes)
+}
+
+async function startOrigin(
+  { hosts, imagePaths }: Setting,
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<Origin> {
+  const { address } = hosts[0]!
+  const words = [peerScript("origin-server"), address, REPOSITORY, TAG, ...imagePaths]
+  const child = startOn(hosts[0]!, { workspace, signal, words })
+  const [url, warmUrl] = (await child.next("ready")).urls as [string, string]
+  return { process: child, url, warmUrl }
+}
+
+const openDirect: OpenPullers = async ({ hosts }, origin, run) => {
+  const target = { base: origin.url, repository: REPOSITORY, tag: TAG }
+  const pullers = hosts.slice(1).map((host) => {
+    return { client: startClient(host, run), warmUp: undefined, target }
+  })
+  return { pullers, nodes: [] }
+}
+
+const openNodes: OpenPullers = async ({ hosts }, origin, run) => {
+  const upstreams = { origin: origin.url, warm: origin.warmUrl }
+  const nodes: NodeProcess[] = []
+  const pullers: Puller[] = []
+  for (const [index, place] of hosts.slice(1).entries()) {
+    const peers = nodes.map(({ p2p }) => p2p[0]!)
+    const plan = { name: `n${index + 1}`, folder: run.workspace.root, peers, upstreams, place }
+    const node = await NodeProcess.start(plan, run)
+    run.workspace.defer(() => node.stop())
+    nodes.push(node)
+    const at = (registry: string) => {
+      return { base: node.http, repository: `${registry}/${REPOSITORY}`, tag: TAG }
+    }
+    pullers.push({ client: startClient(place, run), warmUp: at("warm"), target: at("origin") })
+  }
+  return { pullers, nodes }
+}
+
+const startClient = (host: LabHost, run: { workspace: Workspace; signal: AbortSignal }) =>
+  startOn(host, { ...run, words: [peerScript("pull-client")] })
+
+/** Starts a peer of the suite on a host; it is stopped with the workspace. */
+function startOn(
+  { namespace, address }: LabHost,
+  options: { workspace: Workspace; signal: AbortSignal; words: readonly string[] },
+): PeerProcess {
+  const command = ["netns", "exec", namespace, process.execPath, ...options.words]
+  const child = new PeerProcess(`peer on ${address}`, ["ip", ...command], options)
+  options.workspace.defer(() => child.stop())
+  return child
 }

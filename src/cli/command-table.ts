@@ -96,4 +96,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "write a client's own configuration: containerd, docker, podman, crio or huggingface",
     load: async () => (await import("./command/setup.ts")).setupCommand,
   },
+  {
+    usage: "bench [words...]",
+    summary: "measure: run a scenario of the benchmark suite, or list them",
+    load: async () => (await import("./command/bench.ts")).benchCommand,
+  },
 ]

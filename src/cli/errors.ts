@@ -22,6 +22,8 @@ export type CliErrorCode =
   | "OUTPUT_CORRUPT"
   /** `store verify` found blobs whose bytes are wrong. */
   | "STORE_CORRUPT"
+  /** A benchmark did not come to its end. */
+  | "BENCH_FAILED"
   /** A client's configuration file cannot be read or changed. */
   | "SETUP_FAILED"
 

@@ -178,7 +178,7 @@ export class DiskBlob {
     const { digest, layout } = this.entry
     const list = new Uint8Array(layout.count * SHA256_BYTES)
     const found = new Bitfield(layout.count)
-    for await (const [index, sha256] of this.#ctx.index.pieces(digest)) {
+    for await (const [index, sha256] of this.#notedPieces(digest, layout.count)) {
       list.set(sha256, index * SHA256_BYTES)
       found.add(index)
     }
@@ -186,6 +186,16 @@ export class DiskBlob {
     if (!found.isFull) await this.drop(this.present().filter((index) => !found.has(index)))
     this.#requireAll()
     return list
+  }
+
+  /** Gives what the index knows. Most blobs have one piece, and for that no iterator is needed. */
+  #notedPieces(
+    digest: Digest,
+    count: number,
+  ): AsyncIterable<readonly [number, Uint8Array]> | Iterable<readonly [number, Uint8Array]> {
+    if (count !== 1) return this.#ctx.index.pieces(digest)
+    const sha256 = this.#ctx.index.pieceSha256(digest, 0)
+    return sha256 === undefined ? [] : [[0, sha256]]
   }
 
   async #syncFile(): Promise<void> {

@@ -38,12 +38,17 @@ export async function startDockerRegistry(
 export async function startServer(
   workspace: Workspace,
   name: string,
-  options: { readonly address?: string; readonly namespace?: string } = {},
+  options: {
+    readonly address?: string
+    readonly namespace?: string
+    /** Base URL of the registry for which it is a pull-through cache. */
+    readonly proxyOf?: string
+  } = {},
 ): Promise<{ readonly host: string; readonly program: Program }> {
   const folder = await workspace.folder(name)
   const host = `${options.address ?? "127.0.0.1"}:${await freePort()}`
   const config = join(folder, "config.yml")
-  await writeFile(config, describeConfig(join(folder, "content"), host))
+  await writeFile(config, describeConfig(join(folder, "content"), host, options.proxyOf))
   const program = await start(["docker-registry", "serve", config], {
     namespace: options.namespace,
     isReady: ({ output }) => output().includes("listening on"),
@@ -52,12 +57,13 @@ export async function startServer(
   return { host, program }
 }
 
-function describeConfig(folder: string, host: string): string {
+function describeConfig(folder: string, host: string, proxyOf: string | undefined): string {
   const config = {
     version: 0.1,
     log: { level: "info", accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: folder }, delete: { enabled: true } },
     http: { addr: host },
+    ...(proxyOf === undefined ? {} : { proxy: { remoteurl: proxyOf } }),
   }
   // YAML is a superset of JSON.
   return JSON.stringify(config)

@@ -20,6 +20,12 @@ const HOSTS_MAX = 200
 /** The programs that it needs; see `missingTools`. */
 export const LAB_TOOLS: readonly string[] = ["root", "ip", "tc"]
 
+// The process id keeps labs of two runs apart.
+const prefix = `sl${process.pid}`
+
+/** The namespace of the bridge that joins the hosts. */
+export const HUB: string = `${prefix}sw`
+
 /**
  * Builds the network; the workspace takes it down.
  * @param options.rateMbit - of each host, each way; hosts named in `unlimited` have none
@@ -33,9 +39,7 @@ export async function openLab(
   },
 ): Promise<readonly LabHost[]> {
   if (options.hostsCount > HOSTS_MAX) throw new Error(`at most ${HOSTS_MAX} hosts`)
-  // The process id keeps labs of two runs apart.
-  const prefix = `sl${process.pid}`
-  const hub = `${prefix}sw`
+  const hub = HUB
   await run(["ip", "netns", "add", hub])
   workspace.defer(() => run(["ip", "netns", "del", hub]))
   await batch(hub, ["link add br0 type bridge", "link set br0 up", "link set lo up"])
@@ -43,7 +47,7 @@ export async function openLab(
   for (let index = 0; index < options.hostsCount; index++) {
     const isLimited = options.unlimited?.includes(index) !== true
     const rateMbit = isLimited ? options.rateMbit : undefined
-    hosts.push(await addHost(workspace, { prefix, hub, index, rateMbit }))
+    hosts.push(await addHost(workspace, { hub, index, rateMbit }))
   }
   await introduce(hosts)
   return hosts
@@ -71,13 +75,12 @@ function linkAddress(index: number): string {
 async function addHost(
   workspace: Workspace,
   options: {
-    readonly prefix: string
     readonly hub: string
     readonly index: number
     readonly rateMbit: number | undefined
   },
 ): Promise<LabHost> {
-  const { prefix, hub, index, rateMbit } = options
+  const { hub, index, rateMbit } = options
   const namespace = `${prefix}h${index}`
   const address = `10.77.0.${index + 1}`
   await run(["ip", "netns", "add", namespace])

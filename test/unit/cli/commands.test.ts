@@ -246,7 +246,7 @@ describe("help", () => {
   test("lists every command of the interface", async () => {
     const { code, stdout } = await runSealift(["--help"])
     expect(code).toBe(0)
-    for (const name of "node status peers id config get stage ls pin unpin rm gc store torrent setup".split(
+    for (const name of "node status peers id config get stage ls pin unpin rm gc store torrent setup bench".split(
       " ",
     )) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"))
@@ -269,6 +269,7 @@ describe("help", () => {
     "store verify",
     "torrent",
     "setup",
+    "bench",
   ])("of %s has an example and the common options", async (name) => {
     const { code, stdout, stderr } = await runSealift([...name.split(" "), "--help"])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })

@@ -47,6 +47,20 @@ test("gives everything back after a restart", async () => {
   expect((await verifyAll(second, false)).map((finding) => finding.kind)).toEqual(["ok", "ok"])
 })
 
+test("finishes a blob of one piece that was written before a restart", async () => {
+  const directory = temporaryDirectory()
+  const bytes = bytesOf(10_000, 3)
+  const first = await openAt(directory)
+  await writePieces(await first.openPartial(digestOf(bytes), bytes.length), bytes, [0])
+  await first.close()
+
+  const second = await openAt(directory)
+  const again = await second.openPartial(digestOf(bytes), bytes.length)
+  expect(await again.finish()).toEqual({ kind: "complete" })
+  again.release()
+  expect(Buffer.compare(second.pieceList(digestOf(bytes))!, sha256(bytes))).toBe(0)
+})
+
 test("notes uses at most once a minute, and at the end", async () => {
   const directory = temporaryDirectory()
   const clock = new VirtualClock(1000)

@@ -1,7 +1,7 @@
 /** A store that lies to whoever reads from it, as a hostile seeder would. */
 import { sha256 } from "../../../src/core/digest.ts"
 import { pieceRange } from "../../../src/core/piece.ts"
-import type { BlobReader, BlobStore } from "../../../src/store/store.ts"
+import type { BlobReader, BlobStat, BlobStore } from "../../../src/store/store.ts"
 
 export interface Tricks {
   /** Changes bytes that are about to be sent; `offset` is where they begin in the blob. */
@@ -30,7 +30,8 @@ export function rogueStore(store: BlobStore, tricks: Tricks, contents: Uint8Arra
     pieceList: (digest) => {
       const hashes = store.pieceList(digest)
       if (hashes === undefined) return undefined
-      const garbled = tricks.isListGarbled === true ? garbledList(store, tricks, contents) : hashes
+      const garbled =
+        tricks.isListGarbled === true ? garbledList(store.stat(digest)!, tricks, contents) : hashes
       return tricks.list?.(garbled) ?? garbled
     },
   })
@@ -50,11 +51,9 @@ function rogueReader(reader: BlobReader, tricks: Tricks): BlobReader {
   })
 }
 
-function garbledList(store: BlobStore, tricks: Tricks, contents: Uint8Array): Uint8Array {
+function garbledList({ layout }: BlobStat, tricks: Tricks, contents: Uint8Array): Uint8Array {
   const bytes = Uint8Array.from(contents)
   tricks.garble?.(bytes, 0)
-  const [stat] = store.list()
-  const { layout } = stat!
   const hashes = Array.from({ length: layout.count }, (_, index) => {
     const { start, end } = pieceRange(layout, index)
     return sha256(bytes.subarray(start, end))

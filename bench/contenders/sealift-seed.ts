@@ -1,0 +1,60 @@
+/**
+ * Stores that Sealift's seeding sides serve from, filled once for all runs.
+ * @module
+ */
+import { execFile } from "node:child_process"
+import { mkdirSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { type Digest, hexOf } from "../../src/core/digest.ts"
+import { createWorkload, type Workload } from "../workload.ts"
+import { peerScript } from "./program.ts"
+
+/** Bytes of the blob that the nodes of a mesh fetch first. */
+const WARM_UP_BYTES = 1024 * 1024
+
+/** What the seeders of a mesh serve from. */
+export interface SealiftSeed {
+  /** Holds the blob and the warm-up. */
+  readonly folder: string
+  /** Holds the blob alone; to be copied. */
+  readonly bareFolder: string
+  readonly warmUp: Digest
+}
+
+/** Fills a store below the workload's folder. @returns its folder */
+export async function fillSeed(
+  workload: Workload,
+  options: { signal: AbortSignal; name?: string; more?: readonly Workload[] },
+): Promise<string> {
+  const folder = join(workload.folder, options.name ?? "sealift-seed")
+  for (const { path, digest } of [workload, ...(options.more ?? [])]) {
+    const command = [peerScript("sealift-ingest"), folder, path, digest]
+    // In a process of its own: the store's threads and buffers are gone before anything is measured.
+    await promisify(execFile)(process.execPath, command, { signal: options.signal })
+  }
+  return folder
+}
+
+/** Fills the stores of a mesh. */
+export async function fillMeshSeed(
+  workload: Workload,
+  options: { signal: AbortSignal },
+): Promise<SealiftSeed> {
+  const warmFolder = join(workload.folder, "warm-up")
+  mkdirSync(warmFolder)
+  const warmUp = await createWorkload(warmFolder, { sizeBytes: WARM_UP_BYTES, seed: 0 })
+  const folder = await fillSeed(workload, { ...options, more: [warmUp] })
+  const bareFolder = await fillSeed(workload, { ...options, name: "bare-seed" })
+  return { folder, bareFolder, warmUp: warmUp.digest }
+}
+
+/** Gives the path of the complete blob, wherever the store keeps it below its folder. */
+export function findBlob(folder: string, workload: Workload): string {
+  const name = hexOf(workload.digest)
+  const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((path) =>
+    path.endsWith(name),
+  )
+  if (found === undefined) throw new Error(`${name} is not in ${folder}`)
+  return join(folder, found)
+}

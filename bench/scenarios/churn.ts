@@ -1,0 +1,214 @@
+/**
+ * Nodes leave and join while others fetch, and the seeder dies: do all finish, and how much later?
+ * @module
+ */
+
+import { pieceLayout } from "../../src/core/piece.ts"
+import { openWorkspace } from "../../test/support/workspace.ts"
+import { type Fetched, type Member, Mesh } from "../contenders/mesh.ts"
+import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import type {
+  BenchOptions,
+  Contender,
+  NetworkShape,
+  Prepared,
+  Sample,
+  Scenario,
+} from "../scenario.ts"
+import { spreadOf } from "../statistics.ts"
+import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
+import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
+
+const MIB = 1024 ** 2
+const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
+/** Of the fetchers that are there at first, how many leave, and as many join. */
+const LEAVING_SHARE = 0.2
+/** When: at this share of all pieces that they need. */
+const LEAVING_AT = 0.4
+
+/** What is done to the swarm. */
+interface Disturbance {
+  readonly doLeave: boolean
+  /** The seeder is killed as soon as those who stay have one full copy between them. */
+  readonly doesSeedDie: boolean
+}
+
+interface Setting extends LabNetwork {
+  readonly workload: Workload
+  readonly seed: SealiftSeed
+}
+
+export const churn: Scenario = {
+  name: "churn",
+  question: "fetchers leave and join, the seeder dies at one full copy: when has the last one all?",
+  defaults: { sizeBytes: 24 * MIB, runs: 3, network: DEFAULT_NETWORK },
+  figures: [
+    { heading: "p50 ÷ ideal", note: "p50", unit: "times" },
+    { heading: "last ÷ ideal", note: "last", unit: "times" },
+    { heading: "joined ÷ ideal", note: "joined", unit: "times" },
+    { heading: "late joiner ÷ ideal", note: "late", unit: "times" },
+    { heading: "seed died at", note: "seedDiedAt", unit: "times" },
+  ],
+  series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
+  uncountedRounds: 0,
+  baseline: "undisturbed",
+  async generate(options, tools): Promise<Prepared> {
+    const workspace = openWorkspace("bench", MEMORY_FOLDER)
+    try {
+      const workload = await createWorkload(await workspace.folder("work"), options)
+      const seed = await fillMeshSeed(workload, tools)
+      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      // The seeder, the fetchers, those that join, and one that comes when all is over.
+      const hostsCount = 1 + hosts + leavingOf(hosts) + 1
+      const network = await openLabNetwork(workspace, { hostsCount, rateMbit, delayMs })
+      const setting = { ...network, workload, seed }
+      return {
+        payloadBytes: hosts * workload.sizeBytes,
+        contenders: contendersOf(setting, options),
+        close: () => workspace.close(),
+      }
+    } catch (error) {
+      await workspace.close()
+      throw error
+    }
+  },
+}
+
+function contendersOf(setting: Setting, options: BenchOptions): Contender[] {
+  const count = options.network?.hosts ?? DEFAULT_NETWORK.hosts
+  const leaving = leavingOf(count)
+  const make = (name: string, about: string, disturbance: Disturbance): Contender => ({
+    name,
+    about,
+    missing: setting.missing.length > 0 ? setting.missing.join(", ") : undefined,
+    measure: async ({ signal }) => {
+      const mesh = new Mesh(setting.workload, { seed: setting.seed, signal })
+      try {
+        return await measureChurn(mesh, setting, { ...disturbance, count, leaving })
+      } finally {
+        await mesh.close()
+      }
+    },
+  })
+  return [
+    make("undisturbed", `${count} fetchers, nothing happens`, {
+      doLeave: false,
+      doesSeedDie: false,
+    }),
+    make("seed-dies", "the seeder is killed at one full copy among the fetchers", {
+      doLeave: false,
+      doesSeedDie: true,
+    }),
+    make("leave-and-join", `the same; before, ${leaving} are killed and ${leaving} others join`, {
+      doLeave: true,
+      doesSeedDie: true,
+    }),
+  ]
+}
+
+const leavingOf = (count: number) => Math.max(1, Math.round(count * LEAVING_SHARE))
+
+async function measureChurn(
+  mesh: Mesh,
+  { hosts, rateMbit, workload }: Setting,
+  plan: Disturbance & { readonly count: number; readonly leaving: number },
+): Promise<Sample> {
+  const { count, leaving } = plan
+  const seeder = await mesh.startSeed(hosts[0]!)
+  const startAll = async (start: number, length: number) => {
+    const members: Member[] = []
+    for (const host of hosts.slice(start, start + length))
+      members.push(await mesh.startFetcher(host))
+    return members
+  }
+  const first = await startAll(1, count)
+  const joiners = plan.doLeave ? await startAll(1 + count, leaving) : []
+  const [late] = plan.doesSeedDie ? await startAll(1 + count + leaving, 1) : []
+  for (const member of first) await mesh.join(member)
+  const leavers = plan.doLeave ? first.slice(-leaving) : []
+  const stayers = first.slice(0, count - leavers.length)
+  const startMs = performance.now()
+  const ideal = (workload.sizeBytes * 8) / (rateMbit * 1e6)
+  const ideals = () => (performance.now() - startMs) / 1000 / ideal
+  const progress = new Progress(pieceLayout(workload.sizeBytes).count)
+  const joined: Promise<Fetched>[] = []
+  let seedDiedAt: number | undefined
+  // What is done to the swarm meanwhile; awaited at the end, so that no fault of it is lost.
+  const deeds: Promise<unknown>[] = []
+  progress.at(LEAVING_AT * count, () => {
+    for (const member of leavers) deeds.push(mesh.kill9(member))
+    for (const member of joiners) joined.push(mesh.join(member).then(() => mesh.fetch(member)))
+  })
+  progress.onFullCopy(() => {
+    if (!plan.doesSeedDie) return
+    seedDiedAt = ideals()
+    deeds.push(mesh.kill9(seeder))
+  })
+  // Whoever is killed never comes to its end.
+  for (const member of leavers) mesh.fetch(member, () => progress.count()).catch(() => {})
+  const done = await Promise.all(
+    stayers.map((member) => mesh.fetch(member, (index) => progress.hold(index))),
+  )
+  const joinedDone = await Promise.all(joined)
+  await Promise.all(deeds)
+  const lateDone =
+    late === undefined ? undefined : await mesh.join(late).then(() => mesh.fetch(late))
+  const arrived = [
+    ...stayers,
+    ...(plan.doLeave ? joiners : []),
+    ...(late === undefined ? [] : [late]),
+  ]
+  for (const member of arrived) mesh.verify(member)
+  const times = done.map(({ seconds }) => seconds)
+  const { median, max } = spreadOf(times)
+  const multiples = (all: readonly Fetched[]) => all.map(({ seconds }) => seconds / ideal)
+  const notes = {
+    times,
+    p50: median / ideal,
+    last: max / ideal,
+    ...(joinedDone.length === 0 ? {} : { joined: Math.max(...multiples(joinedDone)) }),
+    ...(lateDone === undefined ? {} : { late: lateDone.seconds / ideal }),
+    ...(seedDiedAt === undefined ? {} : { seedDiedAt }),
+  }
+  return { seconds: max, usage: {}, notes }
+}
+
+/** How far a swarm is. */
+class Progress {
+  readonly #pieceCount: number
+  readonly #held = new Set<number>()
+  readonly #marks: { readonly pieces: number; readonly deed: () => void }[] = []
+  #onFullCopy: (() => void) | undefined
+  #count = 0
+
+  constructor(pieceCount: number) {
+    this.#pieceCount = pieceCount
+  }
+
+  /** @param copies - pieces of all together, as copies of the blob */
+  at(copies: number, deed: () => void): void {
+    this.#marks.push({ pieces: copies * this.#pieceCount, deed })
+  }
+
+  onFullCopy(deed: () => void): void {
+    this.#onFullCopy = deed
+  }
+
+  /** A node that stays has a piece. */
+  hold(index: number): void {
+    this.#held.add(index)
+    this.count()
+    if (this.#held.size < this.#pieceCount) return
+    this.#onFullCopy?.()
+    this.#onFullCopy = undefined
+  }
+
+  /** Some node has a piece. */
+  count(): void {
+    this.#count++
+    for (const mark of this.#marks.splice(0)) {
+      if (this.#count >= mark.pieces) mark.deed()
+      else this.#marks.push(mark)
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Up to 30 % of the peers are hostile: they send garbage, stall, or lie about what they have. Do the
+ * others get the right bytes, how much later, and who is banned?
+ * @module
+ */
+import { openWorkspace } from "../../test/support/workspace.ts"
+import { type Fetched, type Member, Mesh, type RogueKind } from "../contenders/mesh.ts"
+import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import type { Contender, NetworkShape, Prepared, Sample, Scenario } from "../scenario.ts"
+import { spreadOf } from "../statistics.ts"
+import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
+import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
+
+const MIB = 1024 ** 2
+/** Peers beside the seeder, the hostile ones included. */
+const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
+const SHARES = [0.1, 0.3]
+/** In this order as many as there are. */
+const KINDS: readonly RogueKind[] = ["garbage", "stall", "false-have", "wrong-list"]
+
+interface Setting extends LabNetwork {
+  readonly workload: Workload
+  readonly seed: SealiftSeed
+  readonly peersCount: number
+}
+
+interface Rogue {
+  readonly kind: RogueKind
+  readonly member: Member
+}
+
+export const hostile: Scenario = {
+  name: "hostile",
+  question: "peers send garbage, stall, or lie about what they have: when have the others all?",
+  defaults: { sizeBytes: 24 * MIB, runs: 3, network: DEFAULT_NETWORK },
+  figures: [
+    { heading: "last ÷ ideal", note: "last", unit: "times" },
+    { heading: "wasted", note: "wastedPercent", unit: "percent" },
+    { heading: "bad pieces, most", note: "badPiecesMax", unit: "count" },
+    { heading: "liars not banned", note: "liarsLeft", unit: "count" },
+    { heading: "honest banned", note: "honestBanned", unit: "count" },
+  ],
+  series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
+  uncountedRounds: 0,
+  baseline: "undisturbed",
+  async generate(options, tools): Promise<Prepared> {
+    const workspace = openWorkspace("bench", MEMORY_FOLDER)
+    try {
+      const workload = await createWorkload(await workspace.folder("work"), options)
+      const seed = await fillMeshSeed(workload, tools)
+      const { hosts: peersCount, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, {
+        hostsCount: 1 + peersCount,
+        rateMbit,
+        delayMs,
+      })
+      const setting = { ...network, workload, seed, peersCount }
+      const honest = peersCount - roguesOf(peersCount, Math.max(...SHARES))
+      return {
+        payloadBytes: honest * workload.sizeBytes,
+        contenders: [
+          contenderOf(setting, { name: "undisturbed", honest, rogues: 0 }),
+          ...SHARES.map((share) => {
+            const rogues = roguesOf(peersCount, share)
+            return contenderOf(setting, { name: `hostile-${share * 100}%`, honest, rogues })
+          }),
+        ],
+        close: () => workspace.close(),
+      }
+    } catch (error) {
+      await workspace.close()
+      throw error
+    }
+  },
+}
+
+const roguesOf = (peersCount: number, share: number) => Math.max(1, Math.round(peersCount * share))
+
+/** Every contender has the same number of honest fetchers, so that only the hostile ones differ. */
+function contenderOf(
+  setting: Setting,
+  crew: { readonly name: string; readonly honest: number; readonly rogues: number },
+): Contender {
+  const { name, honest, rogues } = crew
+  const kinds = Array.from({ length: rogues }, (_, nth) => KINDS[nth % KINDS.length]!)
+  return {
+    name,
+    about: `${honest} honest fetchers${rogues === 0 ? "" : `, beside them ${kinds.join(", ")}`}`,
+    missing: setting.missing.length > 0 ? setting.missing.join(", ") : undefined,
+    measure: async ({ signal }) => {
+      const mesh = new Mesh(setting.workload, { seed: setting.seed, signal })
+      try {
+        return await measureHostile(mesh, setting, { honest, kinds })
+      } finally {
+        await mesh.close()
+      }
+    },
+  }
+}
+
+async function measureHostile(
+  mesh: Mesh,
+  { hosts, rateMbit, workload }: Setting,
+  { honest, kinds }: { readonly honest: number; readonly kinds: readonly RogueKind[] },
+): Promise<Sample> {
+  await mesh.startSeed(hosts[0]!)
+  const rogues: Rogue[] = []
+  for (const [nth, kind] of kinds.entries()) {
+    rogues.push({ kind, member: await mesh.startRogue(hosts[1 + honest + nth]!, kind) })
+  }
+  const fetchers: Member[] = []
+  for (const host of hosts.slice(1, 1 + honest)) fetchers.push(await mesh.startFetcher(host))
+  for (const member of fetchers) await mesh.join(member)
+  const done = await Promise.all(fetchers.map((member) => mesh.fetch(member)))
+  for (const member of fetchers) mesh.verify(member)
+  const times = done.map(({ seconds }) => seconds)
+  const wastedBytes = done.reduce((sum, one) => sum + one.wastedBytes, 0)
+  const ideal = (workload.sizeBytes * 8) / (rateMbit * 1e6)
+  const { max } = spreadOf(times)
+  const notes = {
+    times,
+    last: max / ideal,
+    wastedPercent: (100 * wastedBytes) / (honest * workload.sizeBytes),
+    ...judge(rogues, done),
+  }
+  return { seconds: max, usage: {}, notes }
+}
+
+/** Who was found guilty by whom, and how many bad pieces that took. */
+function judge(rogues: readonly Rogue[], done: readonly Fetched[]) {
+  const ids = new Set(rogues.map(({ member }) => member.id))
+  const honestBanned = done.flatMap(({ bans }) => bans).filter(({ id }) => !ids.has(id)).length
+  const badPieces: number[] = []
+  let liarsLeft = 0
+  for (const { bans, rejected } of done) {
+    for (const { member } of rogues) {
+      const count = rejected[member.id] ?? 0
+      badPieces.push(count)
+      // Who sent nothing wrong cannot be proved to have lied.
+      if (count > 0 && !bans.some(({ id }) => id === member.id)) liarsLeft++
+    }
+  }
+  const bans = done.flatMap((one) => one.bans)
+  return { badPiecesMax: Math.max(0, ...badPieces), liarsLeft, honestBanned, bans }
+}
