@@ -2,13 +2,13 @@
  * The port to other nodes over libp2p, with data channels beside it.
  * @module
  */
-import type { Connection } from "@libp2p/interface"
+import type { Connection, StreamHandler } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
-import { endpointOf, parseAddress, peerOfAddress } from "./address.ts"
+import { firstHopOf, parseAddress, peerOfAddress } from "./address.ts"
 import { type Ban, BanList } from "./ban-list.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
@@ -19,12 +19,14 @@ import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
 import { type Libp2pNode, startNode } from "./libp2p-node.ts"
 import { GOSSIP_BYTES_MAX, REQUEST_STREAMS_PER_PEER_MAX } from "./limit.ts"
-import { checkPeerAddress, usableListen } from "./listen.ts"
+import { checkPeerAddress, checkRelayAddress, usableListen } from "./listen.ts"
 import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
 import { PeerBook, type PeerMemory } from "./peer-book.ts"
 import { PeerFinder } from "./peer-finder.ts"
 import { createPeerGate, type PeerGate } from "./peer-gate.ts"
 import { type KeptTarget, PeerKeeper } from "./peer-keeper.ts"
+import { RelayClient } from "./relay-client.ts"
+import { relayServer } from "./relay-server.ts"
 import { RequestPool } from "./request-pool.ts"
 import { SharedPort } from "./shared-port.ts"
 
@@ -41,6 +43,14 @@ export interface Libp2pDeps {
   readonly peerMemory?: PeerMemory | undefined
 }
 
+/** How a node relays for others. */
+export interface RelayOptions {
+  /** Says whom it serves: both ends of a relayed connection must be served. */
+  readonly isServed: (peer: PeerId) => boolean
+  /** Of all relayed connections together, both ways. */
+  readonly bytesPerSecond: number
+}
+
 /** How a node takes part. */
 export interface Libp2pOptions {
   readonly identity: Identity
@@ -53,6 +63,12 @@ export interface Libp2pOptions {
   readonly mdns: boolean
   /** UDP port of mDNS, 5353 unless told. */
   readonly mdnsPort?: number | undefined
+  /** Multiaddrs, with the peer id, of relays through which others may reach this node. */
+  readonly relays?: readonly string[] | undefined
+  /** Makes this node a relay; see `RelayOptions`. */
+  readonly relay?: RelayOptions | undefined
+  /** Bytes per second that all relayed data channels of this node send together. */
+  readonly relayedBytesPerSecond?: number | undefined
   /** False: data channels run over libp2p streams only. */
   readonly isTlsUsed?: boolean | undefined
 }
@@ -66,6 +82,7 @@ export async function createLibp2pNetwork(
   options: Libp2pOptions,
 ): Promise<PeerNetwork> {
   for (const address of options.peers) checkPeerAddress(address)
+  for (const address of options.relays ?? []) checkRelayAddress(address)
   const listen = await usableListen(deps, options)
   const network = new Libp2pNetwork(deps, options)
   try {
@@ -94,6 +111,7 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #requests: RequestPool
   readonly #channels: ChannelDesk
   readonly #port: SharedPort
+  readonly #relayClient: RelayClient
   readonly #checked = new WeakSet<Connection>()
   readonly #handlers = new Map<string, RequestHandler>()
   readonly #topics = new GossipTopics()
@@ -106,14 +124,25 @@ class Libp2pNetwork implements PeerNetwork {
     this.#options = options
     this.id = options.identity.id
     this.#bans = new BanList(clock)
-    this.#gate = createPeerGate({ bans: this.#bans }, options)
     this.#book = new PeerBook({ isInUse: (peer) => this.#peers.has(peer) })
     this.#peers = new ConnectedPeers({ clock, book: this.#book })
+    const untilGone = (peer: PeerId, signal: AbortSignal) => this.#peers.untilGone(peer, signal)
+    const relays = options.relays ?? []
+    this.#relayClient = new RelayClient({ clock, log, untilGone }, { relays })
+    this.#gate = createPeerGate(
+      { bans: this.#bans },
+      {
+        isLan: options.isLan,
+        peers: [...options.peers, ...relays],
+        isOwnRelay: this.#relayClient.isRelay,
+        isServed: options.relay?.isServed ?? (() => false),
+      },
+    )
     this.#keeper = new PeerKeeper({
       clock,
       log,
       dial: (target, signal) => this.#dialKept(target, signal),
-      untilGone: (peer, signal) => this.#peers.untilGone(peer, signal),
+      untilGone,
     })
     const isSought = (peer: PeerId): boolean => !this.#peers.has(peer) && !this.#bans.has(peer)
     this.#finder = new PeerFinder(
@@ -144,11 +173,13 @@ class Libp2pNetwork implements PeerNetwork {
   }
 
   async start(listen: readonly string[]): Promise<void> {
-    const { identity, mdns, isLan, mdnsPort } = this.#options
+    const { identity, mdns, isLan, mdnsPort, relay, relays } = this.#options
     const node = await startNode({
       identity,
       listen,
       transport: this.#port.transport(),
+      relayClient: this.#relayClient,
+      relay: relay === undefined ? undefined : relayServer(this.#deps, relay),
       gater: this.#gate.gater,
       onMdns: mdns && isLan ? this.#finder.takeMdns : undefined,
       mdnsPort,
@@ -156,6 +187,7 @@ class Libp2pNetwork implements PeerNetwork {
     })
     this.#node = node
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
+    this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
     node.addEventListener("connection:close", ({ detail }) => this.#peers.closed(detail))
     node.addEventListener("peer:identify", ({ detail: { peerId, listenAddrs } }) =>
@@ -165,6 +197,7 @@ class Libp2pNetwork implements PeerNetwork {
       if (detail.type === "signed") this.#onGossip(detail.topic, detail.data, String(detail.from))
     })
     for (const address of this.#options.peers) this.#finder.keepConfigured(address)
+    for (const address of relays ?? []) this.#finder.keepRelay(address)
     await this.#finder.keepRemembered()
   }
 
@@ -186,9 +219,11 @@ class Libp2pNetwork implements PeerNetwork {
     const id = address === undefined ? target : peerOfAddress(address)
     if (id !== undefined) publicKeyOf(id)
     if (id === this.id) throw new NetError("ADDRESS_INVALID", "a node does not dial itself")
-    if (address !== undefined && endpointOf(address) === undefined) {
+    if (address !== undefined && firstHopOf(address) === undefined) {
       throw new NetError("ADDRESS_INVALID", `"${target}" has no IP and TCP port`)
     }
+    // libp2p would open one more relayed connection each time.
+    if (id !== undefined && this.#peers.connection(id)?.direct === false) return id
     const to = address ?? peerIdFromString(target)
     const connection = await this.#open(to, id, options.signal)
     return connection.remotePeer.toString()
@@ -313,6 +348,7 @@ class Libp2pNetwork implements PeerNetwork {
 
   async #stop(): Promise<void> {
     this.#keeper.stop()
+    this.#relayClient.stop()
     await this.#within(SAVE_TIMEOUT_MS, this.#finder.save())
     this.#requests.close()
     this.#channels.close(stopped())
@@ -346,8 +382,9 @@ class Libp2pNetwork implements PeerNetwork {
     take: (stream: Parameters<ChannelDesk["takeStream"]>[0], peer: PeerId) => void,
   ): void {
     const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
+    const takeStream: StreamHandler = (stream, { remotePeer }) => take(stream, String(remotePeer))
     node
-      .handle(protocol, (stream, { remotePeer }) => take(stream, remotePeer.toString()), limits)
+      .handle(protocol, takeStream, { ...limits, runOnLimitedConnection: true })
       .catch((error: unknown) => {
         this.#deps.log.error({ protocol, error: messageOf(error) }, "cannot serve a protocol")
       })
@@ -406,7 +443,7 @@ class Libp2pNetwork implements PeerNetwork {
     const known = id === undefined ? undefined : this.#peers.connection(id)
     const connection = known ?? (await this.#open(addresses, id, signal))
     const peer = connection.remotePeer.toString()
-    if (target.isConfigured) this.#book.addSource(peer, "configured")
+    if (target.source !== undefined) this.#book.addSource(peer, target.source)
     return peer
   }
 
