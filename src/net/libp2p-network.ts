@@ -8,8 +8,17 @@ import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
-import { firstHopOf, parseAddress, peerOfAddress } from "./address.ts"
+import {
+  endpointOf,
+  firstHopOf,
+  parseAddress,
+  peerOfAddress,
+  type RelayHop,
+  relayOf,
+} from "./address.ts"
+import { AddressObserver, OBSERVE_PROTOCOL } from "./address-observer.ts"
 import { type Ban, BanList } from "./ban-list.ts"
+import { ByteRate } from "./byte-rate.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
 import { startDeadline } from "./deadline.ts"
@@ -18,17 +27,23 @@ import { NetError } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
 import { type Libp2pNode, startNode } from "./libp2p-node.ts"
-import { GOSSIP_BYTES_MAX, REQUEST_STREAMS_PER_PEER_MAX } from "./limit.ts"
+import {
+  GOSSIP_BYTES_MAX,
+  RELAYED_BYTES_PER_SECOND,
+  REQUEST_STREAMS_PER_PEER_MAX,
+} from "./limit.ts"
 import { checkPeerAddress, checkRelayAddress, usableListen } from "./listen.ts"
 import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
 import { PeerBook, type PeerMemory } from "./peer-book.ts"
 import { PeerFinder } from "./peer-finder.ts"
 import { createPeerGate, type PeerGate } from "./peer-gate.ts"
 import { type KeptTarget, PeerKeeper } from "./peer-keeper.ts"
+import { PUNCH_PROTOCOL, Puncher } from "./puncher.ts"
 import { RelayClient } from "./relay-client.ts"
 import { relayServer } from "./relay-server.ts"
 import { RequestPool } from "./request-pool.ts"
 import { SharedPort } from "./shared-port.ts"
+import { connectFrom } from "./simultaneous-open.ts"
 
 const STOP_TIMEOUT_MS = 1_500
 /** The round trip that proves a new connection; long, since a busy machine is not a refusal. */
@@ -112,6 +127,8 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #channels: ChannelDesk
   readonly #port: SharedPort
   readonly #relayClient: RelayClient
+  readonly #puncher: Puncher
+  readonly #observer: AddressObserver
   readonly #checked = new WeakSet<Connection>()
   readonly #handlers = new Map<string, RequestHandler>()
   readonly #topics = new GossipTopics()
@@ -161,12 +178,34 @@ class Libp2pNetwork implements PeerNetwork {
         addresses: () => this.addresses(),
         isConnected: (peer) => this.#peers.has(peer),
         isHostAllowed: this.#gate.isHostAllowed,
+        punch: (connection, signal) => this.#puncher.open(connection, signal),
+        relayedRate: new ByteRate(clock, options.relayedBytesPerSecond ?? RELAYED_BYTES_PER_SECOND),
       },
       { self: this.id, isTlsUsed: options.isTlsUsed ?? true },
     )
+    this.#puncher = new Puncher(
+      {
+        clock,
+        log,
+        metrics,
+        connect: connectFrom,
+        ask: (peer, protocol, body, signal) =>
+          this.#requests.request(peer, protocol, body, { signal }),
+        observers: (peer) => this.#observers(peer),
+        isHostAllowed: this.#gate.isHostAllowed,
+        giveTicket: (peer, addresses) => this.#channels.ticketFor(peer, addresses),
+        takeTls: this.#channels.takeTls,
+      },
+      { self: this.id },
+    )
+    this.#observer = new AddressObserver({ clock }, { isServed: this.#gate.isServed })
     this.#port = new SharedPort(
       { clock },
-      { isAllowed: this.#gate.isHostAllowed, takeTls: this.#channels.takeTls },
+      {
+        isAllowed: this.#gate.isHostAllowed,
+        takeTls: this.#channels.takeTls,
+        takeObserved: options.relay === undefined ? undefined : this.#observer.takeSocket,
+      },
     )
     metrics.gauge("sealift_net_peers", "Connected peers.", () => this.#peers.size)
     metrics.gauge("sealift_net_bans", "Peers that are banned now.", () => this.bans().length)
@@ -186,6 +225,7 @@ class Libp2pNetwork implements PeerNetwork {
       log: this.#deps.log,
     })
     this.#node = node
+    if (relay !== undefined) this.onRequest(OBSERVE_PROTOCOL, this.#observer.answer)
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
@@ -240,8 +280,8 @@ class Libp2pNetwork implements PeerNetwork {
     const isNew = !this.#handlers.has(protocol)
     this.#handlers.set(protocol, handler)
     if (isNew) {
-      this.#serve(node, protocol, REQUEST_STREAMS_PER_PEER_MAX, (stream, peer) =>
-        this.#requests.serve(stream, peer, this.#handlers.get(protocol)!),
+      this.#serve(node, protocol, REQUEST_STREAMS_PER_PEER_MAX, (stream, { remotePeer }) =>
+        this.#requests.serve(stream, remotePeer.toString(), this.#handlers.get(protocol)!),
       )
     }
   }
@@ -273,8 +313,9 @@ class Libp2pNetwork implements PeerNetwork {
     this.#channels.onChannel(handler)
     if (this.#handlers.has(TICKET_PROTOCOL)) return
     this.onRequest(TICKET_PROTOCOL, this.#channels.giveTicket)
-    this.#serve(node, WIRE_PROTOCOL, undefined, (stream, peer) =>
-      this.#channels.takeStream(stream, peer),
+    if (this.#options.isTlsUsed !== false) this.onRequest(PUNCH_PROTOCOL, this.#puncher.answer)
+    this.#serve(node, WIRE_PROTOCOL, undefined, (stream, connection) =>
+      this.#channels.takeStream(stream, connection),
     )
   }
 
@@ -351,7 +392,9 @@ class Libp2pNetwork implements PeerNetwork {
     this.#relayClient.stop()
     await this.#within(SAVE_TIMEOUT_MS, this.#finder.save())
     this.#requests.close()
+    this.#puncher.close()
     this.#channels.close(stopped())
+    this.#observer.close()
     this.#port.close()
     await this.#within(STOP_TIMEOUT_MS, this.#node?.stop() ?? Promise.resolve())
   }
@@ -370,6 +413,18 @@ class Libp2pNetwork implements PeerNetwork {
     done.abort()
   }
 
+  /** Relays that can see this node: the one that leads to the peer, then those of the configuration. */
+  #observers(peer: PeerId): readonly RelayHop[] {
+    const ways = this.#peers.connections(peer).map(({ remoteAddr }) => relayOf(remoteAddr)?.peer)
+    const relays = new Set([...ways, ...this.#relayClient.relays])
+    return [...relays].flatMap((relay) => {
+      const open = relay === undefined ? [] : this.#peers.connections(relay)
+      const dialled = open.find(({ direct, direction }) => direct && direction === "outbound")
+      const endpoint = dialled === undefined ? undefined : endpointOf(dialled.remoteAddr)
+      return endpoint === undefined ? [] : [{ peer: relay!, endpoint }]
+    })
+  }
+
   #running(): Libp2pNode {
     if (this.#stopping !== undefined || this.#node === undefined) throw stopped()
     return this.#node
@@ -379,12 +434,11 @@ class Libp2pNetwork implements PeerNetwork {
     node: Libp2pNode,
     protocol: string,
     maxInboundStreams: number | undefined,
-    take: (stream: Parameters<ChannelDesk["takeStream"]>[0], peer: PeerId) => void,
+    take: StreamHandler,
   ): void {
     const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
-    const takeStream: StreamHandler = (stream, { remotePeer }) => take(stream, String(remotePeer))
     node
-      .handle(protocol, takeStream, { ...limits, runOnLimitedConnection: true })
+      .handle(protocol, take, { ...limits, runOnLimitedConnection: true })
       .catch((error: unknown) => {
         this.#deps.log.error({ protocol, error: messageOf(error) }, "cannot serve a protocol")
       })

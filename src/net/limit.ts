@@ -18,5 +18,5 @@ export const HANDSHAKE_TIMEOUT_MS = 15_000
 /** What one relayed connection may carry, both ways together, and how long it may last. */
 export const RELAYED_BYTES_MAX: number = 64 * 1024 ** 3
 export const RELAYED_MS_MAX = 7_200_000
-/** Relays that one node keeps a place on. */
-export const RELAYS_MAX = 8
+/** What all relayed data channels of a node send together, unless it is told otherwise. */
+export const RELAYED_BYTES_PER_SECOND: number = 2 * 1024 * 1024

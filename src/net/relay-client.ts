@@ -41,7 +41,8 @@ interface Place {
 /** One per node. */
 export class RelayClient {
   readonly #deps: RelayClientDeps
-  readonly #relays: ReadonlySet<PeerId>
+  /** The relays of the configuration. */
+  readonly relays: ReadonlySet<PeerId>
   readonly #places = new Map<PeerId, Place>()
   readonly #kept = new Set<PeerId>()
   readonly #stopped = new AbortController()
@@ -51,11 +52,11 @@ export class RelayClient {
   /** @param options.relays - multiaddrs with the relay's id */
   constructor(deps: RelayClientDeps, options: { relays: readonly string[] }) {
     this.#deps = deps
-    this.#relays = new Set(options.relays.map((text) => peerOfAddress(parseAddress(text))!))
+    this.relays = new Set(options.relays.map((text) => peerOfAddress(parseAddress(text))!))
     this.listen = options.relays.map((text) => `${text}/p2p-circuit`)
   }
 
-  readonly isRelay = (peer: PeerId): boolean => this.#relays.has(peer)
+  readonly isRelay = (peer: PeerId): boolean => this.relays.has(peer)
 
   /** Relays on which this node has a place now. */
   get placesCount(): number {
