@@ -214,7 +214,9 @@ export class ChannelDesk {
     const punched = connection.direct ? undefined : await punch()
     if (punched !== undefined) return punched
     const direct = await this.#openDirect(connection, peer, { signal, isTried })
-    if (direct.opened !== undefined || direct.isReached) return direct.opened
+    if (direct.opened !== undefined) return direct.opened
+    // Behind a relay, what was reached may be another host with the same private address.
+    if (direct.isReached && connection.direct) return undefined
     const last = connection.direct ? await punch() : undefined
     if (last === undefined && isTried) this.#markIndirect(peer)
     return last

@@ -2,7 +2,7 @@
  * The port to other nodes over libp2p, with data channels beside it.
  * @module
  */
-import type { Connection, StreamHandler } from "@libp2p/interface"
+import { type Connection, isPeerId, type StreamHandler } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
@@ -23,6 +23,7 @@ import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
 import { startDeadline } from "./deadline.ts"
 import { findProviders, provide } from "./dht.ts"
+import { dialPeer } from "./dial-order.ts"
 import { NetError } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
@@ -462,7 +463,9 @@ class Libp2pNetwork implements PeerNetwork {
       throw new NetError("PEER_BANNED", `${id} is banned here`)
     }
     try {
-      const connection = await node.dial(to, signal === undefined ? {} : { signal })
+      const connection = isPeerId(to)
+        ? await dialPeer({ node, clock: this.#deps.clock }, to, signal)
+        : await node.dial(to, signal === undefined ? {} : { signal })
       if (!this.#checked.has(connection)) await this.#check(connection, signal)
       return connection
     } catch (cause) {
