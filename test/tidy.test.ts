@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
 
 // The only folders that may name a package. Swapping a package means editing one folder.
 const PACKAGES: Record<string, readonly string[]> = {
+  "@libp2p/circuit-relay-v2": ["net"],
   "@libp2p/crypto": ["net"],
   "@libp2p/gossipsub": ["net"],
   "@libp2p/identify": ["net"],

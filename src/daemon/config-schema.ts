@@ -8,6 +8,9 @@ import * as value from "./config-value.ts"
 /** At most so many entries in each list and table of the configuration. */
 const ENTRIES_MAX = 256
 
+/** Relays of one node: each costs a connection that is always open. */
+const RELAYS_MAX = 8
+
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const
 const LOG_FORMATS = ["auto", "json", "pretty"] as const
 
@@ -35,6 +38,14 @@ export interface NodeConfig {
   readonly lan: boolean
   readonly peers: readonly string[]
   readonly mdns: boolean
+  /** Relays through which nodes that cannot reach this one do. */
+  readonly relays: readonly string[]
+  /** This node relays, for those of `relayFor`. */
+  readonly relay: boolean
+  /** Ids of the peers that this node relays for. */
+  readonly relayFor: readonly string[]
+  /** Bytes a second: what a relay carries for all, and what a node sends through relays. */
+  readonly relayRate: number
   /** The data directory, absolute. */
   readonly data: string
   readonly quota: number
@@ -89,6 +100,10 @@ const rootKeys = {
   lan: leaf(value.BOOLEAN),
   peers: listOf(value.PEER_ADDRESS),
   mdns: leaf(value.BOOLEAN),
+  relays: z.array(leaf(value.RELAY_ADDRESS)).max(RELAYS_MAX),
+  relay: leaf(value.BOOLEAN),
+  relayFor: listOf(value.PEER_ID),
+  relayRate: leaf(value.RATE),
   data: leaf(value.PATH),
   quota: leaf(value.SIZE),
   defaultUpstream: leaf(value.REGISTRY_NAME).optional(),
@@ -129,6 +144,10 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   { path: "lan", kind: "boolean", variable: "SEALIFT_LAN", flag: "--lan" },
   { path: "peers", kind: "list", variable: "SEALIFT_PEERS", flag: "--peer" },
   { path: "mdns", kind: "boolean", variable: "SEALIFT_MDNS", flag: "--mdns" },
+  { path: "relays", kind: "list", variable: "SEALIFT_RELAYS", flag: "--via" },
+  { path: "relay", kind: "boolean", variable: "SEALIFT_RELAY", flag: "--relay" },
+  { path: "relayFor", kind: "list", variable: "SEALIFT_RELAY_FOR", flag: "--relay-for" },
+  { path: "relayRate", kind: "text", variable: "SEALIFT_RELAY_RATE", flag: "--relay-rate" },
   { path: "data", kind: "text", variable: "SEALIFT_DATA", flag: "--data" },
   { path: "quota", kind: "text", variable: "SEALIFT_QUOTA", flag: "--quota" },
   {
@@ -160,6 +179,10 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   http: "127.0.0.1:7070",
   lan: false,
   peers: [],
+  relays: [],
+  relay: false,
+  relayFor: [],
+  relayRate: "2MiB",
   quota: "50GiB",
   upstreams: {},
   upstreamsOnly: false,

@@ -27,9 +27,10 @@ export interface SecretRef {
 }
 
 const PORT_MAX = 65_535
+const RATE_BYTES_MIN: number = 64 * 1024
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*$/i
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
-const PEER_ID = /^[1-9A-HJ-NP-Za-km-z]{46,62}$/
+const PEER_ID_TEXT = /^[1-9A-HJ-NP-Za-km-z]{46,62}$/
 
 const fromText =
   <T>(parse: (text: string) => T | undefined) =>
@@ -42,6 +43,15 @@ export const BOOLEAN: ValueKind<boolean> = {
 }
 
 export const SIZE: ValueKind<number> = { allowed: SIZE_ALLOWED, parse: fromText(parseSize) }
+
+/** A rate by its bytes in one second. */
+export const RATE: ValueKind<number> = {
+  allowed: `${SIZE_ALLOWED}, a second; at least 64KiB`,
+  parse: fromText((text) => {
+    const bytes = parseSize(text)
+    return bytes !== undefined && bytes >= RATE_BYTES_MIN ? bytes : undefined
+  }),
+}
 
 export const DURATION: ValueKind<number> = {
   allowed: `${DURATION_ALLOWED}, at least 1ms`,
@@ -83,13 +93,33 @@ export const LISTEN_ADDRESS: ValueKind<string> = {
 }
 
 export const PEER_ADDRESS: ValueKind<string> = {
-  allowed: "a multiaddr such as /ip4/192.0.2.7/tcp/7071/p2p/12D3KooW…",
+  allowed:
+    "a multiaddr such as /ip4/192.0.2.7/tcp/7071/p2p/12D3KooW…, or that of a relay and /p2p-circuit/p2p/12D3KooW…",
   parse: fromText((text) => {
-    const [address, id, ...rest] = text.split("/p2p/")
-    if (rest.length > 0 || (id !== undefined && !PEER_ID.test(id))) return undefined
-    return isTcpMultiaddr(address!, ["ip4", "ip6", "dns", "dns4", "dns6"]) ? text : undefined
+    const [direct, behind, ...rest] = text.split("/p2p-circuit/p2p/")
+    if (behind === undefined) return isPeerAddress(direct!) ? text : undefined
+    const isRelayed = rest.length === 0 && isRelayAddress(direct!) && PEER_ID_TEXT.test(behind)
+    return isRelayed ? text : undefined
   }),
 }
+
+export const RELAY_ADDRESS: ValueKind<string> = {
+  allowed: "a multiaddr with the relay's id such as /ip4/192.0.2.7/tcp/7071/p2p/12D3KooW…",
+  parse: fromText((text) => (isRelayAddress(text) ? text : undefined)),
+}
+
+export const PEER_ID: ValueKind<string> = {
+  allowed: "the id of a peer such as 12D3KooW… (`sealift id` prints it)",
+  parse: fromText((text) => (PEER_ID_TEXT.test(text) ? text : undefined)),
+}
+
+function isPeerAddress(text: string): boolean {
+  const [address, id, ...rest] = text.split("/p2p/")
+  if (rest.length > 0 || (id !== undefined && !PEER_ID_TEXT.test(id))) return false
+  return isTcpMultiaddr(address!, ["ip4", "ip6", "dns", "dns4", "dns6"])
+}
+
+const isRelayAddress = (text: string): boolean => isPeerAddress(text) && text.includes("/p2p/")
 
 /** The shape of an address only: the network reads it again when it is used. */
 function isTcpMultiaddr(text: string, families: readonly string[]): boolean {

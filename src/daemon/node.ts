@@ -18,7 +18,7 @@ import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import { createDelivery } from "../delivery/road.ts"
 import { loadIdentity } from "../net/identity-file.ts"
-import { createLibp2pNetwork } from "../net/libp2p-network.ts"
+import { createLibp2pNetwork, type RelayOptions } from "../net/libp2p-network.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { guardFrontDoor } from "../registry/front-door-guard.ts"
 import { createRegistry, type Registry } from "../registry/registry.ts"
@@ -175,6 +175,9 @@ async function openRooms(
       peers: config.peers,
       isLan: config.lan,
       mdns: config.mdns,
+      relays: config.relays,
+      relay: relayOptions(config, log),
+      relayedBytesPerSecond: config.relayRate,
     },
   )
   undo.defer(() => net.stop())
@@ -200,6 +203,14 @@ async function openRooms(
   )
   undo.defer(() => registry.stop())
   return { store, net, swarm, upstream, delivery, registry }
+}
+
+/** A relay serves those it was told of, and nobody else. */
+function relayOptions(config: NodeConfig, log: Logger): RelayOptions | undefined {
+  if (!config.relay) return undefined
+  if (config.relayFor.length === 0) log.warn({}, "relays for nobody: relayFor names no peer")
+  const served = new Set(config.relayFor)
+  return { isServed: (peer) => served.has(peer), bytesPerSecond: config.relayRate }
 }
 
 async function openFrontDoor(

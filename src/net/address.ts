@@ -33,15 +33,44 @@ export function parseAddress(text: string): Multiaddr {
 /** Gives the TCP end of a multiaddr, or undefined when it has none or goes through a relay. */
 export function endpointOf(address: Multiaddr): Endpoint | undefined {
   const [first, second, ...rest] = address.getComponents()
+  return rest.some((part) => part.name !== "p2p") ? undefined : tcpEnd(first, second)
+}
+
+type Component = ReturnType<Multiaddr["getComponents"]>[number]
+
+function tcpEnd(first: Component | undefined, second: Component | undefined): Endpoint | undefined {
   if (first?.value === undefined || second?.name !== "tcp") return undefined
   if (!["ip4", "ip6", "dns", "dns4", "dns6"].includes(first.name)) return undefined
-  if (rest.some((part) => part.name !== "p2p")) return undefined
   return { host: first.value, port: Number(second.value) }
 }
 
-/** Gives the peer id at the end of a multiaddr. */
+/** The relay that a circuit address goes through: where it is, and who. */
+export interface RelayHop {
+  readonly endpoint: Endpoint
+  readonly peer: PeerId
+}
+
+/** Gives the relay of `/…/tcp/PORT/p2p/RELAY/p2p-circuit/…`; undefined for every other address. */
+export function relayOf(address: Multiaddr): RelayHop | undefined {
+  const parts = address.getComponents()
+  const [first, second, third, circuit, ...rest] = parts
+  if (third?.name !== "p2p" || third.value === undefined) return undefined
+  if (circuit?.name !== "p2p-circuit" || rest.length > 1) return undefined
+  if (rest.some((part) => part.name !== "p2p")) return undefined
+  const endpoint = tcpEnd(first, second)
+  return endpoint === undefined ? undefined : { endpoint, peer: third.value }
+}
+
+/** Gives the end that a socket to this address is opened to: its own, or that of its relay. */
+export function firstHopOf(address: Multiaddr): Endpoint | undefined {
+  return endpointOf(address) ?? relayOf(address)?.endpoint
+}
+
+/** Gives the peer id at the end of a multiaddr; a relay's own id is not what is at its end. */
 export function peerOfAddress(address: Multiaddr): PeerId | undefined {
-  return address.getComponents().findLast((part) => part.name === "p2p")?.value
+  const parts = address.getComponents()
+  const circuit = parts.findLastIndex((part) => part.name === "p2p-circuit")
+  return parts.slice(circuit + 1).findLast((part) => part.name === "p2p")?.value
 }
 
 /** Writes an end as a multiaddr, without a peer id. */

@@ -11,6 +11,8 @@ import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Counter, Metrics } from "../core/metrics.ts"
 import { addressOf, type Endpoint, endpointOf, isLoopback, parseAddress } from "./address.ts"
+import type { ByteRate } from "./byte-rate.ts"
+import { ChannelUpgrades } from "./channel-upgrades.ts"
 import { startDeadline } from "./deadline.ts"
 import { NetError } from "./errors.ts"
 import { HANDSHAKE_TIMEOUT_MS } from "./limit.ts"
@@ -30,6 +32,8 @@ const DIRECT_TIMEOUT_MS = 3_000
 const ADDRESS_TIMEOUT_MS = 1_000
 /** Addresses that are tried for one channel. */
 const ENDPOINTS_MAX = 6
+/** Where a relay leads to the peer, nobody waits longer than this for a way past it. */
+const RELAYED_PATIENCE_MS = 500
 /** A peer without a direct way is not tried directly again for this long. */
 const INDIRECT_MS = 60_000
 
@@ -44,6 +48,10 @@ export interface ChannelDeskDeps {
   readonly addresses: () => readonly string[]
   readonly isConnected: (peer: PeerId) => boolean
   readonly isHostAllowed: (host: string) => boolean
+  /** Opens a channel through address translation. @throws NetError when that does not work */
+  readonly punch: (connection: Connection, signal: AbortSignal) => Promise<OpenedSocket>
+  /** What relayed channels may send, all together. */
+  readonly relayedRate: ByteRate
 }
 
 /** One per node. */
@@ -55,7 +63,9 @@ export class ChannelDesk {
   readonly #acceptor: TlsAcceptor
   readonly #open = new Map<Duplex, Channel>()
   readonly #indirectUntilMs = new Map<PeerId, number>()
+  readonly #upgrades: ChannelUpgrades
   readonly #count: Counter
+  readonly #relayedBytes: Counter
   #handler: ((channel: Channel) => void) | undefined
 
   constructor(deps: ChannelDeskDeps, options: { self: PeerId; isTlsUsed: boolean }) {
@@ -69,6 +79,11 @@ export class ChannelDesk {
         self: options.self,
         onChannel: (peer, duplex) => this.#take({ peer, kind: "tls", duplex }),
       },
+    )
+    this.#upgrades = new ChannelUpgrades(deps)
+    this.#relayedBytes = deps.metrics.counter(
+      "sealift_net_relayed_channel_bytes_total",
+      "Bytes that this node sent on data channels through relays.",
     )
     this.#count = deps.metrics.counter("sealift_net_channels_total", "Data channels opened.", [
       "kind",
@@ -92,16 +107,21 @@ export class ChannelDesk {
   }
 
   /** Takes a stream of {@link WIRE_PROTOCOL}. */
-  takeStream(stream: Stream, peer: PeerId): void {
-    if (this.#hasRoom(peer)) this.#take({ peer, kind: "libp2p", duplex: streamToDuplex(stream) })
+  takeStream(stream: Stream, connection: Connection): void {
+    const peer = connection.remotePeer.toString()
+    if (this.#hasRoom(peer)) this.#take(this.#overStream(stream, connection))
     else stream.abort(channelsExhausted(peer))
   }
 
   /** Answers requests of {@link TICKET_PROTOCOL}. */
   readonly giveTicket: RequestHandler = async (request, { peer }) => {
     if (request.length > 0) throw new NetError("PROTOCOL_VIOLATION", "a ticket request is empty")
+    return this.ticketFor(peer, this.#isTlsUsed ? this.#deps.addresses() : [])
+  }
+
+  /** Makes a ticket that is good at these addresses. @throws NetError `TICKET_INVALID` */
+  ticketFor(peer: PeerId, addresses: readonly string[]): Uint8Array {
     if (!this.#hasRoom(peer)) throw channelsExhausted(peer)
-    const addresses = this.#isTlsUsed ? this.#deps.addresses() : []
     return encodeTicket(this.#tickets.issue(peer, addresses))
   }
 
@@ -112,39 +132,120 @@ export class ChannelDesk {
     options: { signal: AbortSignal },
   ): Promise<Channel> {
     if (!this.#hasRoom(peer)) throw channelsExhausted(peer)
-    const direct = await this.#openDirect(connection, peer, options.signal)
-    if (direct !== undefined) {
-      const { socket: duplex, borrow } = direct
-      return this.#keep({ peer, kind: "tls", duplex, borrow }, "out")
+    const ready = this.#upgrades.take(peer)
+    if (ready !== undefined) return this.#keepTls(peer, ready)
+    const opening = this.#openTls(connection, peer, options)
+    const opened = connection.direct ? await opening : await this.#soon(opening)
+    if (opened !== "later") {
+      if (opened !== undefined) return this.#keepTls(peer, opened)
+      return this.#openStream(connection, options)
     }
-    const stream = await openStream(connection, WIRE_PROTOCOL, options.signal)
-    return this.#keep({ peer, kind: "libp2p", duplex: streamToDuplex(stream) }, "out")
+    // Somebody waits, and the relay is there: what is still on its way may take over from it.
+    const channel = await this.#openStream(connection, options).catch((error: unknown) => {
+      opening.then((late) => late?.socket.destroy()).catch(() => {})
+      throw error
+    })
+    opening.then(
+      (late) => late !== undefined && this.#upgrades.replace(channel, late),
+      (error: unknown) => {
+        this.#deps.log.debug({ peer, error: messageOf(error) }, "a data channel stays relayed")
+      },
+    )
+    return channel
   }
 
   /** Cuts all channels of a peer and takes its tickets back. */
   cut(peer: PeerId, reason: Error): void {
     this.#tickets.revoke(peer)
+    this.#upgrades.drop(peer)
     for (const channel of [...this.#open.values()]) {
       if (channel.peer === peer) channel.duplex.destroy(reason)
     }
   }
 
   close(reason: Error): void {
+    this.#upgrades.close()
     for (const { duplex } of [...this.#open.values()]) duplex.destroy(reason)
+  }
+
+  #keepTls(peer: PeerId, { socket: duplex, borrow }: OpenedSocket): Channel {
+    return this.#keep({ peer, kind: "tls", duplex, borrow }, "out")
+  }
+
+  async #openStream(connection: Connection, options: { signal: AbortSignal }): Promise<Channel> {
+    const stream = await openStream(connection, WIRE_PROTOCOL, options.signal)
+    const channel = this.#keep(this.#overStream(stream, connection), "out")
+    const isUpgradable = this.#isTlsUsed && !connection.direct
+    if (isUpgradable) this.#upgrades.tryLater(channel, connection)
+    return channel
+  }
+
+  /** Waits for a direct socket as long as somebody who could do with the relay should. */
+  async #soon<T>(opening: Promise<T>): Promise<T | "later"> {
+    const { clock } = this.#deps
+    const late = Promise.withResolvers<"later">()
+    const cancel = clock.after(RELAYED_PATIENCE_MS, () => late.resolve("later"))
+    try {
+      return await Promise.race([opening, late.promise])
+    } finally {
+      cancel()
+    }
+  }
+
+  /** The wire over a libp2p stream; what goes through a relay keeps to its rate. */
+  #overStream(stream: Stream, connection: Connection): Channel {
+    const { clock, relayedRate } = this.#deps
+    const pace = (bytes: number): number => {
+      this.#relayedBytes.add(bytes)
+      return relayedRate.take(bytes)
+    }
+    const duplex = streamToDuplex(stream, connection.direct ? undefined : { clock, pace })
+    return { peer: connection.remotePeer.toString(), kind: "libp2p", duplex }
+  }
+
+  /** Tries the ways to a TLS socket, the likelier one first; when none leads, not again for a while. */
+  async #openTls(
+    connection: Connection,
+    peer: PeerId,
+    { signal }: { signal: AbortSignal },
+  ): Promise<OpenedSocket | undefined> {
+    const isTried = this.#isTlsUsed && !this.#isIndirect(peer)
+    const punch = () => (isTried ? this.#punch(connection, signal) : undefined)
+    const punched = connection.direct ? undefined : await punch()
+    if (punched !== undefined) return punched
+    const direct = await this.#openDirect(connection, peer, { signal, isTried })
+    if (direct.opened !== undefined) return direct.opened
+    // Behind a relay, what was reached may be another host with the same private address.
+    if (direct.isReached && connection.direct) return undefined
+    const last = connection.direct ? await punch() : undefined
+    if (last === undefined && isTried) this.#markIndirect(peer)
+    return last
+  }
+
+  async #punch(connection: Connection, signal: AbortSignal): Promise<OpenedSocket | undefined> {
+    try {
+      return await this.#deps.punch(connection, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const fields = { peer: connection.remotePeer.toString(), error: messageOf(error) }
+      this.#deps.log.debug(fields, "no data channel through address translation")
+      return undefined
+    }
   }
 
   async #openDirect(
     connection: Connection,
     peer: PeerId,
-    signal: AbortSignal,
-  ): Promise<OpenedSocket | undefined> {
+    { signal, isTried }: { signal: AbortSignal; isTried: boolean },
+  ): Promise<{ opened?: OpenedSocket; isReached: boolean }> {
     const { clock, log } = this.#deps
     const deadline = startDeadline(clock, DIRECT_TIMEOUT_MS, signal)
     try {
+      // Asked for in any case: a peer that takes no channels refuses it.
       const ticket = parseTicket(await this.#deps.askTicket(peer, signal))
-      if (!this.#isTlsUsed || this.#isIndirect(peer)) return undefined
-      const peers = { seeder: peer, fetcher: this.#self }
       let isReached = false
+      if (!isTried) return { isReached }
+      const peers = { seeder: peer, fetcher: this.#self }
       for (const endpoint of this.#endpoints(connection, ticket.addresses)) {
         const attempt = startDeadline(clock, ADDRESS_TIMEOUT_MS, deadline.signal)
         const handshake = new HandshakePatience(clock)
@@ -157,7 +258,11 @@ export class ChannelDesk {
         }
         const both = AbortSignal.any([attempt.signal, handshake.signal])
         try {
-          return await openTlsSocket({ endpoint, ticket }, peers, { signal: both, onConnect })
+          const target = { endpoint, ticket }
+          return {
+            opened: await openTlsSocket(target, peers, { signal: both, onConnect }),
+            isReached,
+          }
         } catch (error) {
           signal.throwIfAborted()
           log.debug({ peer, endpoint, error: messageOf(error) }, "no direct data channel")
@@ -167,8 +272,7 @@ export class ChannelDesk {
           handshake.clear()
         }
       }
-      if (!isReached) this.#markIndirect(peer)
-      return undefined
+      return { isReached }
     } finally {
       deadline.clear()
     }

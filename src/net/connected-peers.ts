@@ -52,9 +52,13 @@ export class ConnectedPeers {
     }
   }
 
-  /** The oldest connection that is open, so that both ways of one pair use the same one. */
+  /**
+   * The oldest connection that is open, so that both ways of one pair use the same one; a direct one
+   * before those through a relay.
+   */
   connection(id: PeerId): Connection | undefined {
-    return this.#peers.get(id)?.open.find(({ status }) => status === "open")
+    const open = this.#peers.get(id)?.open.filter(({ status }) => status === "open") ?? []
+    return open.find(({ direct }) => direct) ?? open[0]
   }
 
   connections(id: PeerId): readonly Connection[] {

@@ -22,6 +22,10 @@ export type NetErrorCode =
   | "PROTOCOL_VIOLATION"
   /** A data-channel ticket is unknown, used or expired. */
   | "TICKET_INVALID"
+  /** A relay does nothing for this peer, or no more than it does already. */
+  | "RELAY_REFUSED"
+  /** No hole could be punched: no relay sees both peers, or their gateways let none through. */
+  | "PUNCH_FAILED"
   /** The network is stopped. */
   | "NETWORK_STOPPED"
 

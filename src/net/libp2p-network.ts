@@ -2,31 +2,49 @@
  * The port to other nodes over libp2p, with data channels beside it.
  * @module
  */
-import type { Connection } from "@libp2p/interface"
+import { type Connection, isPeerId, type StreamHandler } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
-import { endpointOf, parseAddress, peerOfAddress } from "./address.ts"
+import {
+  endpointOf,
+  firstHopOf,
+  parseAddress,
+  peerOfAddress,
+  type RelayHop,
+  relayOf,
+} from "./address.ts"
+import { AddressObserver, OBSERVE_PROTOCOL } from "./address-observer.ts"
 import { type Ban, BanList } from "./ban-list.ts"
+import { ByteRate } from "./byte-rate.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
 import { startDeadline } from "./deadline.ts"
 import { findProviders, provide } from "./dht.ts"
+import { dialPeer } from "./dial-order.ts"
 import { NetError } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
 import { type Libp2pNode, startNode } from "./libp2p-node.ts"
-import { GOSSIP_BYTES_MAX, REQUEST_STREAMS_PER_PEER_MAX } from "./limit.ts"
-import { checkPeerAddress, usableListen } from "./listen.ts"
+import {
+  GOSSIP_BYTES_MAX,
+  RELAYED_BYTES_PER_SECOND,
+  REQUEST_STREAMS_PER_PEER_MAX,
+} from "./limit.ts"
+import { checkPeerAddress, checkRelayAddress, usableListen } from "./listen.ts"
 import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
 import { PeerBook, type PeerMemory } from "./peer-book.ts"
 import { PeerFinder } from "./peer-finder.ts"
 import { createPeerGate, type PeerGate } from "./peer-gate.ts"
 import { type KeptTarget, PeerKeeper } from "./peer-keeper.ts"
+import { PUNCH_PROTOCOL, Puncher } from "./puncher.ts"
+import { RelayClient } from "./relay-client.ts"
+import { relayServer } from "./relay-server.ts"
 import { RequestPool } from "./request-pool.ts"
 import { SharedPort } from "./shared-port.ts"
+import { connectFrom } from "./simultaneous-open.ts"
 
 const STOP_TIMEOUT_MS = 1_500
 /** The round trip that proves a new connection; long, since a busy machine is not a refusal. */
@@ -41,6 +59,14 @@ export interface Libp2pDeps {
   readonly peerMemory?: PeerMemory | undefined
 }
 
+/** How a node relays for others. */
+export interface RelayOptions {
+  /** Says whom it serves: both ends of a relayed connection must be served. */
+  readonly isServed: (peer: PeerId) => boolean
+  /** Of all relayed connections together, both ways. */
+  readonly bytesPerSecond: number
+}
+
 /** How a node takes part. */
 export interface Libp2pOptions {
   readonly identity: Identity
@@ -53,6 +79,12 @@ export interface Libp2pOptions {
   readonly mdns: boolean
   /** UDP port of mDNS, 5353 unless told. */
   readonly mdnsPort?: number | undefined
+  /** Multiaddrs, with the peer id, of relays through which others may reach this node. */
+  readonly relays?: readonly string[] | undefined
+  /** Makes this node a relay; see `RelayOptions`. */
+  readonly relay?: RelayOptions | undefined
+  /** Bytes per second that all relayed data channels of this node send together. */
+  readonly relayedBytesPerSecond?: number | undefined
   /** False: data channels run over libp2p streams only. */
   readonly isTlsUsed?: boolean | undefined
 }
@@ -66,6 +98,7 @@ export async function createLibp2pNetwork(
   options: Libp2pOptions,
 ): Promise<PeerNetwork> {
   for (const address of options.peers) checkPeerAddress(address)
+  for (const address of options.relays ?? []) checkRelayAddress(address)
   const listen = await usableListen(deps, options)
   const network = new Libp2pNetwork(deps, options)
   try {
@@ -94,6 +127,9 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #requests: RequestPool
   readonly #channels: ChannelDesk
   readonly #port: SharedPort
+  readonly #relayClient: RelayClient
+  readonly #puncher: Puncher
+  readonly #observer: AddressObserver
   readonly #checked = new WeakSet<Connection>()
   readonly #handlers = new Map<string, RequestHandler>()
   readonly #topics = new GossipTopics()
@@ -106,14 +142,25 @@ class Libp2pNetwork implements PeerNetwork {
     this.#options = options
     this.id = options.identity.id
     this.#bans = new BanList(clock)
-    this.#gate = createPeerGate({ bans: this.#bans }, options)
     this.#book = new PeerBook({ isInUse: (peer) => this.#peers.has(peer) })
     this.#peers = new ConnectedPeers({ clock, book: this.#book })
+    const untilGone = (peer: PeerId, signal: AbortSignal) => this.#peers.untilGone(peer, signal)
+    const relays = options.relays ?? []
+    this.#relayClient = new RelayClient({ clock, log, untilGone }, { relays })
+    this.#gate = createPeerGate(
+      { bans: this.#bans },
+      {
+        isLan: options.isLan,
+        peers: [...options.peers, ...relays],
+        isOwnRelay: this.#relayClient.isRelay,
+        isServed: options.relay?.isServed ?? (() => false),
+      },
+    )
     this.#keeper = new PeerKeeper({
       clock,
       log,
       dial: (target, signal) => this.#dialKept(target, signal),
-      untilGone: (peer, signal) => this.#peers.untilGone(peer, signal),
+      untilGone,
     })
     const isSought = (peer: PeerId): boolean => !this.#peers.has(peer) && !this.#bans.has(peer)
     this.#finder = new PeerFinder(
@@ -132,30 +179,56 @@ class Libp2pNetwork implements PeerNetwork {
         addresses: () => this.addresses(),
         isConnected: (peer) => this.#peers.has(peer),
         isHostAllowed: this.#gate.isHostAllowed,
+        punch: (connection, signal) => this.#puncher.open(connection, signal),
+        relayedRate: new ByteRate(clock, options.relayedBytesPerSecond ?? RELAYED_BYTES_PER_SECOND),
       },
       { self: this.id, isTlsUsed: options.isTlsUsed ?? true },
     )
+    this.#puncher = new Puncher(
+      {
+        clock,
+        log,
+        metrics,
+        connect: connectFrom,
+        ask: (peer, protocol, body, signal) =>
+          this.#requests.request(peer, protocol, body, { signal }),
+        observers: (peer) => this.#observers(peer),
+        isHostAllowed: this.#gate.isHostAllowed,
+        giveTicket: (peer, addresses) => this.#channels.ticketFor(peer, addresses),
+        takeTls: this.#channels.takeTls,
+      },
+      { self: this.id },
+    )
+    this.#observer = new AddressObserver({ clock }, { isServed: this.#gate.isServed })
     this.#port = new SharedPort(
       { clock },
-      { isAllowed: this.#gate.isHostAllowed, takeTls: this.#channels.takeTls },
+      {
+        isAllowed: this.#gate.isHostAllowed,
+        takeTls: this.#channels.takeTls,
+        takeObserved: options.relay === undefined ? undefined : this.#observer.takeSocket,
+      },
     )
     metrics.gauge("sealift_net_peers", "Connected peers.", () => this.#peers.size)
     metrics.gauge("sealift_net_bans", "Peers that are banned now.", () => this.bans().length)
   }
 
   async start(listen: readonly string[]): Promise<void> {
-    const { identity, mdns, isLan, mdnsPort } = this.#options
+    const { identity, mdns, isLan, mdnsPort, relay, relays } = this.#options
     const node = await startNode({
       identity,
       listen,
       transport: this.#port.transport(),
+      relayClient: this.#relayClient,
+      relay: relay === undefined ? undefined : relayServer(this.#deps, relay),
       gater: this.#gate.gater,
       onMdns: mdns && isLan ? this.#finder.takeMdns : undefined,
       mdnsPort,
       log: this.#deps.log,
     })
     this.#node = node
+    if (relay !== undefined) this.onRequest(OBSERVE_PROTOCOL, this.#observer.answer)
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
+    this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
     node.addEventListener("connection:close", ({ detail }) => this.#peers.closed(detail))
     node.addEventListener("peer:identify", ({ detail: { peerId, listenAddrs } }) =>
@@ -165,6 +238,7 @@ class Libp2pNetwork implements PeerNetwork {
       if (detail.type === "signed") this.#onGossip(detail.topic, detail.data, String(detail.from))
     })
     for (const address of this.#options.peers) this.#finder.keepConfigured(address)
+    for (const address of relays ?? []) this.#finder.keepRelay(address)
     await this.#finder.keepRemembered()
   }
 
@@ -186,9 +260,11 @@ class Libp2pNetwork implements PeerNetwork {
     const id = address === undefined ? target : peerOfAddress(address)
     if (id !== undefined) publicKeyOf(id)
     if (id === this.id) throw new NetError("ADDRESS_INVALID", "a node does not dial itself")
-    if (address !== undefined && endpointOf(address) === undefined) {
+    if (address !== undefined && firstHopOf(address) === undefined) {
       throw new NetError("ADDRESS_INVALID", `"${target}" has no IP and TCP port`)
     }
+    // libp2p would open one more relayed connection each time.
+    if (id !== undefined && this.#peers.connection(id)?.direct === false) return id
     const to = address ?? peerIdFromString(target)
     const connection = await this.#open(to, id, options.signal)
     return connection.remotePeer.toString()
@@ -205,8 +281,8 @@ class Libp2pNetwork implements PeerNetwork {
     const isNew = !this.#handlers.has(protocol)
     this.#handlers.set(protocol, handler)
     if (isNew) {
-      this.#serve(node, protocol, REQUEST_STREAMS_PER_PEER_MAX, (stream, peer) =>
-        this.#requests.serve(stream, peer, this.#handlers.get(protocol)!),
+      this.#serve(node, protocol, REQUEST_STREAMS_PER_PEER_MAX, (stream, { remotePeer }) =>
+        this.#requests.serve(stream, remotePeer.toString(), this.#handlers.get(protocol)!),
       )
     }
   }
@@ -238,8 +314,9 @@ class Libp2pNetwork implements PeerNetwork {
     this.#channels.onChannel(handler)
     if (this.#handlers.has(TICKET_PROTOCOL)) return
     this.onRequest(TICKET_PROTOCOL, this.#channels.giveTicket)
-    this.#serve(node, WIRE_PROTOCOL, undefined, (stream, peer) =>
-      this.#channels.takeStream(stream, peer),
+    if (this.#options.isTlsUsed !== false) this.onRequest(PUNCH_PROTOCOL, this.#puncher.answer)
+    this.#serve(node, WIRE_PROTOCOL, undefined, (stream, connection) =>
+      this.#channels.takeStream(stream, connection),
     )
   }
 
@@ -313,9 +390,12 @@ class Libp2pNetwork implements PeerNetwork {
 
   async #stop(): Promise<void> {
     this.#keeper.stop()
+    this.#relayClient.stop()
     await this.#within(SAVE_TIMEOUT_MS, this.#finder.save())
     this.#requests.close()
+    this.#puncher.close()
     this.#channels.close(stopped())
+    this.#observer.close()
     this.#port.close()
     await this.#within(STOP_TIMEOUT_MS, this.#node?.stop() ?? Promise.resolve())
   }
@@ -334,6 +414,18 @@ class Libp2pNetwork implements PeerNetwork {
     done.abort()
   }
 
+  /** Relays that can see this node: the one that leads to the peer, then those of the configuration. */
+  #observers(peer: PeerId): readonly RelayHop[] {
+    const ways = this.#peers.connections(peer).map(({ remoteAddr }) => relayOf(remoteAddr)?.peer)
+    const relays = new Set([...ways, ...this.#relayClient.relays])
+    return [...relays].flatMap((relay) => {
+      const open = relay === undefined ? [] : this.#peers.connections(relay)
+      const dialled = open.find(({ direct, direction }) => direct && direction === "outbound")
+      const endpoint = dialled === undefined ? undefined : endpointOf(dialled.remoteAddr)
+      return endpoint === undefined ? [] : [{ peer: relay!, endpoint }]
+    })
+  }
+
   #running(): Libp2pNode {
     if (this.#stopping !== undefined || this.#node === undefined) throw stopped()
     return this.#node
@@ -343,11 +435,11 @@ class Libp2pNetwork implements PeerNetwork {
     node: Libp2pNode,
     protocol: string,
     maxInboundStreams: number | undefined,
-    take: (stream: Parameters<ChannelDesk["takeStream"]>[0], peer: PeerId) => void,
+    take: StreamHandler,
   ): void {
     const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
     node
-      .handle(protocol, (stream, { remotePeer }) => take(stream, remotePeer.toString()), limits)
+      .handle(protocol, take, { ...limits, runOnLimitedConnection: true })
       .catch((error: unknown) => {
         this.#deps.log.error({ protocol, error: messageOf(error) }, "cannot serve a protocol")
       })
@@ -371,7 +463,9 @@ class Libp2pNetwork implements PeerNetwork {
       throw new NetError("PEER_BANNED", `${id} is banned here`)
     }
     try {
-      const connection = await node.dial(to, signal === undefined ? {} : { signal })
+      const connection = isPeerId(to)
+        ? await dialPeer({ node, clock: this.#deps.clock }, to, signal)
+        : await node.dial(to, signal === undefined ? {} : { signal })
       if (!this.#checked.has(connection)) await this.#check(connection, signal)
       return connection
     } catch (cause) {
@@ -406,7 +500,7 @@ class Libp2pNetwork implements PeerNetwork {
     const known = id === undefined ? undefined : this.#peers.connection(id)
     const connection = known ?? (await this.#open(addresses, id, signal))
     const peer = connection.remotePeer.toString()
-    if (target.isConfigured) this.#book.addSource(peer, "configured")
+    if (target.source !== undefined) this.#book.addSource(peer, target.source)
     return peer
   }
 

@@ -26,6 +26,8 @@ import { isLinkLocal } from "./address.ts"
 import { BoundedDatastore } from "./bounded-datastore.ts"
 import type { Identity } from "./identity.ts"
 import { GOSSIP_BYTES_MAX } from "./limit.ts"
+import type { RelayClient } from "./relay-client.ts"
+import type { relayServer } from "./relay-server.ts"
 
 /** Constant, so that the LAN learns nothing but that a Sealift node is there. */
 const MDNS_SERVICE_TAG = "_sealift._udp.local"
@@ -76,6 +78,9 @@ export interface NodeOptions {
   readonly identity: Identity
   readonly listen: readonly string[]
   readonly transport: (components: TCPComponents) => Transport
+  readonly relayClient: RelayClient
+  /** Makes the relay; undefined on a node that is none. */
+  readonly relay: ReturnType<typeof relayServer> | undefined
   readonly gater: ConnectionGater
   /** Called for each answer on the LAN; undefined switches mDNS off. */
   readonly onMdns: ((found: PeerInfo) => void) | undefined
@@ -92,8 +97,11 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
     privateKey: privateKeyFromRaw(raw),
     datastore: new BoundedDatastore(),
     nodeInfo: { name: "sealift", version: "1", userAgent: "sealift" },
-    addresses: { listen: [...options.listen], announceFilter: withoutLinkLocal },
-    transports: [options.transport],
+    addresses: {
+      listen: [...options.listen, ...options.relayClient.listen],
+      announceFilter: withoutLinkLocal,
+    },
+    transports: [options.transport, options.relayClient.transport()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(YAMUX_OPTIONS)],
     connectionGater: { denyDialMultiaddr: () => false, ...options.gater },
@@ -113,6 +121,7 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
       }),
       gossip: gossipsub(GOSSIP_OPTIONS),
       announce: (components: ListenComponents) => ({ all: () => announceAll(components) }),
+      ...(options.relay === undefined ? {} : { relay: options.relay }),
     },
   })
   await node.services.dht.setMode("server")

@@ -3,7 +3,15 @@
  * @module
  */
 import type { Logger } from "../core/log.ts"
-import { endpointOf, isLoopback, parseAddress, peerOfAddress, probeListen } from "./address.ts"
+import {
+  endpointOf,
+  firstHopOf,
+  isLoopback,
+  parseAddress,
+  peerOfAddress,
+  probeListen,
+  relayOf,
+} from "./address.ts"
 import { NetError } from "./errors.ts"
 import { publicKeyOf } from "./identity.ts"
 
@@ -37,7 +45,15 @@ export function checkPeerAddress(text: string): void {
   const address = parseAddress(text)
   const peer = peerOfAddress(address)
   if (peer !== undefined) publicKeyOf(peer)
-  if (endpointOf(address) === undefined) {
+  if (firstHopOf(address) === undefined || (relayOf(address) !== undefined && peer === undefined)) {
     throw new NetError("ADDRESS_INVALID", `the peer "${text}" has no host and TCP port`)
   }
+}
+
+/** Checks the multiaddr of a relay, which must say who it is. @throws NetError `ADDRESS_INVALID` */
+export function checkRelayAddress(text: string): void {
+  checkPeerAddress(text)
+  const address = parseAddress(text)
+  if (relayOf(address) === undefined && peerOfAddress(address) !== undefined) return
+  throw new NetError("ADDRESS_INVALID", `the relay "${text}" must be /…/tcp/PORT/p2p/ID`)
 }

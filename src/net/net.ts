@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream"
 export type PeerId = string
 
 /** How a peer came to be known: decides what it is believed (protocol/tag-claim.md). */
-export type PeerSource = "configured" | "mdns" | "remembered" | "dht" | "inbound"
+export type PeerSource = "configured" | "mdns" | "remembered" | "dht" | "relay" | "inbound"
 
 /** A connected peer. */
 export interface Peer {

@@ -7,7 +7,7 @@ import type { PeerInfo } from "@libp2p/interface"
 import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
-import { endpointOf, parseAddress, peerOfAddress } from "./address.ts"
+import { firstHopOf, parseAddress, peerOfAddress } from "./address.ts"
 import type { PeerId } from "./net.ts"
 import type { PeerBook, PeerMemory } from "./peer-book.ts"
 import type { PeerKeeper } from "./peer-keeper.ts"
@@ -46,7 +46,16 @@ export class PeerFinder {
     const peer = peerOfAddress(parseAddress(address))
     if (peer === this.#self) return
     if (peer !== undefined) book.addSource(peer, "configured")
-    keeper.keep(address, { addresses: [address], isConfigured: true })
+    keeper.keep(address, { addresses: [address], isConfigured: true, source: "configured" })
+  }
+
+  /** Keeps a relay connected from now on. It is believed no more than a stranger is. */
+  keepRelay(address: string): void {
+    const { book, keeper } = this.#deps
+    const peer = peerOfAddress(parseAddress(address))
+    if (peer === undefined || peer === this.#self) return
+    book.addSource(peer, "relay")
+    keeper.keep(address, { addresses: [address], isConfigured: true, source: "relay" })
   }
 
   /** Looks for the peers of earlier runs. */
@@ -108,7 +117,7 @@ export class PeerFinder {
 function usablePeer(text: string): PeerId | undefined {
   try {
     const address = parseAddress(text)
-    return endpointOf(address) === undefined ? undefined : peerOfAddress(address)
+    return firstHopOf(address) === undefined ? undefined : peerOfAddress(address)
   } catch {
     return undefined
   }

@@ -5,7 +5,7 @@
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
-import type { PeerId } from "./net.ts"
+import type { PeerId, PeerSource } from "./net.ts"
 
 const FIRST_PAUSE_MS = 500
 const PAUSE_MS_MAX = 30_000
@@ -28,6 +28,8 @@ export interface KeeperDeps {
 export interface KeptTarget {
   readonly addresses: readonly string[]
   readonly isConfigured: boolean
+  /** What is noted of the peer once it is met. */
+  readonly source?: PeerSource
 }
 
 /** One loop per target, until it is stopped. */

@@ -9,6 +9,7 @@ import { type TCPComponents, type TCPOptions, tcp } from "@libp2p/tcp"
 import type { Clock } from "../core/clock.ts"
 import { assert } from "../core/errors.ts"
 import { plainHost } from "./address.ts"
+import { OBSERVE_BYTE } from "./address-observer.ts"
 
 /** A TLS record of type handshake (RFC 8446 §5.1): no libp2p conversation begins with it. */
 const TLS_HANDSHAKE_BYTE = 0x16
@@ -39,17 +40,24 @@ export class SharedPort {
   readonly #clock: Clock
   readonly #isAllowed: (host: string) => boolean
   readonly #takeTls: Take
+  readonly #takeObserved: Take | undefined
   readonly #silent = new Set<net.Socket>()
   readonly #tls = new Set<net.Socket>()
   #isClosed = false
 
   constructor(
     deps: { clock: Clock },
-    options: { isAllowed: (host: string) => boolean; takeTls: Take },
+    options: {
+      isAllowed: (host: string) => boolean
+      takeTls: Take
+      /** Takes sockets that want to be seen (protocol/nat.md); undefined on a node that is no relay. */
+      takeObserved?: Take | undefined
+    },
   ) {
     this.#clock = deps.clock
     this.#isAllowed = options.isAllowed
     this.#takeTls = options.takeTls
+    this.#takeObserved = options.takeObserved
   }
 
   /** The TCP transport of libp2p, with this sorter before each of its listeners. */
@@ -111,7 +119,8 @@ export class SharedPort {
       socket.unshift(first)
       if (first[0] === TLS_HANDSHAKE_BYTE) return this.#keepTls(socket)
       socket.off("error", ignore)
-      takeRest()
+      if (first[0] === OBSERVE_BYTE && this.#takeObserved !== undefined) this.#takeObserved(socket)
+      else takeRest()
     }
     socket.on("readable", onReadable)
     socket.on("close", settle)

@@ -4,18 +4,31 @@
  */
 import { Duplex } from "node:stream"
 import type { Stream } from "@libp2p/interface"
+import type { Clock } from "../core/clock.ts"
 import { CHANNEL_BUFFER_BYTES } from "./limit.ts"
+
+/** Bytes that are sent before the rate is asked again. */
+const PACED_BYTES_MAX: number = 32 * 1024
 
 type Callback = (error?: Error | null) => void
 
+/** How fast a stream may send. */
+export interface Pacing {
+  readonly clock: Clock
+  /** Takes bytes that were sent. @returns how long to wait before the next ones, milliseconds */
+  readonly pace: (bytes: number) => number
+}
+
 class StreamDuplex extends Duplex {
   readonly #stream: Stream
+  readonly #pacing: Pacing | undefined
   #waiting: Callback | undefined
   #isFull = false
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, pacing: Pacing | undefined) {
     super({ highWaterMark: CHANNEL_BUFFER_BYTES, allowHalfOpen: false })
     this.#stream = stream
+    this.#pacing = pacing
     stream.addEventListener("message", (event) => {
       const parts = event.data instanceof Uint8Array ? [event.data] : event.data
       let hasRoom = true
@@ -45,6 +58,27 @@ class StreamDuplex extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, callback: Callback): void {
+    if (this.#pacing === undefined) this.#send(chunk, callback)
+    else this.#sendPaced(chunk, this.#pacing, callback)
+  }
+
+  /** In small parts, so that what else goes to this peer need not wait long between them. */
+  #sendPaced(chunk: Uint8Array, pacing: Pacing, callback: Callback): void {
+    const part = chunk.subarray(0, PACED_BYTES_MAX)
+    const rest = chunk.subarray(PACED_BYTES_MAX)
+    this.#send(part, (error) => {
+      if (error != null) return callback(error)
+      const waitMs = pacing.pace(part.length)
+      const goOn = () => {
+        if (rest.length === 0) callback()
+        else this.#sendPaced(rest, pacing, callback)
+      }
+      if (waitMs > 0) pacing.clock.after(waitMs, goOn)
+      else queueMicrotask(goOn)
+    })
+  }
+
+  #send(chunk: Uint8Array, callback: Callback): void {
     try {
       // A copy: libp2p keeps what it cannot send yet, and the writer may use its buffer again.
       this.#stream.send(Uint8Array.from(chunk))
@@ -77,8 +111,8 @@ class StreamDuplex extends Duplex {
 }
 
 /** Wraps a stream whose protocol has been agreed on. */
-export function streamToDuplex(stream: Stream): Duplex {
-  const duplex = new StreamDuplex(stream)
+export function streamToDuplex(stream: Stream, pacing?: Pacing): Duplex {
+  const duplex = new StreamDuplex(stream, pacing)
   // An error closes the stream, and its owner sees that; it may have no listener for errors.
   duplex.on("error", () => {})
   return duplex

@@ -100,25 +100,28 @@ export class TlsAcceptor {
 
 /**
  * Opens a channel with a ticket.
+ * @param target - where to connect, and the local port to connect from when that matters
  * @param peers - `seeder` gave the ticket, `fetcher` is this node
  * @throws NetError `PEER_UNREACHABLE` when no socket comes about in time, `TICKET_INVALID` when the
  * other side refuses the ticket, or the signal's reason
  */
 export async function openTlsSocket(
-  target: { endpoint: Endpoint; ticket: Ticket },
+  target: { endpoint: Endpoint; localPort?: number; ticket: Ticket },
   peers: { seeder: PeerId; fetcher: PeerId },
   options: { signal: AbortSignal; onConnect?: () => void },
 ): Promise<OpenedSocket> {
   const { signal } = options
-  const { endpoint, ticket } = target
+  const { endpoint, localPort, ticket } = target
   signal.throwIfAborted()
   const key = deriveChannelKey(ticket.secret, peers)
   let hasAsked = false
   let isConnected = false
+  let failure: Error | undefined
   const { onread, borrow } = createBorrowedRead(() => socket)
   const settings: ConnectionOptions & SocketSettings = {
     ...CONTEXT,
     ...endpoint,
+    ...(localPort === undefined ? {} : { localPort }),
     onread,
     ca: [],
     checkServerIdentity: () => undefined,
@@ -129,14 +132,17 @@ export async function openTlsSocket(
     },
   }
   const socket: TLSSocket = connect(settings)
-  socket.on("error", () => socket.destroy())
+  socket.on("error", (error) => {
+    failure = error
+    socket.destroy()
+  })
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
       socket.destroy()
       settle()
       reject(signal.aborted ? signal.reason : error)
     }
-    const onClose = () => fail(isConnected ? ticketRefused() : noSocket(endpoint))
+    const onClose = () => fail(isConnected ? ticketRefused() : noSocket(endpoint, failure))
     const onAbort = () => fail(signal.reason)
     const settle = () => {
       socket.off("close", onClose)
@@ -176,8 +182,8 @@ function tuned(socket: TLSSocket): TLSSocket {
   return socket
 }
 
-function noSocket({ host, port }: Endpoint): NetError {
-  return new NetError("PEER_UNREACHABLE", `no connection to ${host} port ${port}`)
+function noSocket({ host, port }: Endpoint, cause: Error | undefined): NetError {
+  return new NetError("PEER_UNREACHABLE", `no connection to ${host} port ${port}`, { cause })
 }
 
 function ticketRefused(): NetError {

@@ -18,6 +18,14 @@ export function addNodeOptions(command: Command): Command {
     .option("--peer <multiaddr>", "a peer to keep connected to; repeatable", collect)
     .option("--mdns", "find peers on the LAN by mDNS")
     .option("--no-mdns", "do not use mDNS, not even with --lan")
+    .option(
+      "--via <multiaddr>",
+      "a relay through which others reach this node; repeatable",
+      collect,
+    )
+    .option("--relay", "relay for the peers of --relay-for, so that they reach each other")
+    .option("--relay-for <peer id>", "a peer that this node relays for; repeatable", collect)
+    .option("--relay-rate <size>", "most bytes a second through relays (default: 2MiB)")
     .option("--quota <size>", "most that the store may use, such as 50GiB")
     .option("--default-upstream <registry>", "registry of names without one, such as docker.io")
     .option("--upstreams-only", "contact no registry but those of the file")
@@ -35,6 +43,7 @@ export function addNodeOptions(command: Command): Command {
 const KEYS: Readonly<Record<string, string>> = {
   peer: "peers",
   host: "hosts",
+  via: "relays",
   logLevel: "log.level",
   logFormat: "log.format",
 }

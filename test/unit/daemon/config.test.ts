@@ -182,3 +182,33 @@ describe("bad variables and flags", () => {
     expect((await load({}, env)).config.http.port).toBe(7070)
   })
 })
+
+describe("relays", () => {
+  const ID = "12D3KooW9pP4Seg3kZYhySpuVjn1RPdQBsUFZKiFxGMGQN5MeL6A"
+  const RELAY = `/ip4/192.0.2.7/tcp/7071/p2p/${ID}`
+
+  test("serve nobody and are nowhere unless they are told", async () => {
+    const { config } = await load()
+    expect(config).toMatchObject({ relay: false, relayFor: [], relays: [] })
+    expect(config.relayRate).toBe(2 * 1024 ** 2)
+  })
+
+  test("are named with their ids, and lead to peers behind them", async () => {
+    const behind = `${RELAY}/p2p-circuit/p2p/${ID}`
+    const { config } = await load({ relays: [RELAY], peers: [behind], relayFor: [ID] })
+    expect(config).toMatchObject({ relays: [RELAY], peers: [behind], relayFor: [ID] })
+  })
+
+  test.each([
+    { flags: { relays: ["/ip4/192.0.2.7/tcp/7071"] }, key: "relays" },
+    { flags: { relays: [`${RELAY}/p2p-circuit`] }, key: "relays" },
+    { flags: { relays: new Array(9).fill(RELAY) }, key: "relays" },
+    { flags: { peers: [`${RELAY}/p2p-circuit`] }, key: "peers" },
+    { flags: { peers: [`/ip4/192.0.2.7/tcp/7071/p2p-circuit/p2p/${ID}`] }, key: "peers" },
+    { flags: { relayFor: ["somebody"] }, key: "relayFor" },
+    { flags: { relayRate: "1KiB" }, key: "relayRate" },
+    { flags: { relayRate: "fast" }, key: "relayRate" },
+  ])("are refused when they make no sense: $flags", async ({ flags, key }) => {
+    expect(await faultOf(load(flags))).toContain(key)
+  })
+})
