@@ -27,6 +27,9 @@ import { createUpstream, type Upstream } from "../registry/upstream.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
+import type { PublicSide } from "../swarm/public/public.ts"
+import { PublicBook } from "../swarm/public/public-book.ts"
+import { createPublicSide } from "../swarm/public/public-side.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
@@ -63,6 +66,7 @@ interface Rooms {
   readonly store: BlobStore
   readonly net: PeerNetwork
   readonly swarm: Swarm
+  readonly publicSide: PublicSide
   readonly upstream: Upstream
   readonly delivery: Delivery
   readonly registry: Registry
@@ -178,8 +182,7 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
-  const swarm = createSwarm({ ...base, clock, store, net, log: log.child({ room: "swarm" }) })
-  undo.defer(() => swarm.stop())
+  const { swarm, publicSide } = await openSwarm(config, { store, net }, { base, clock, undo })
   const delivery = createDelivery({
     ...base,
     clock,
@@ -199,7 +202,35 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
-  return { store, net, swarm, upstream, delivery, registry }
+  return { store, net, swarm, publicSide, upstream, delivery, registry }
+}
+
+/** The fleet's data plane, and the public side beside it. */
+async function openSwarm(
+  config: NodeConfig,
+  { store, net }: Pick<Rooms, "store" | "net">,
+  { base, clock, undo }: Pick<Opening, "base" | "undo"> & { clock: Clock },
+): Promise<Pick<Rooms, "swarm" | "publicSide">> {
+  const log = base.log.child({ room: "swarm" })
+  const book = await PublicBook.load(store.kv("public"))
+  const deps = { ...base, clock, store, log }
+  let publicSide: PublicSide | undefined
+  const swarm = createSwarm(
+    { ...deps, net },
+    { isPublic: (digest) => book.has(digest), publicPort: () => publicSide?.port },
+  )
+  undo.defer(() => swarm.stop())
+  const side = createPublicSide(
+    { ...deps, swarm, book, discovery: [] },
+    {
+      listen: config.public.port,
+      trackers: config.public.trackers,
+      reachesPrivate: config.public.lan,
+    },
+  )
+  undo.defer(() => side.stop())
+  publicSide = side
+  return { swarm, publicSide: side }
 }
 
 async function openFrontDoor(

@@ -79,6 +79,8 @@ export interface SwarmEngine extends Swarm {
   servePlain(stream: WireStream, address: string, metainfo?: Metainfo): void
   /** Wants a torrent from standard clients; the blob is fetched from them when it is joined. */
   wishPlain(torrent: PlainTorrent, events?: WishEvents): PlainWish
+  /** Ends what standard clients have open of a blob. */
+  closePlain(digest: Digest): void
   /** 20 bytes: what this node calls itself in handshakes with standard clients. */
   readonly wirePeerId: Uint8Array
 }
@@ -253,6 +255,10 @@ class Engine implements SwarmEngine {
 
   wishPlain(torrent: PlainTorrent, events?: WishEvents): PlainWish {
     return this.#plain.wish(torrent, events)
+  }
+
+  closePlain(digest: Digest): void {
+    this.#plain.closeUploads(digest)
   }
 
   torrents(): readonly Torrent[] {

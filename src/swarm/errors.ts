@@ -13,6 +13,10 @@ export type SwarmErrorCode =
   | "METAINFO_INVALID"
   /** A holdings message that is malformed or over its limits (protocol/holdings.md). */
   | "HOLDINGS_INVALID"
+  /** A blob that is not made public: not here, or it must not leave this node. */
+  | "PUBLIC_REFUSED"
+  /** The port for standard clients cannot be opened. */
+  | "PUBLIC_PORT_IN_USE"
   /** The swarm is stopped. */
   | "SWARM_STOPPED"
 

@@ -114,6 +114,13 @@ export class PlainPort implements PlainOwner {
     }
   }
 
+  /** The blob is public no more: clients that were given it are let go. */
+  closeUploads(digest: Digest): void {
+    for (const session of [...this.#sessions.keys()]) {
+      if (session.metainfo?.digest === digest && session.isServed) session.close()
+    }
+  }
+
   /** Bans the address of a client. */
   ban(peer: PeerId): void {
     const [oldest] = this.#banned.keys()
@@ -187,7 +194,6 @@ export class PlainPort implements PlainOwner {
     this.#sessions.delete(session)
     const { peer } = session
     if (fault !== undefined) this.#deps.log.debug({ peer, ...fault }, "a client was let go")
-    this.#wishFor(session)?.onClosed(peer.slice(PEER_PREFIX.length))
   }
 
   #open(stream: WireStream, address: string, torrent: PlainTorrent | undefined): void {

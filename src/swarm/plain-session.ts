@@ -144,6 +144,11 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     return this.#isGreeted
   }
 
+  /** Whether the other side may fetch. */
+  get isServed(): boolean {
+    return this.#upload !== undefined
+  }
+
   /** What the other side has; undefined before it told. Read it, never change it. */
   get pieces(): Bitfield | undefined {
     return this.#pieces

@@ -16,8 +16,6 @@ export interface WishEvents {
   readonly onForeign?: (error: SwarmError) => void
   /** Other clients that one client knows (BEP 11), still encoded. */
   readonly onExchange?: (payload: Uint8Array) => void
-  /** A connection is over. */
-  readonly onClosed?: (address: string) => void
 }
 
 /** What a wish needs of the port. */
@@ -77,9 +75,5 @@ export class PlainWish {
 
   onExchange(payload: Uint8Array): void {
     this.#events.onExchange?.(payload)
-  }
-
-  onClosed(address: string): void {
-    this.#events.onClosed?.(address)
   }
 }

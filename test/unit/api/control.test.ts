@@ -13,10 +13,10 @@ import { digestOf } from "../../../src/core/digest.ts"
 import { openWorld, type World } from "./world.ts"
 
 let world: World
-beforeEach(() => {
-  world = openWorld()
+beforeEach(async () => {
+  world = await openWorld()
 })
-afterEach(() => world.app.close())
+afterEach(() => world.close())
 
 const get = async (url: string) => (await world.app.inject({ method: "GET", url })).json()
 const send = async (method: "POST" | "DELETE", url: string, payload?: object) =>
