@@ -30,6 +30,8 @@ import { createSwarm } from "../swarm/engine.ts"
 import type { PublicSide } from "../swarm/public/public.ts"
 import { PublicBook } from "../swarm/public/public-book.ts"
 import { createPublicSide } from "../swarm/public/public-side.ts"
+import { RtcPeers } from "../swarm/public/rtc-peers.ts"
+import { createTrackers } from "../swarm/public/trackers.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
@@ -220,12 +222,15 @@ async function openSwarm(
     { isPublic: (digest) => book.has(digest), publicPort: () => publicSide?.port },
   )
   undo.defer(() => swarm.stop())
+  const reachesPrivate = config.public.lan
+  const rtc = new RtcPeers(deps, { stun: config.public.stun, reachesPrivate })
+  const trackers = createTrackers({ ...deps, rtc, wirePeerId: swarm.wirePeerId })
   const side = createPublicSide(
-    { ...deps, swarm, book, discovery: [] },
+    { ...deps, swarm, book, discovery: [trackers] },
     {
       listen: config.public.port,
       trackers: config.public.trackers,
-      reachesPrivate: config.public.lan,
+      reachesPrivate,
     },
   )
   undo.defer(() => side.stop())

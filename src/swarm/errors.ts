@@ -17,6 +17,10 @@ export type SwarmErrorCode =
   | "PUBLIC_REFUSED"
   /** The port for standard clients cannot be opened. */
   | "PUBLIC_PORT_IN_USE"
+  /** A tracker that cannot be reached, refuses, or answers nonsense. */
+  | "TRACKER_FAILED"
+  /** A WebRTC connection cannot be made. */
+  | "RTC_FAILED"
   /** The swarm is stopped. */
   | "SWARM_STOPPED"
 

@@ -1,8 +1,6 @@
 // A public asset leaves a real node as an ordinary torrent, and comes back to another node from
 // clients that know nothing of Sealift; a private one cannot be had, its info-hash known.
-import { createHash } from "node:crypto"
 import { existsSync } from "node:fs"
-import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
@@ -10,8 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { digestOf, hexOf } from "../../src/core/digest.ts"
 import { encodeHandshake, HANDSHAKE_BYTES } from "../../src/swarm/wire-messages.ts"
-import { patternBytes } from "../contract/swarm.ts"
 import { freePort, missingTools, type Program, pollUntil, run, start } from "../support/process.ts"
+import { json, ownBytes, pushBlob, sha256Of, type TorrentRow } from "../support/public-asset.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
 import { openWorkspace } from "../support/workspace.ts"
 
@@ -22,13 +20,6 @@ const SIZE_BYTES = 12_000_003
 const DENIED_MS = 6_000
 const FETCH_MS_MAX = 60_000
 
-interface TorrentRow {
-  readonly digest: string
-  readonly infoHash: string
-  readonly magnet: string
-  readonly torrent: string
-}
-
 const missing = [...missingTools("aria2c", "curl"), ...(await missingPythonModule())]
 
 async function missingPythonModule(): Promise<readonly string[]> {
@@ -37,41 +28,6 @@ async function missingPythonModule(): Promise<readonly string[]> {
     () => [],
     () => missingTools("python3-libtorrent"),
   )
-}
-
-/** Bytes of their own, so that equal blobs of other tests are not taken for them. */
-function bytesOf(salt: number): Uint8Array {
-  const bytes = patternBytes(SIZE_BYTES)
-  bytes.fill(salt, 0, 4096)
-  return bytes
-}
-
-/** Pushes a blob to a node's front door, as an OCI client does. */
-async function push(node: SealiftNode, bytes: Uint8Array): Promise<string> {
-  const digest = digestOf(bytes)
-  const url = `${node.http}/v2/team/asset/blobs/uploads/`
-  const begun = await fetch(url, { method: "POST" })
-  const place = new URL(begun.headers.get("location")!, node.http)
-  place.searchParams.set("digest", digest)
-  const done = await fetch(place, {
-    method: "PUT",
-    headers: { "content-type": "application/octet-stream" },
-    body: bytes,
-  })
-  expect(done.status).toBe(201)
-  return digest
-}
-
-async function json<T>(node: SealiftNode, ...args: readonly string[]): Promise<T> {
-  const { code, stdout, stderr } = await node.sealift(...args, "--json")
-  expect(code, stderr + stdout).toBe(0)
-  return JSON.parse(stdout) as T
-}
-
-async function sha256Of(path: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path))
-    .digest("hex")
 }
 
 /** Says an info-hash to a port; gives how many bytes came back when there is a handshake, or the end. */
@@ -102,8 +58,8 @@ function isListening(port: number): Promise<boolean> {
 
 describe.skipIf(missing.length > 0)("standard clients and real nodes", () => {
   const workspace = openWorkspace("public")
-  const asset = bytesOf(1)
-  const secret = bytesOf(2)
+  const asset = ownBytes(SIZE_BYTES, 1)
+  const secret = ownBytes(SIZE_BYTES, 2)
   let origin: SealiftNode
   let port: number
   let shown: TorrentRow
@@ -117,8 +73,8 @@ describe.skipIf(missing.length > 0)("standard clients and real nodes", () => {
       name: "origin",
       flags: ["--public-port", `127.0.0.1:${port}`],
     })
-    const digest = await push(origin, asset)
-    const secretDigest = await push(origin, secret)
+    const digest = await pushBlob(origin, asset)
+    const secretDigest = await pushBlob(origin, secret)
     const folder = await workspace.folder("torrents")
     // The torrent of the private one is made and known to all, which must not help them.
     const told = await json<{ torrents: TorrentRow[] }>(

@@ -12,7 +12,7 @@ import type { BlobStore } from "../../store/store.ts"
 import type { SwarmEngine } from "../engine.ts"
 import { SwarmError } from "../errors.ts"
 import type { Metainfo } from "../metainfo.ts"
-import type { Discovery } from "./discovery.ts"
+import type { Discovery, TrackerName } from "./discovery.ts"
 import { Outreach } from "./outreach.ts"
 import type { PublicSide, PublicTorrent, Seek } from "./public.ts"
 import type { PublicBook } from "./public-book.ts"
@@ -134,9 +134,9 @@ export class PublicPart implements PublicSide {
       if (this.#seeks.size >= SEEKS_MAX) {
         throw new SwarmError("PUBLIC_REFUSED", `${SEEKS_MAX} torrents are looked for already`)
       }
-      const trackers = [...new Set([...link.trackers, ...this.trackers])]
       const seek = new TorrentSeek(this.#deps, {
-        link: { ...link, trackers },
+        link,
+        trackers: this.#trackersOf(link),
         reachesPrivate: this.#options.reachesPrivate,
         port: () => this.port,
       })
@@ -156,6 +156,14 @@ export class PublicPart implements PublicSide {
     for (const digest of [...this.#seeding.keys()]) this.#end(digest)
     this.#listener.close()
     await Promise.all(this.#deps.discovery.map((one) => one.stop()))
+  }
+
+  /** The owner's trackers may be anywhere; those of a link are a stranger's word. */
+  #trackersOf(link: TorrentLink | undefined): readonly TrackerName[] {
+    const own = this.trackers.map((url) => ({ url, mayBePrivate: true }))
+    const others = (link?.trackers ?? []).filter((url) => !this.trackers.includes(url))
+    const mayBePrivate = this.#options.reachesPrivate
+    return [...others.map((url) => ({ url, mayBePrivate })), ...own]
   }
 
   /** Two that want the same torrent look for it together; the last one ends it. */
@@ -236,7 +244,7 @@ export class PublicPart implements PublicSide {
     })
     const announced = {
       infoHash: metainfo.infoHash,
-      trackers: this.trackers,
+      trackers: this.#trackersOf(undefined),
       leftBytes: () => 0,
       port: () => this.port,
       onAddress: (address: { host: string; port: number }) => outreach.add(address, "found"),

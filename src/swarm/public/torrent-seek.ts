@@ -4,6 +4,7 @@
  * @module
  */
 import type { Metainfo } from "../metainfo.ts"
+import type { TrackerName } from "./discovery.ts"
 import { Outreach } from "./outreach.ts"
 import { parseExchange } from "./peer-exchange.ts"
 import type { PlainWish } from "./plain-wish.ts"
@@ -24,9 +25,14 @@ export class TorrentSeek {
 
   constructor(
     deps: Pick<PublicSideDeps, "swarm" | "clock" | "discovery" | "store">,
-    options: { link: TorrentLink; reachesPrivate: boolean; port: () => number | undefined },
+    options: {
+      link: TorrentLink
+      trackers: readonly TrackerName[]
+      reachesPrivate: boolean
+      port: () => number | undefined
+    },
   ) {
-    const { link, reachesPrivate, port } = options
+    const { link, trackers, reachesPrivate, port } = options
     const { promise, resolve, reject } = Promise.withResolvers<Metainfo>()
     this.metainfo = promise
     // Whoever waits for it is told; nobody may be waiting.
@@ -47,7 +53,7 @@ export class TorrentSeek {
     })
     const announced = {
       infoHash: link.infoHash,
-      trackers: link.trackers,
+      trackers,
       leftBytes: () => {
         const { metainfo } = wish.torrent
         if (metainfo === undefined) return undefined

@@ -86,7 +86,9 @@ describe("a blob", () => {
     expect(here.side.port).toBeGreaterThan(0)
     expect(here.side.list()).toEqual([{ digest, metainfo }])
     const [announced] = here.discovery.announced
-    expect(announced).toMatchObject({ trackers: ["wss://tracker.example"] })
+    expect(announced).toMatchObject({
+      trackers: [{ url: "wss://tracker.example", mayBePrivate: true }],
+    })
     expect(announced?.leftBytes()).toBe(0)
     expect(announced?.port()).toBe(here.side.port)
     expect(await here.side.hide(digest)).toBe(true)
@@ -157,7 +159,8 @@ test("two who look for one torrent look together, and the last one ends it", asy
   const [first, second] = [here.side.seek(link), here.side.seek(link)]
   expect(here.discovery.announced).toHaveLength(1)
   const [announced] = here.discovery.announced
-  expect(announced?.trackers).toEqual(["udp://other.example:1", "wss://tracker.example"])
+  const urls = announced?.trackers.map(({ url }) => url)
+  expect(urls).toEqual(["udp://other.example:1", "wss://tracker.example"])
   expect(announced?.leftBytes()).toBeUndefined()
   first[Symbol.dispose]()
   first[Symbol.dispose]()
