@@ -27,6 +27,7 @@ import { createUpstream, type Upstream } from "../registry/upstream.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
+import { createMainlineDht } from "../swarm/public/mainline-dht.ts"
 import type { PublicSide } from "../swarm/public/public.ts"
 import { PublicBook } from "../swarm/public/public-book.ts"
 import { createPublicSide } from "../swarm/public/public-side.ts"
@@ -225,10 +226,13 @@ async function openSwarm(
   const reachesPrivate = config.public.lan
   const rtc = new RtcPeers(deps, { stun: config.public.stun, reachesPrivate })
   const trackers = createTrackers({ ...deps, rtc, wirePeerId: swarm.wirePeerId })
+  const { port: listen, dhtNodes: nodes } = config.public
+  const dht = config.public.dht ? [createMainlineDht(deps, { listen, nodes, reachesPrivate })] : []
+  const discovery = [trackers, ...dht]
   const side = createPublicSide(
-    { ...deps, swarm, book, discovery: [trackers] },
+    { ...deps, swarm, book, discovery },
     {
-      listen: config.public.port,
+      listen,
       trackers: config.public.trackers,
       reachesPrivate,
     },

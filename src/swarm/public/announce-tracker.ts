@@ -106,7 +106,9 @@ export class AnnounceTracker {
       entry.isTold = true
       entry.failures = 0
       if (!this.#entries.has(entry.torrent)) return
-      for (const address of addresses.slice(0, ADDRESSES_WANTED)) entry.torrent.onAddress(address)
+      // Trackers give who asks itself too, and others that are not reached from outside.
+      const reachable = addresses.filter(({ port }) => port !== NO_PORT).slice(0, ADDRESSES_WANTED)
+      for (const address of reachable) entry.torrent.onAddress(address)
       waitMs = boundedIntervalMs(intervalSeconds)
     } catch (error) {
       log.debug({ tracker: this.#options.url, error: messageOf(error) }, "a tracker failed")
