@@ -40,6 +40,8 @@ export async function pullTorrent(
     readonly onProgress: (line: TorrentStreamLine) => void
   },
 ): Promise<TorrentLine> {
+  // What is here needs no client, and nobody need learn that it is wanted.
+  if (link.metainfo !== undefined && isHere(deps, link.metainfo)) return lineOf(link.metainfo)
   using seek = deps.publicSide.seek(link)
   for (const peer of options.peers) seek.addPeer(peer)
   const { signal, onProgress } = options
@@ -52,12 +54,15 @@ export async function pullTorrent(
   tell(undefined, 0)
   const metainfo = await metainfoOf(deps, seek, link, signal)
   await fetchBlob(deps, metainfo, { seek, signal, tell: (bytes) => tell(metainfo, bytes) })
-  return {
-    type: "result",
-    digest: metainfo.digest,
-    sizeBytes: metainfo.layout.sizeBytes,
-    infoHash: hexOf(metainfo.infoHash),
-  }
+  return lineOf(metainfo)
+}
+
+function isHere({ store }: TorrentPullDeps, { digest }: Metainfo): boolean {
+  return store.stat(digest)?.isComplete === true
+}
+
+function lineOf({ digest, layout, infoHash }: Metainfo): TorrentLine {
+  return { type: "result", digest, sizeBytes: layout.sizeBytes, infoHash: hexOf(infoHash) }
 }
 
 async function metainfoOf(
