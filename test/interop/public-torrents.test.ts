@@ -1,16 +1,19 @@
 // A public asset leaves a real node as an ordinary torrent, and comes back to another node from
 // clients that know nothing of Sealift; a private one cannot be had, its info-hash known.
+import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import Dht from "bittorrent-dht"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { digestOf, hexOf } from "../../src/core/digest.ts"
 import { encodeHandshake, HANDSHAKE_BYTES } from "../../src/swarm/wire-messages.ts"
 import { freePort, missingTools, type Program, pollUntil, run, start } from "../support/process.ts"
 import { json, ownBytes, pushBlob, sha256Of, type TorrentRow } from "../support/public-asset.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
+import { startTracker } from "../support/tracker.ts"
 import { openWorkspace } from "../support/workspace.ts"
 
 const PYTHON = "/usr/bin/python3"
@@ -167,6 +170,35 @@ describe.skipIf(missing.length > 0)("standard clients and real nodes", () => {
     expect(store.blobCount).toBe(0)
     await Promise.all([libtorrent.stop(), client.program.stop(), other.stop()])
     expect((await asked).code).not.toBe(0)
+  })
+
+  describe("a node finds another", () => {
+    /** Two fresh nodes: one gives what the other has only a magnet link of. */
+    async function meet(name: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+      const config = { public: { port: "127.0.0.1:0", lan: true, ...settings } }
+      const giver = await startNode(workspace, { name: `${name}-giver`, config })
+      const taker = await startNode(workspace, { name: `${name}-taker`, config })
+      const digest = await pushBlob(giver, asset)
+      const told = await json<{ torrents: TorrentRow[] }>(giver, "torrent", digest, "--public")
+      const got = await json<{ digest: string }>(taker, "get", told.torrents[0]!.magnet)
+      expect(got.digest).toBe(digest)
+      expect(await giver.metric("sealift_swarm_uploaded_bytes_total")).toBe(SIZE_BYTES)
+      expect(await giver.stop()).toBe(0)
+      expect(await taker.stop()).toBe(0)
+    }
+
+    test.each(["http", "udp", "ws"] as const)("by a tracker over %s alone", async (kind) => {
+      const tracker = await startTracker()
+      await meet(kind, { trackers: [tracker[kind]] }).finally(() => tracker.close())
+    })
+
+    test("by the mainline DHT alone", async () => {
+      const entry = new Dht({ bootstrap: false })
+      entry.listen(0, "127.0.0.1")
+      await once(entry, "listening")
+      const dhtNodes = [`127.0.0.1:${entry.address().port}`]
+      await meet("dht", { dht: true, dhtNodes }).finally(() => entry.destroy())
+    })
   })
 
   test("taken back by its owner, it is served no more and the port is closed", async () => {
