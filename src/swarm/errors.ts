@@ -19,6 +19,8 @@ export type SwarmErrorCode =
   | "PUBLIC_PORT_IN_USE"
   /** A tracker that cannot be reached, refuses, or answers nonsense. */
   | "TRACKER_FAILED"
+  /** A web seed that answers something else than the range that was asked. */
+  | "WEB_SEED_FAILED"
   /** A WebRTC connection cannot be made. */
   | "RTC_FAILED"
   /** The swarm is stopped. */

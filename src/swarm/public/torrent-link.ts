@@ -14,6 +14,7 @@ export const MAGNET_CHARS_MAX = 8192
 export const TORRENT_FILE_BYTES_MAX: number = 6 * 1024 * 1024
 const TRACKERS_MAX = 32
 const PEERS_MAX = 64
+const WEB_SEEDS_MAX = 8
 const URL_CHARS_MAX = 1024
 const PORT_MAX = 65_535
 /** Where a tracker may be: BEP 3, BEP 15, and WebTorrent's WebSocket trackers. */
@@ -34,6 +35,8 @@ export interface TorrentLink {
   readonly trackers: readonly string[]
   /** Clients that the link itself names. */
   readonly peers: readonly PeerAddress[]
+  /** Web servers that have it (BEP 19), by URL. */
+  readonly webSeeds: readonly string[]
 }
 
 /** Reads a magnet link. @throws SwarmError `METAINFO_INVALID` */
@@ -52,6 +55,7 @@ export function parseMagnet(text: string): TorrentLink {
       .getAll("x.pe")
       .slice(0, PEERS_MAX)
       .flatMap((peer) => parsePeerAddress(peer) ?? []),
+    webSeeds: webSeedsOf(query.getAll("ws")),
   }
 }
 
@@ -73,6 +77,7 @@ export function parseTorrentFile(bytes: Uint8Array): TorrentLink {
     metainfo,
     trackers: trackersOf([textOf(torrent.get("announce")), ...listed.map(textOf)]),
     peers: [],
+    webSeeds: webSeedsOf(textsOf(torrent.get("url-list"))),
   }
 }
 
@@ -100,6 +105,17 @@ export function isTrackerUrl(text: string): boolean {
     return false
   }
   return url.hostname !== "" && (url.protocol !== "udp:" || url.port !== "")
+}
+
+/** Keeps what can be a web server's URL, each once. */
+function webSeedsOf(urls: readonly (string | undefined)[]): readonly string[] {
+  const good = urls.filter((url) => url !== undefined && /^https?:/i.test(url) && isTrackerUrl(url))
+  return [...new Set(good as string[])].slice(0, WEB_SEEDS_MAX)
+}
+
+/** BEP 19: one text, or a list of them. */
+function textsOf(value: BencodeValue | undefined): readonly (string | undefined)[] {
+  return Array.isArray(value) ? value.map(textOf) : [textOf(value)]
 }
 
 function parseHash(text: string): Uint8Array | undefined {

@@ -10,6 +10,7 @@ import { parseExchange } from "./peer-exchange.ts"
 import type { PlainWish } from "./plain-wish.ts"
 import type { PublicSideDeps } from "./public-side.ts"
 import type { PeerAddress, TorrentLink } from "./torrent-link.ts"
+import { WebSeeds } from "./web-seeds.ts"
 
 /** A seek, and how many want it. */
 export interface SharedSeek {
@@ -21,10 +22,11 @@ export class TorrentSeek {
   readonly metainfo: Promise<Metainfo>
   readonly #wish: PlainWish
   readonly #outreach: Outreach
+  readonly #webSeeds: WebSeeds
   readonly #stops: readonly (() => void)[]
 
   constructor(
-    deps: Pick<PublicSideDeps, "swarm" | "clock" | "discovery" | "store">,
+    deps: Pick<PublicSideDeps, "swarm" | "clock" | "log" | "discovery" | "store">,
     options: {
       link: TorrentLink
       trackers: readonly TrackerName[]
@@ -51,6 +53,11 @@ export class TorrentSeek {
       reachesPrivate,
       connected: (socket, address) => wish.connect({ duplex: socket }, address),
     })
+    this.#webSeeds = new WebSeeds(
+      { ...deps, connected: (duplex, address) => wish.connect({ duplex }, address) },
+      { urls: link.webSeeds, mayBePrivate: reachesPrivate },
+    )
+    this.#webSeeds.tick(link.metainfo)
     const announced = {
       infoHash: link.infoHash,
       trackers,
@@ -82,11 +89,13 @@ export class TorrentSeek {
 
   tick(): void {
     this.#outreach.tick()
+    this.#webSeeds.tick(this.#wish.torrent.metainfo)
   }
 
   stop(): void {
     for (const stop of this.#stops) stop()
     this.#outreach.stop()
+    this.#webSeeds.stop()
     this.#wish.close()
   }
 }

@@ -14,11 +14,12 @@ function outcomeOf({ input }: Vector): { expect: string; output?: object } {
     return message === undefined ? { expect: "ignored" } : { expect: "ok", output: message }
   }
   try {
-    const { infoHash, trackers, peers } = parseMagnet(input.magnet ?? "")
+    const { infoHash, trackers, peers, webSeeds } = parseMagnet(input.magnet ?? "")
     const output = {
       infoHash: Buffer.from(infoHash).toString("hex"),
       trackers,
       peers: peers.map(({ host, port }) => formatAddress(host, port)),
+      webSeeds,
     }
     return { expect: "ok", output }
   } catch (error) {
