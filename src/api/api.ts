@@ -41,6 +41,8 @@ export interface StatusReport extends NodeDescription {
   readonly swarm: SwarmStats
   readonly peerCount: number
   readonly flightCount: number
+  /** Blobs that any BitTorrent client may have, and the port for clients while it is open. */
+  readonly public: { readonly torrentCount: number; readonly port?: number }
 }
 
 /** `GET /v1/peers`. */

@@ -27,6 +27,8 @@ import type { WireStream } from "./wire-socket.ts"
 
 /** Connections with standard clients. */
 export const SESSIONS_MAX = 256
+/** Of them, those that clients opened: what this node fetches must not wait for strangers. */
+export const INCOMING_MAX = 192
 /** Of them, those with one address. */
 export const SESSIONS_PER_HOST_MAX = 8
 /** A client has this time to shake hands. */
@@ -200,7 +202,8 @@ export class PlainPort implements PlainOwner {
     const peer = `${PEER_PREFIX}${address}`
     const nowMs = this.#deps.clock.monotonicMs()
     const isBanned = (this.#banned.get(hostOf(peer)) ?? 0) > nowMs
-    if (isBanned || this.#isStopped || this.#isCrowded(peer)) {
+    const isIncoming = torrent === undefined
+    if (isBanned || this.#isStopped || this.#isCrowded(peer, isIncoming)) {
       stream.duplex.destroy()
       return
     }
@@ -208,8 +211,8 @@ export class PlainPort implements PlainOwner {
     this.#sessions.set(session, { sinceMs: nowMs, lastMs: nowMs })
   }
 
-  #isCrowded(peer: PeerId): boolean {
-    if (this.#sessions.size >= SESSIONS_MAX) return true
+  #isCrowded(peer: PeerId, isIncoming: boolean): boolean {
+    if (this.#sessions.size >= (isIncoming ? INCOMING_MAX : SESSIONS_MAX)) return true
     let count = 0
     for (const session of this.#sessions.keys()) {
       if (hostOf(session.peer) === hostOf(peer)) count++

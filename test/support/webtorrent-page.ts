@@ -25,8 +25,10 @@ window.client = client
 
 /** A page that is ready. */
 export interface TorrentPage {
-  /** Adds a torrent and does not wait. @param announce - WebSocket trackers */
+  /** Adds a torrent by its file and does not wait. @param announce - WebSocket trackers */
   add(torrent: Uint8Array, announce: readonly string[]): Promise<void>
+  /** Adds a torrent by its magnet link, which names the trackers, and does not wait. */
+  addMagnet(magnet: string): Promise<void>
   /** Bytes of the first torrent that are there and right. */
   haveBytes(): Promise<number>
   /** SHA-256 of the first torrent's only file, once it is whole. */
@@ -72,6 +74,9 @@ function pageOf(page: Page): TorrentPage {
         `window.client.add(Uint8Array.from(atob(${JSON.stringify(base64)}), (letter) =>
           letter.charCodeAt(0)), { announce: ${JSON.stringify(announce)} })`.concat("; 0"),
       )
+    },
+    async addMagnet(magnet) {
+      await page.evaluate(`window.client.add(${JSON.stringify(magnet)}); 0`)
     },
     async haveBytes() {
       const count = await page.evaluate<number>("window.client.torrents[0]?.downloaded ?? 0")

@@ -44,6 +44,7 @@ describe("what a node is", () => {
       isReady: true,
       peerCount: 0,
       flightCount: 0,
+      public: { torrentCount: 0 },
       store: { usedBytes: 0, blobCount: 0 },
     })
     expect((await get("/v1/status")).rssBytes).toBeGreaterThan(1e6)

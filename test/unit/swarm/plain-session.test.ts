@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+import { duplexPair } from "node:stream"
 import Protocol, { type Wire } from "bittorrent-protocol"
 import { afterEach, describe, expect, test } from "vitest"
 import { Bitfield } from "../../../src/core/bitfield.ts"
@@ -9,7 +10,11 @@ import { digestOf } from "../../../src/core/digest.ts"
 import { pieceLayout, pieceRange } from "../../../src/core/piece.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { type Metainfo, metainfoOf } from "../../../src/swarm/metainfo.ts"
-import { HANDSHAKE_MS_MAX, SESSIONS_PER_HOST_MAX } from "../../../src/swarm/plain-port.ts"
+import {
+  HANDSHAKE_MS_MAX,
+  INCOMING_MAX,
+  SESSIONS_PER_HOST_MAX,
+} from "../../../src/swarm/plain-port.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
 
@@ -276,6 +281,27 @@ describe("the port", () => {
     await once(surplus, "close")
     expect(node.swarm.stats().sessionCount).toBe(SESSIONS_PER_HOST_MAX)
     for (const wire of wires) wire.destroy()
+  })
+
+  test("keeps room for what the node fetches itself, however many strangers come", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const strangers = Array.from({ length: INCOMING_MAX + 1 }, (_, index) => {
+      const [near, far] = duplexPair()
+      far.on("error", () => {})
+      node.swarm.servePlain({ duplex: near }, `10.0.${index}.1:6881`)
+      return near
+    })
+    expect(strangers.map((stranger) => stranger.destroyed)).toEqual([
+      ...Array.from({ length: INCOMING_MAX }, () => false),
+      true,
+    ])
+    const [own] = duplexPair()
+    const metainfo = metainfoOfBytes(bytes)
+    const wish = node.swarm.wishPlain({ infoHash: metainfo.infoHash, metainfo })
+    wish.connect({ duplex: own }, "10.1.0.1:6881")
+    expect(own.destroyed).toBe(false)
+    expect(wish.connectionCount).toBe(1)
   })
 
   test("lets go of who does not shake hands in time", async () => {
