@@ -134,6 +134,13 @@ describe.skipIf(missing.length > 0)("standard clients and real nodes", () => {
     expect(list.torrents).toMatchObject([{ digest: shown.digest, isSeeded: true }])
   })
 
+  test("the port of the fleet answers no BitTorrent handshake, not even for what is public", async () => {
+    const fleetPort = Number(/\/tcp\/(\d+)/.exec(origin.p2p[0]!)![1])
+    for (const { infoHash } of [shown, hidden]) {
+      expect(await bytesFor(infoHash, fleetPort)).toBeLessThan(HANDSHAKE_BYTES)
+    }
+  })
+
   test("libtorrent downloads from a node and seeds it back to another", async () => {
     const folder = await workspace.folder("libtorrent")
     const client = await start(
