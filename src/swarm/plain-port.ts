@@ -11,6 +11,7 @@ import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { BAN_MS } from "./judge.ts"
 import { type Metainfo, SHA1_BYTES } from "./metainfo.ts"
+import { plainPeer } from "./plain-peer.ts"
 import {
   type PlainDeps,
   type PlainOwner,
@@ -37,7 +38,6 @@ export const HANDSHAKE_MS_MAX = 10_000
 const IDLE_MS_MAX = 120_000
 /** Addresses that are remembered as banned. */
 const BANNED_MAX = 10_000
-const PEER_PREFIX = "plain:"
 
 export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly clock: Clock
@@ -48,11 +48,6 @@ export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly torrent: (digest: Digest) => EngineTorrent | undefined
   /** A client has something of a torrent that is wanted. */
   onHolder(digest: Digest, holder: Holder): void
-}
-
-/** Tells whether a peer id names a standard client. */
-export function isPlainPeer(peer: PeerId): boolean {
-  return peer.startsWith(PEER_PREFIX)
 }
 
 export class PlainPort implements PlainOwner {
@@ -199,7 +194,7 @@ export class PlainPort implements PlainOwner {
   }
 
   #open(stream: WireStream, address: string, torrent: PlainTorrent | undefined): void {
-    const peer = `${PEER_PREFIX}${address}`
+    const peer = plainPeer(address)
     const nowMs = this.#deps.clock.monotonicMs()
     const isBanned = (this.#banned.get(hostOf(peer)) ?? 0) > nowMs
     const isIncoming = torrent === undefined

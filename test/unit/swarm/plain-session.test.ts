@@ -304,6 +304,28 @@ describe("the port", () => {
     expect(wish.connectionCount).toBe(1)
   })
 
+  test("gives strangers no turn that a peer could have", async () => {
+    // With one set of turns, the only one would go back and forth between the two.
+    await using world = new MemoryWorld()
+    const node = await world.add({ isPublic: () => true, uploadSlots: 1 })
+    const peer = await world.add()
+    const port = await listen((socket) => node.swarm.servePlain({ duplex: socket }, "10.0.0.1:1"))
+    await ingest(node, bytes)
+    await node.swarm.torrentOf(digest)
+    const wire = await connectWire(port, { fast: true })
+    await once(wire, "have-all")
+    const unchoked = once(wire, "unchoke")
+    wire.interested()
+    await unchoked
+    let isChoked = false
+    wire.on("choke", () => {
+      isChoked = true
+    })
+    await finish(await join(peer, digest, bytes.length))
+    expect(isChoked).toBe(false)
+    wire.destroy()
+  })
+
   test("lets go of who does not shake hands in time", async () => {
     const clock = new VirtualClock()
     await using world = new MemoryWorld({ clock })
