@@ -41,6 +41,8 @@ export interface StatusReport extends NodeDescription {
   readonly swarm: SwarmStats
   readonly peerCount: number
   readonly flightCount: number
+  /** Blobs that any BitTorrent client may have, and the port for clients while it is open. */
+  readonly public: { readonly torrentCount: number; readonly port?: number }
 }
 
 /** `GET /v1/peers`. */
@@ -210,11 +212,64 @@ export interface TorrentRow {
   readonly magnet: string
   /** The `.torrent` file, base64. */
   readonly torrent: string
+  /** Whether any BitTorrent client may have it from this node. */
+  readonly isPublic: boolean
 }
 
+/** `GET /v1/torrent`, and `POST /v1/torrent`, which makes public or takes that back. */
 export interface TorrentReport {
   readonly ref: string
+  /** TCP port on which clients are served; left out while nothing is. */
+  readonly port?: number
   readonly torrents: readonly TorrentRow[]
+}
+
+/** Body of `POST /v1/torrent`. */
+export interface TorrentRequest extends Omit<ImageRequest, "hold"> {
+  readonly isPublic: boolean
+}
+
+/** `GET /v1/public`: what is public, here or not. */
+export interface PublicReport {
+  readonly port?: number
+  readonly torrents: readonly {
+    readonly digest: Digest
+    /** False while the blob is not here, not whole, or must not leave the node. */
+    readonly isSeeded: boolean
+    readonly infoHash?: string
+    readonly sizeBytes?: number
+  }[]
+}
+
+/** Body of `POST /v1/torrent/get`: a magnet link, or a `.torrent` file as base64. */
+export interface TorrentGetRequest {
+  readonly magnet?: string
+  readonly torrent?: string
+  /** Clients to ask, `HOST:PORT`. */
+  readonly peers?: readonly string[]
+  /** As for images. */
+  readonly hold?: boolean
+}
+
+/** Lines of `POST /v1/torrent/get`. */
+export type TorrentStreamLine =
+  | {
+      readonly type: "progress"
+      readonly digest?: Digest
+      readonly doneBytes: number
+      /** 0 while the clients have not told it. */
+      readonly totalBytes: number
+      readonly clientCount: number
+    }
+  | TorrentLine
+  | ErrorLine
+
+/** The last of them: the blob is here, whole and verified. */
+export interface TorrentLine {
+  readonly type: "result"
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly infoHash: string
 }
 
 /** Makes the row of a blob. */

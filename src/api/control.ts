@@ -11,6 +11,7 @@ import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
+import type { PublicSide } from "../swarm/public/public.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { ConfigReport, NodeDescription } from "./api.ts"
 import { addBlobRoutes } from "./blob-routes.ts"
@@ -20,6 +21,7 @@ import { errorBodyOf } from "./fault-body.ts"
 import { addImageRoutes } from "./image-routes.ts"
 import type { ImageSource } from "./image-source.ts"
 import { addNodeRoutes } from "./node-routes.ts"
+import { addTorrentRoutes } from "./torrent-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
 const PARAMETER_CHARS_MAX = 1024
@@ -34,6 +36,7 @@ export interface ControlDeps {
   readonly swarm: Swarm
   readonly delivery: Delivery
   readonly images: ImageSource
+  readonly publicSide: PublicSide
   readonly clock: Clock
   readonly log: Logger
 }
@@ -118,6 +121,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addNodeRoutes(app, deps, options)
   addBlobRoutes(app, deps)
   addImageRoutes(app, deps)
+  addTorrentRoutes(app, deps)
   return app
 }
 

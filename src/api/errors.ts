@@ -18,6 +18,8 @@ export type ApiErrorCode =
   | "MANIFEST_INVALID"
   /** The blob is not here, or not complete, so there is no torrent of it to show. */
   | "TORRENT_UNKNOWN"
+  /** No client that has a public torrent, or gives what is missing, was found in time. */
+  | "TORRENT_UNAVAILABLE"
   /** No pin of that name. */
   | "PIN_UNKNOWN"
   /** Something failed that has no code of its own; the log says more. */

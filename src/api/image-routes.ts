@@ -1,10 +1,9 @@
 /**
- * Images: get and stage (with progress), list, remove, and the torrents of their blobs.
+ * Images: get and stage (with progress), list, remove.
  * @module
  */
 import type { FastifyInstance } from "fastify"
 import type { Digest } from "../core/digest.ts"
-import { parseDigest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import { encodeImageReference } from "../core/reference.ts"
 import { StoreError } from "../store/errors.ts"
@@ -16,16 +15,14 @@ import {
   type ImageStreamLine,
   type ImagesReport,
   type RemovalReport,
-  type TorrentReport,
 } from "./api.ts"
 import type { ControlDeps } from "./control.ts"
 import { ApiError } from "./errors.ts"
 import { presentParts } from "./image-graph.ts"
 import { ImageLeases } from "./image-leases.ts"
-import { findImageParts, imageReferenceOf, pullImage } from "./image-pull.ts"
+import { imageReferenceOf, pullImage } from "./image-pull.ts"
 import { type LineWriter, sendLines } from "./line-stream.ts"
 import { fieldsOf, required } from "./request.ts"
-import { torrentOf } from "./torrent.ts"
 
 /** Images in one answer. */
 const IMAGES_MAX = 4096
@@ -51,16 +48,6 @@ export function addImageRoutes(app: FastifyInstance, deps: ControlDeps): void {
   app.delete("/v1/images", async (request) => {
     return await removeImage(deps, required(fieldsOf(request.query, { ref: "text" }).ref, "ref"))
   })
-  app.get("/v1/torrent", async (request): Promise<TorrentReport> => {
-    const types = { ref: "text", platform: "text", allPlatforms: "text" } as const
-    const { allPlatforms, ...fields } = fieldsOf(request.query, types)
-    const ref = required(fields.ref, "ref")
-    const wish = { ...fields, ref, allPlatforms: allPlatforms === "true" }
-    const digests = ref.startsWith("sha256:") ? [parseDigest(ref)] : await digestsOf(deps, wish)
-    const torrents = []
-    for (const digest of digests) torrents.push(await torrentOf(deps.store, digest))
-    return { ref, torrents }
-  })
 }
 
 async function pull(
@@ -76,12 +63,6 @@ async function pull(
   })
   await writer.write(image)
   if (wish.hold === true) await writer.closed(HOLD_MS_MAX)
-}
-
-async function digestsOf(deps: ControlDeps, wish: ImageRequest): Promise<Digest[]> {
-  const signal = AbortSignal.timeout(HOLD_MS_MAX)
-  const { manifests, blobs } = await findImageParts(deps.images, wish, { signal })
-  return [...manifests, ...blobs].map(({ digest }) => digest)
 }
 
 async function listImages({ images, store }: ControlDeps): Promise<ImagesReport> {

@@ -34,7 +34,7 @@ export function addNodeRoutes(
 
 /** Makes the function that reads the status, also for the front door's page. */
 export function createStatusReader(
-  deps: Pick<ControlDeps, "store" | "net" | "swarm" | "delivery" | "clock">,
+  deps: Pick<ControlDeps, "store" | "net" | "swarm" | "publicSide" | "delivery" | "clock">,
   options: Pick<ControlOptions, "describe" | "isReady" | "data">,
 ): () => StatusReport {
   const startedMs = deps.clock.monotonicMs()
@@ -48,6 +48,10 @@ export function createStatusReader(
     swarm: deps.swarm.stats(),
     peerCount: deps.net.peers().length,
     flightCount: deps.delivery.flights().filter(({ state }) => state !== "complete").length,
+    public: {
+      torrentCount: deps.publicSide.list().length,
+      ...(deps.publicSide.port === undefined ? {} : { port: deps.publicSide.port }),
+    },
   })
 }
 

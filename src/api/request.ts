@@ -5,11 +5,15 @@
 import { ApiError } from "./errors.ts"
 
 const TEXT_CHARS_MAX = 512
+const LINK_CHARS_MAX = 8192
 const LIST_ENTRIES_MAX = 4096
 
-type FieldType = "text" | "boolean" | "count" | "texts"
+type FieldType = "text" | "link" | "base64" | "boolean" | "count" | "texts"
 interface FieldValues {
   readonly text: string
+  readonly link: string
+  /** As long as the body may be. */
+  readonly base64: string
   readonly boolean: boolean
   readonly count: number
   readonly texts: readonly string[]
@@ -52,6 +56,10 @@ function isType(value: unknown, type: FieldType): boolean {
   switch (type) {
     case "text":
       return typeof value === "string" && value.length <= TEXT_CHARS_MAX
+    case "link":
+      return typeof value === "string" && value.length <= LINK_CHARS_MAX
+    case "base64":
+      return typeof value === "string" && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
     case "boolean":
       return typeof value === "boolean"
     case "count":

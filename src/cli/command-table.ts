@@ -47,7 +47,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "get <ref>",
-    summary: "fetch an image, verified, and write it to an OCI layout with -o",
+    summary: "fetch an image, or a public torrent by magnet link or file; write it with -o",
     load: async () => (await import("./command/get.ts")).getCommand,
   },
   {
@@ -57,7 +57,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "ls",
-    summary: "list the images of this node; its blobs or pins instead",
+    summary: "list the images of this node; its blobs, pins or public torrents instead",
     load: async () => (await import("./command/ls.ts")).lsCommand,
   },
   {
@@ -88,7 +88,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "torrent <ref>",
-    summary: "print the magnet links of an image or a blob; write the .torrent files with -o",
+    summary: "print the magnet links of an image or a blob, write .torrent files, make it public",
     load: async () => (await import("./command/torrent.ts")).torrentCommand,
   },
   {

@@ -56,6 +56,18 @@ export interface NodeConfig {
   readonly shareCredentialed: boolean
   /** Names besides loopback's that the front door answers to. */
   readonly hosts: readonly string[]
+  /** The public side: plain BitTorrent for blobs that were made public. */
+  readonly public: {
+    readonly port: { readonly host?: string; readonly port: number }
+    readonly trackers: readonly string[]
+    readonly dht: boolean
+    /** Where the mainline DHT is entered. */
+    readonly dhtNodes: readonly { readonly host: string; readonly port: number }[]
+    /** Whom browsers and this node ask how they look from outside (RFC 8489). */
+    readonly stun: readonly { readonly host: string; readonly port: number }[]
+    /** Whether trackers and strangers may name addresses of private networks. */
+    readonly lan: boolean
+  }
   readonly log: {
     readonly level: (typeof LOG_LEVELS)[number]
     readonly format: (typeof LOG_FORMATS)[number]
@@ -89,6 +101,15 @@ const upstreamKeys = {
   timeouts: z.strictObject(timeoutKeys).optional(),
 }
 
+const publicKeys = {
+  port: leaf(value.PUBLIC_PORT),
+  trackers: listOf(value.TRACKER_URL),
+  dht: leaf(value.BOOLEAN),
+  dhtNodes: listOf(value.HOST_PORT),
+  stun: listOf(value.HOST_PORT),
+  lan: leaf(value.BOOLEAN),
+}
+
 const logKeys = {
   level: leaf(value.oneOf(LOG_LEVELS)),
   format: leaf(value.oneOf(LOG_FORMATS)),
@@ -115,6 +136,7 @@ const rootKeys = {
   trustLanTags: leaf(value.BOOLEAN),
   shareCredentialed: leaf(value.BOOLEAN),
   hosts: listOf(value.HOST),
+  public: z.strictObject(publicKeys),
   log: z.strictObject(logKeys),
 }
 
@@ -125,6 +147,7 @@ export const configSchema: z.ZodType<NodeConfig> = z.strictObject(rootKeys)
 export function allowedKeysAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(rootKeys)
   if (path[0] === "log") return Object.keys(logKeys)
+  if (path[0] === "public") return Object.keys(publicKeys)
   return Object.keys(path.length === 2 ? upstreamKeys : timeoutKeys)
 }
 
@@ -170,6 +193,22 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   },
   { path: "shareCredentialed", kind: "boolean", variable: "SEALIFT_SHARE_CREDENTIALED" },
   { path: "hosts", kind: "list", variable: "SEALIFT_HOSTS", flag: "--host" },
+  {
+    path: "public.port",
+    kind: "text",
+    variable: "SEALIFT_PUBLIC_PORT",
+    flag: "--public-port",
+  },
+  {
+    path: "public.trackers",
+    kind: "list",
+    variable: "SEALIFT_PUBLIC_TRACKERS",
+    flag: "--tracker",
+  },
+  { path: "public.dht", kind: "boolean", variable: "SEALIFT_PUBLIC_DHT", flag: "--dht" },
+  { path: "public.dhtNodes", kind: "list", variable: "SEALIFT_PUBLIC_DHT_NODES" },
+  { path: "public.stun", kind: "list", variable: "SEALIFT_PUBLIC_STUN" },
+  { path: "public.lan", kind: "boolean", variable: "SEALIFT_PUBLIC_LAN" },
   { path: "log.level", kind: "text", variable: "SEALIFT_LOG_LEVEL", flag: "--log-level" },
   { path: "log.format", kind: "text", variable: "SEALIFT_LOG_FORMAT", flag: "--log-format" },
 ]
@@ -189,6 +228,16 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   trustLanTags: false,
   shareCredentialed: false,
   hosts: [],
+  "public.port": 7072,
+  "public.trackers": [],
+  "public.dht": false,
+  "public.dhtNodes": [
+    "router.bittorrent.com:6881",
+    "router.utorrent.com:6881",
+    "dht.transmissionbt.com:6881",
+  ],
+  "public.stun": [],
+  "public.lan": false,
   "log.level": "info",
   "log.format": "auto",
 }

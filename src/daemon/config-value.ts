@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net"
 import { isAbsolute } from "node:path"
+import { isTrackerUrl } from "../swarm/public/torrent-link.ts"
 import { DURATION_ALLOWED, parseDuration, parseSize, SIZE_ALLOWED } from "./unit.ts"
 
 /** One kind of value: what it may be, in words, and how it is read. */
@@ -61,6 +62,30 @@ export const DURATION: ValueKind<number> = {
 export const HTTP_ADDRESS: ValueKind<HttpAddress> = {
   allowed: "HOST:PORT such as 127.0.0.1:7070 or [::1]:7070 (port 0 picks a free one)",
   parse: fromText(parseHttpAddress),
+}
+
+/** Where standard BitTorrent clients are served; without a host, on all interfaces. */
+export const PUBLIC_PORT: ValueKind<{ host?: string; port: number }> = {
+  allowed: "a port such as 7072, or HOST:PORT such as 127.0.0.1:7072 (port 0 picks a free one)",
+  parse(value) {
+    const text = typeof value === "number" ? String(value) : value
+    if (typeof text !== "string") return undefined
+    if (!/^\d{1,5}$/.test(text)) return parseHttpAddress(text)
+    return Number(text) <= PORT_MAX ? { port: Number(text) } : undefined
+  },
+}
+
+export const TRACKER_URL: ValueKind<string> = {
+  allowed: "a tracker's URL: http, https, udp, ws or wss, such as wss://tracker.example/announce",
+  parse: fromText((text) => (isTrackerUrl(text) ? text : undefined)),
+}
+
+export const HOST_PORT: ValueKind<{ host: string; port: number }> = {
+  allowed: "HOST:PORT such as dht.example:6881",
+  parse: fromText((text) => {
+    const address = parseHttpAddress(text)
+    return address === undefined || address.port === 0 ? undefined : address
+  }),
 }
 
 /** Reads `127.0.0.1:7070`, `[::1]:7070`, `localhost:0`. */

@@ -33,7 +33,7 @@ export interface LoadedConfig {
 
 const FILE_NAME = "config.yaml"
 /** The tables whose parts are settings of their own. */
-const TABLES: readonly string[] = ["log"]
+const TABLES: readonly string[] = ["public", "log"]
 
 /** Settings by path; a later layer replaces what an earlier one put. */
 class Settings {

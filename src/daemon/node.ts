@@ -27,6 +27,12 @@ import { createUpstream, type Upstream } from "../registry/upstream.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
+import { createMainlineDht } from "../swarm/public/mainline-dht.ts"
+import type { PublicSide } from "../swarm/public/public.ts"
+import { PublicBook } from "../swarm/public/public-book.ts"
+import { createPublicSide } from "../swarm/public/public-side.ts"
+import { RtcPeers } from "../swarm/public/rtc-peers.ts"
+import { createTrackers } from "../swarm/public/trackers.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
@@ -63,6 +69,7 @@ interface Rooms {
   readonly store: BlobStore
   readonly net: PeerNetwork
   readonly swarm: Swarm
+  readonly publicSide: PublicSide
   readonly upstream: Upstream
   readonly delivery: Delivery
   readonly registry: Registry
@@ -181,8 +188,7 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
-  const swarm = createSwarm({ ...base, clock, store, net, log: log.child({ room: "swarm" }) })
-  undo.defer(() => swarm.stop())
+  const { swarm, publicSide } = await openSwarm(config, { store, net }, { base, clock, undo })
   const delivery = createDelivery({
     ...base,
     clock,
@@ -202,7 +208,41 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
-  return { store, net, swarm, upstream, delivery, registry }
+  return { store, net, swarm, publicSide, upstream, delivery, registry }
+}
+
+/** The fleet's data plane, and the public side beside it. */
+async function openSwarm(
+  config: NodeConfig,
+  { store, net }: Pick<Rooms, "store" | "net">,
+  { base, clock, undo }: Pick<Opening, "base" | "undo"> & { clock: Clock },
+): Promise<Pick<Rooms, "swarm" | "publicSide">> {
+  const log = base.log.child({ room: "swarm" })
+  const book = await PublicBook.load(store.kv("public"))
+  const deps = { ...base, clock, store, log }
+  let publicSide: PublicSide | undefined
+  const swarm = createSwarm(
+    { ...deps, net },
+    { isPublic: (digest) => book.has(digest), publicPort: () => publicSide?.port },
+  )
+  undo.defer(() => swarm.stop())
+  const reachesPrivate = config.public.lan
+  const rtc = new RtcPeers(deps, { stun: config.public.stun, reachesPrivate })
+  const trackers = createTrackers({ ...deps, rtc, wirePeerId: swarm.wirePeerId })
+  const { port: listen, dhtNodes: nodes } = config.public
+  const dht = config.public.dht ? [createMainlineDht(deps, { listen, nodes, reachesPrivate })] : []
+  const discovery = [trackers, ...dht]
+  const side = createPublicSide(
+    { ...deps, swarm, book, discovery },
+    {
+      listen,
+      trackers: config.public.trackers,
+      reachesPrivate,
+    },
+  )
+  undo.defer(() => side.stop())
+  publicSide = side
+  return { swarm, publicSide: side }
 }
 
 /** A relay serves those it was told of, and nobody else. */

@@ -245,8 +245,8 @@ export class Flight {
     let cancelTick = clock.after(TICK_MS, tick)
     this.#unlisten.push(
       () => cancelTick(),
-      swarm.onHolder(this.digest, ({ peer }) => {
-        fetchers.onHolder(peer)
+      swarm.onHolder(this.digest, ({ peer, isPlain }) => {
+        if (isPlain !== true) fetchers.onHolder(peer)
         this.wake()
       }),
       net.onConnect(() => this.wake()),

@@ -217,7 +217,9 @@ export class Sourcing {
 
   #partialHolders(): readonly PeerId[] {
     const holders = this.#deps.swarm.holders(this.#host.digest)
-    return holders.filter((holder) => !holder.isComplete).map((holder) => holder.peer)
+    // Standard clients fetch from no origin: there is nothing to ask them about.
+    const partial = holders.filter(({ isComplete, isPlain }) => !isComplete && isPlain !== true)
+    return partial.map((holder) => holder.peer)
   }
 
   #hasSource(): boolean {

@@ -16,8 +16,11 @@ import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
 import { PieceLists } from "./piece-lists.ts"
-import { isPlainPeer, PlainPort } from "./plain-port.ts"
+import { isPlainPeer } from "./plain-peer.ts"
+import { PlainPort } from "./plain-port.ts"
+import type { PlainTorrent } from "./plain-session.ts"
 import { Providing, providerKey } from "./providing.ts"
+import type { PlainWish, WishEvents } from "./public/plain-wish.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
 import type { Source, SourceEnd } from "./source.ts"
@@ -53,6 +56,8 @@ export interface SwarmOptions {
   readonly mayFetch?: (peer: PeerId, digest: Digest) => boolean
   /** Which blobs standard clients may have, over plain sockets; none unless told. */
   readonly isPublic?: (digest: Digest) => boolean
+  /** Port on which standard clients reach this node; undefined while none is open. */
+  readonly publicPort?: () => number | undefined
   /** Connections that are served at once, the others wait for their turns; found by trial unless given. */
   readonly uploadSlots?: number
   /** Numbers from 0 to below 1, for choices of pieces; seeded in simulations. */
@@ -66,10 +71,18 @@ export interface SwarmEngine extends Swarm {
    * clients find it by its info-hash, if it is public.
    */
   torrentOf(digest: Digest): Promise<Metainfo | undefined>
-  /** Takes a connection of a standard client. @param address - its IP address and port */
-  servePlain(stream: WireStream, address: string): void
-  /** Takes a joined blob from a standard client, over a connection that this node opened. */
-  fetchPlain(stream: WireStream, address: string, metainfo: Metainfo): void
+  /**
+   * Takes a connection of a standard client.
+   * @param address - its IP address and port
+   * @param metainfo - the torrent, where it is known before the client says it (WebRTC)
+   */
+  servePlain(stream: WireStream, address: string, metainfo?: Metainfo): void
+  /** Wants a torrent from standard clients; the blob is fetched from them when it is joined. */
+  wishPlain(torrent: PlainTorrent, events?: WishEvents): PlainWish
+  /** Ends what standard clients have open of a blob. */
+  closePlain(digest: Digest): void
+  /** 20 bytes: what this node calls itself in handshakes with standard clients. */
+  readonly wirePeerId: Uint8Array
 }
 
 /** Starts the swarm of a node. */
@@ -90,6 +103,7 @@ interface Flight {
 }
 
 class Engine implements SwarmEngine {
+  readonly wirePeerId: Uint8Array = Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)])
   readonly #deps: SwarmDeps
   readonly #random: () => number
   readonly #mayFetch: (peer: PeerId, digest: Digest) => boolean
@@ -139,7 +153,7 @@ class Engine implements SwarmEngine {
           return this.#flights.get(digest)?.torrent.picker.availability(index) ?? 0
         },
         firstPieceOf: (digest, count) => {
-          const others = this.holders(digest).filter((holder) => holder.isComplete)
+          const others = this.#members(digest).filter((holder) => holder.isComplete)
           const seeds = [net.id, ...others.map((holder) => holder.peer)].sort()
           return Math.floor((count * seeds.indexOf(net.id)) / seeds.length)
         },
@@ -152,7 +166,7 @@ class Engine implements SwarmEngine {
       log,
       buffers: new BatchBuffers(),
       uploadEvents: this.#serving,
-      wirePeerId: Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)]),
+      wirePeerId: this.wirePeerId,
       version: VERSION,
     }
     this.#sessions = new Sessions({
@@ -168,6 +182,8 @@ class Engine implements SwarmEngine {
       book: this.#book,
       isPublic: publicOnly(store, options.isPublic),
       torrent: (digest) => this.#flights.get(digest)?.torrent,
+      listenPort: options.publicPort ?? (() => undefined),
+      onHolder: (digest, holder) => this.#holdings.index.tell(digest, holder),
     })
     this.#holdings = new Holdings({ net, store, clock, log, mayFetch })
     this.#providing = new Providing({ net, clock, log })
@@ -179,7 +195,7 @@ class Engine implements SwarmEngine {
   }
 
   holders(digest: Digest): readonly Holder[] {
-    return this.#holdings.index.holders(digest)
+    return [...this.#members(digest), ...this.#plain.holders(digest)]
   }
 
   async *findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder> {
@@ -214,6 +230,7 @@ class Engine implements SwarmEngine {
     const flight: Flight = {
       torrent,
       stopListening: this.onHolder(digest, (holder) => {
+        if (holder.isPlain === true) return
         torrent.forgive(holder.peer)
         if (!holder.isComplete) flight.hasFellows = true
         void this.#attach(flight, holder)
@@ -226,6 +243,7 @@ class Engine implements SwarmEngine {
     this.#flights.set(digest, flight)
     void this.#lists.loaded(digest, layout)
     this.#look(flight, this.#deps.clock.monotonicMs())
+    this.#plain.onJoined(digest)
     return torrent
   }
 
@@ -233,12 +251,16 @@ class Engine implements SwarmEngine {
     return this.#book.of(digest)
   }
 
-  servePlain(stream: WireStream, address: string): void {
-    this.#plain.accept(stream, address)
+  servePlain(stream: WireStream, address: string, metainfo?: Metainfo): void {
+    this.#plain.accept(stream, address, metainfo)
   }
 
-  fetchPlain(stream: WireStream, address: string, metainfo: Metainfo): void {
-    this.#plain.fetch(stream, address, metainfo)
+  wishPlain(torrent: PlainTorrent, events?: WishEvents): PlainWish {
+    return this.#plain.wish(torrent, events)
+  }
+
+  closePlain(digest: Digest): void {
+    this.#plain.closeUploads(digest)
   }
 
   torrents(): readonly Torrent[] {
@@ -301,7 +323,6 @@ class Engine implements SwarmEngine {
       provenList: () => store.pieceList(digest),
       isUnlistedRight: (index, bytes) => this.#plain.isRight(digest, index, bytes),
       onClosed: () => {
-        this.#plain.forget(digest)
         this.#flights.get(digest)?.stopListening()
         this.#flights.delete(digest)
       },
@@ -398,11 +419,16 @@ class Engine implements SwarmEngine {
     this.#countedBytes = { downloaded, wasted }
   }
 
+  /** Peers that have the blob and take part in its swarm; standard clients come by themselves. */
+  #members(digest: Digest): readonly Holder[] {
+    return this.#holdings.index.holders(digest)
+  }
+
   /** Attaches holders, whole ones first, in random order so that not all nodes choose the same. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
     const { digest } = flight.torrent.blob
-    const holders = [...this.holders(digest)]
+    const holders = [...this.#members(digest)]
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
     const order = new Map(holders.map((holder) => [holder, this.#random()]))
     const rank = (holder: Holder) => order.get(holder)! - (holder.isComplete ? 1 : 0)
@@ -436,7 +462,7 @@ class Engine implements SwarmEngine {
   /** A session was opened by a peer: what it has can be fetched over it. */
   #onSession(peer: PeerId): void {
     for (const flight of this.#flights.values()) {
-      const holder = this.holders(flight.torrent.blob.digest).find((one) => one.peer === peer)
+      const holder = this.#members(flight.torrent.blob.digest).find((one) => one.peer === peer)
       if (holder !== undefined) void this.#attach(flight, holder)
     }
   }

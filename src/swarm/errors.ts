@@ -13,6 +13,16 @@ export type SwarmErrorCode =
   | "METAINFO_INVALID"
   /** A holdings message that is malformed or over its limits (protocol/holdings.md). */
   | "HOLDINGS_INVALID"
+  /** A blob that is not made public: not here, or it must not leave this node. */
+  | "PUBLIC_REFUSED"
+  /** The port for standard clients cannot be opened. */
+  | "PUBLIC_PORT_IN_USE"
+  /** A tracker that cannot be reached, refuses, or answers nonsense. */
+  | "TRACKER_FAILED"
+  /** A web seed that answers something else than the range that was asked. */
+  | "WEB_SEED_FAILED"
+  /** A WebRTC connection cannot be made. */
+  | "RTC_FAILED"
   /** The swarm is stopped. */
   | "SWARM_STOPPED"
 

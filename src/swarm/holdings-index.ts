@@ -48,6 +48,11 @@ export class HoldingsIndex {
     }
   }
 
+  /** Tells the listeners of a holder that is kept elsewhere. */
+  tell(digest: Digest, holder: Holder): void {
+    for (const listener of [...(this.#listeners.get(digest) ?? [])]) listener(holder)
+  }
+
   /** Takes in what a peer tells. */
   take(peer: PeerId, holdings: readonly Holding[]): void {
     if (this.isDistrusted(peer)) return

@@ -1,5 +1,5 @@
 /**
- * Standard BitTorrent clients over plain sockets: gives them public blobs and takes blobs from them.
+ * Standard BitTorrent clients over plain streams: gives them public blobs and takes blobs from them.
  * @module
  */
 import { createHash } from "node:crypto"
@@ -11,20 +11,33 @@ import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { BAN_MS } from "./judge.ts"
 import { type Metainfo, SHA1_BYTES } from "./metainfo.ts"
-import { type PlainDeps, type PlainOwner, PlainSession } from "./plain-session.ts"
+import { plainPeer } from "./plain-peer.ts"
+import {
+  type PlainDeps,
+  type PlainOwner,
+  PlainSession,
+  type PlainTorrent,
+} from "./plain-session.ts"
+import { PlainWish, type WishEvents } from "./public/plain-wish.ts"
 import type { Serving } from "./serving.ts"
+import type { Holder } from "./swarm.ts"
 import type { EngineTorrent } from "./torrent.ts"
 import type { TorrentBook } from "./torrent-book.ts"
 import type { Upload } from "./upload.ts"
 import type { WireStream } from "./wire-socket.ts"
 
 /** Connections with standard clients. */
-const SESSIONS_MAX = 256
+export const SESSIONS_MAX = 256
+/** Of them, those that clients opened: what this node fetches must not wait for strangers. */
+export const INCOMING_MAX = 192
+/** Of them, those with one address. */
+export const SESSIONS_PER_HOST_MAX = 8
+/** A client has this time to shake hands. */
+export const HANDSHAKE_MS_MAX = 10_000
 /** A client that says no more than this in this time is let go. */
 const IDLE_MS_MAX = 120_000
 /** Addresses that are remembered as banned. */
 const BANNED_MAX = 10_000
-const PEER_PREFIX = "plain:"
 
 export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly clock: Clock
@@ -33,19 +46,16 @@ export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly book: TorrentBook
   readonly isPublic: (digest: Digest) => boolean
   readonly torrent: (digest: Digest) => EngineTorrent | undefined
-}
-
-/** Tells whether a peer id names a standard client. */
-export function isPlainPeer(peer: PeerId): boolean {
-  return peer.startsWith(PEER_PREFIX)
+  /** A client has something of a torrent that is wanted. */
+  onHolder(digest: Digest, holder: Holder): void
 }
 
 export class PlainPort implements PlainOwner {
   readonly #deps: PlainPortDeps
-  readonly #sessions = new Map<PlainSession, { lastMs: number }>()
-  /** Torrents that are fetched from standard clients, whose SHA-1 lists are then known. */
-  readonly #wanted = new Map<Digest, Metainfo>()
+  readonly #sessions = new Map<PlainSession, { readonly sinceMs: number; lastMs: number }>()
+  readonly #wishes = new Map<string, PlainWish>()
   readonly #banned = new Map<PeerId, number>()
+  #isStopped = false
 
   constructor(deps: PlainPortDeps) {
     this.#deps = deps
@@ -55,29 +65,57 @@ export class PlainPort implements PlainOwner {
     return this.#sessions.size
   }
 
-  /** Takes a connection that a client opened. @param address - IP address and port of the client */
-  accept(stream: WireStream, address: string): void {
-    this.#open(stream, address, undefined)
+  /**
+   * Takes a connection of a client.
+   * @param address - IP address and port of the client
+   * @param metainfo - the torrent, where it is known before the client says it (WebRTC)
+   */
+  accept(stream: WireStream, address: string, metainfo?: Metainfo): void {
+    const torrent = metainfo && { infoHash: metainfo.infoHash, metainfo }
+    this.#open(stream, address, torrent)
   }
 
-  /** Fetches a joined blob from a client, over a connection that this node opened to it. */
-  fetch(stream: WireStream, address: string, metainfo: Metainfo): void {
-    this.#wanted.set(metainfo.digest, metainfo)
-    this.#open(stream, address, metainfo)
+  /**
+   * Wants a torrent from clients: from now on {@link PlainWish.connect} takes connections to them, and
+   * the blob is fetched over them whenever it is joined.
+   */
+  wish(torrent: PlainTorrent, events: WishEvents = {}): PlainWish {
+    const wish: PlainWish = new PlainWish(torrent, events, {
+      open: (stream, address) => this.#open(stream, address, wish.torrent),
+      sessions: () => this.#sessionsOf(wish),
+      close: () => this.#forget(wish),
+    })
+    this.#wishes.set(hexOf(torrent.infoHash), wish)
+    return wish
+  }
+
+  /** Clients that have something of a wanted blob. */
+  holders(digest: Digest): readonly Holder[] {
+    const wish = this.#wishOf(digest)
+    return wish === undefined ? [] : this.#sessionsOf(wish).flatMap((one) => holderOf(one) ?? [])
   }
 
   /** Checks a piece against the SHA-1 list of its torrent; undefined when none is known. */
   isRight(digest: Digest, index: number, bytes: Uint8Array): boolean | undefined {
-    const metainfo = this.#wanted.get(digest)
+    const metainfo = this.#wishOf(digest)?.torrent.metainfo
     if (metainfo === undefined) return undefined
     const sha1 = createHash("sha1").update(bytes).digest()
     const at = index * SHA1_BYTES
     return Buffer.compare(metainfo.sha1List.subarray(at, at + SHA1_BYTES), sha1) === 0
   }
 
-  /** Nobody fetches this blob any more. */
-  forget(digest: Digest): void {
-    this.#wanted.delete(digest)
+  /** The blob is fetched from now on: clients that have something of it are sources. */
+  onJoined(digest: Digest): void {
+    for (const session of this.#sessions.keys()) {
+      if (session.metainfo?.digest === digest) session.attach()
+    }
+  }
+
+  /** The blob is public no more: clients that were given it are let go. */
+  closeUploads(digest: Digest): void {
+    for (const session of [...this.#sessions.keys()]) {
+      if (session.metainfo?.digest === digest && session.isServed) session.close()
+    }
   }
 
   /** Bans the address of a client. */
@@ -94,29 +132,47 @@ export class PlainPort implements PlainOwner {
     for (const [session, times] of [...this.#sessions]) {
       if (session.takeActivity()) times.lastMs = nowMs
       else if (nowMs - times.lastMs > IDLE_MS_MAX) session.close()
-      if (session.writer.isClogged) session.close()
+      const isLate = !session.isGreeted && nowMs - times.sinceMs > HANDSHAKE_MS_MAX
+      if (isLate || session.writer.isClogged) session.close()
     }
   }
 
   stop(): void {
+    this.#isStopped = true
     for (const session of [...this.#sessions.keys()]) session.close()
   }
 
   find(infoHash: Uint8Array): Metainfo | undefined {
-    const metainfo = this.#deps.book.find(infoHash)
-    return metainfo !== undefined && this.#deps.isPublic(metainfo.digest) ? metainfo : undefined
+    const { book, isPublic } = this.#deps
+    const digest = book.digestOf(infoHash)
+    // Asked first, so that a private blob takes no longer to deny than an unknown one.
+    return digest !== undefined && isPublic(digest) ? book.known(digest) : undefined
   }
 
   serve(session: PlainSession): Upload | undefined {
-    const { digest } = session.metainfo
+    const digest = session.metainfo?.digest
+    if (digest === undefined) return undefined
     return this.#deps.serving.servePlain(session, digest, () => this.#deps.isPublic(digest))
   }
 
   attach(session: PlainSession, link: BlockLink): BlockSink | undefined {
-    const { digest } = session.metainfo
+    const digest = session.metainfo?.digest
+    if (digest === undefined || this.#wishOf(digest) === undefined) return undefined
     const torrent = this.#deps.torrent(digest)
-    if (torrent === undefined || !this.#wanted.has(digest)) return undefined
-    return torrent.wants(session.peer, 0) ? torrent.attach(link, undefined) : undefined
+    return torrent?.wants(session.peer, 0) === true ? torrent.attach(link, undefined) : undefined
+  }
+
+  onInfo(session: PlainSession, infoBytes: Uint8Array): void {
+    this.#wishFor(session)?.onInfo(infoBytes)
+  }
+
+  onExchange(session: PlainSession, payload: Uint8Array): void {
+    this.#wishFor(session)?.onExchange(payload)
+  }
+
+  onKnown(session: PlainSession): void {
+    const holder = this.#wishFor(session) === undefined ? undefined : holderOf(session)
+    if (holder !== undefined) this.#deps.onHolder(session.metainfo!.digest, holder)
   }
 
   onInterested(session: PlainSession, upload: Upload, isInterested: boolean): void {
@@ -137,20 +193,61 @@ export class PlainPort implements PlainOwner {
     if (fault !== undefined) this.#deps.log.debug({ peer, ...fault }, "a client was let go")
   }
 
-  #open(stream: WireStream, address: string, metainfo: Metainfo | undefined): void {
-    const peer = `${PEER_PREFIX}${address}`
+  #open(stream: WireStream, address: string, torrent: PlainTorrent | undefined): void {
+    const peer = plainPeer(address)
     const nowMs = this.#deps.clock.monotonicMs()
     const isBanned = (this.#banned.get(hostOf(peer)) ?? 0) > nowMs
-    if (isBanned || this.#sessions.size >= SESSIONS_MAX) {
+    const isIncoming = torrent === undefined
+    if (isBanned || this.#isStopped || this.#isCrowded(peer, isIncoming)) {
       stream.duplex.destroy()
       return
     }
-    const session = new PlainSession(stream, { ...this.#deps, owner: this }, { peer, metainfo })
-    this.#sessions.set(session, { lastMs: nowMs })
+    const session = new PlainSession(stream, { ...this.#deps, owner: this }, { peer, torrent })
+    this.#sessions.set(session, { sinceMs: nowMs, lastMs: nowMs })
   }
+
+  #isCrowded(peer: PeerId, isIncoming: boolean): boolean {
+    if (this.#sessions.size >= (isIncoming ? INCOMING_MAX : SESSIONS_MAX)) return true
+    let count = 0
+    for (const session of this.#sessions.keys()) {
+      if (hostOf(session.peer) === hostOf(peer)) count++
+    }
+    return count >= SESSIONS_PER_HOST_MAX
+  }
+
+  #forget(wish: PlainWish): void {
+    const key = hexOf(wish.torrent.infoHash)
+    if (this.#wishes.get(key) === wish) this.#wishes.delete(key)
+  }
+
+  #wishOf(digest: Digest): PlainWish | undefined {
+    for (const wish of this.#wishes.values()) {
+      if (wish.torrent.metainfo?.digest === digest) return wish
+    }
+    return undefined
+  }
+
+  #wishFor(session: PlainSession): PlainWish | undefined {
+    const infoHash = session.wanted?.infoHash ?? session.metainfo?.infoHash
+    return infoHash === undefined ? undefined : this.#wishes.get(hexOf(infoHash))
+  }
+
+  #sessionsOf(wish: PlainWish): PlainSession[] {
+    return [...this.#sessions.keys()].filter((session) => this.#wishFor(session) === wish)
+  }
+}
+
+function holderOf(session: PlainSession): Holder | undefined {
+  const { pieces, metainfo, peer } = session
+  if (pieces === undefined || metainfo === undefined || pieces.count === 0) return undefined
+  return { peer, isComplete: pieces.isFull, sizeBytes: metainfo.layout.sizeBytes, isPlain: true }
 }
 
 /** The address without the port: clients choose a new port for each connection. */
 function hostOf(peer: PeerId): string {
   return peer.slice(0, peer.lastIndexOf(":"))
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex")
 }

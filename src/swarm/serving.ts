@@ -13,6 +13,7 @@ import type { PeerId } from "../net/net.ts"
 import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
 import { encodeBatch } from "./live-list.ts"
 import type { PieceLists } from "./piece-lists.ts"
+import { isPlainPeer } from "./plain-peer.ts"
 import type { ChannelSession } from "./session.ts"
 import { SuperSeeding } from "./super-seeding.ts"
 import { Upload } from "./upload.ts"
@@ -67,7 +68,9 @@ export interface ServingDeps {
 export class Serving implements UploadEvents {
   uploadedBytes = 0
   readonly #deps: ServingDeps
-  readonly #slots: UploadSlots
+  readonly #memberSlots: UploadSlots
+  /** Turns of their own, so that strangers never take one from a member. */
+  readonly #publicSlots: UploadSlots
   readonly #served = new Map<Upload, Served>()
   readonly #byDigest = new Map<Digest, Set<Served>>()
   readonly #superSeeding = new Map<Digest, SuperSeeding>()
@@ -77,7 +80,8 @@ export class Serving implements UploadEvents {
   /** @param options.slots - connections that are served at once; found by trial unless given */
   constructor(deps: ServingDeps, options: { slots?: number | undefined } = {}) {
     this.#deps = deps
-    this.#slots = new UploadSlots(deps, options)
+    this.#memberSlots = new UploadSlots(deps, options)
+    this.#publicSlots = new UploadSlots(deps, options)
   }
 
   get isBusy(): boolean {
@@ -97,7 +101,7 @@ export class Serving implements UploadEvents {
       return
     }
     const { upload } = served
-    upload.beginChoked(!this.#slots.add(session, upload))
+    upload.beginChoked(!this.#memberSlots.add(session, upload))
     session.accept(upload)
     const { reader } = upload
     if (reader.isComplete && reader.layout.count <= 1) this.#answerWhole(served)
@@ -117,7 +121,7 @@ export class Serving implements UploadEvents {
     if (served === undefined) return undefined
     served.upload.beginChoked(true)
     served.upload.isInterested = false
-    this.#slots.add(session, served.upload)
+    this.#publicSlots.add(session, served.upload)
     session.server.add(served.upload)
     this.#answerWhole(served)
     return served.upload
@@ -126,12 +130,12 @@ export class Serving implements UploadEvents {
   onInterested(session: UploadHost, upload: Upload, isInterested: boolean): void {
     if (upload.isInterested === isInterested) return
     upload.isInterested = isInterested
-    this.#slots.onInterest(session)
+    this.#slotsOf(session).onInterest(session)
   }
 
   onHave(session: UploadHost, upload: Upload, index: number): void {
     upload.onHave(index)
-    this.#slots.onHave(session)
+    this.#slotsOf(session).onHave(session)
   }
 
   #begin(
@@ -159,7 +163,7 @@ export class Serving implements UploadEvents {
   onUploadClosed(session: UploadHost, upload: Upload): void {
     const served = this.#served.get(upload)
     if (served === undefined) return
-    this.#slots.remove(session, upload)
+    this.#slotsOf(session).remove(session, upload)
     served.isClosed = true
     this.#served.delete(upload)
     const others = this.#byDigest.get(served.digest)
@@ -196,7 +200,7 @@ export class Serving implements UploadEvents {
     this.uploadedBytes += blockBytes
     this.#deps.uploaded.add(blockBytes)
     const served = this.#served.get(upload)
-    if (served !== undefined) this.#slots.onSent(served.session, blockBytes)
+    if (served !== undefined) this.#slotsOf(served.session).onSent(served.session, blockBytes)
   }
 
   onUnreadable(upload: Upload, code: string | undefined): void {
@@ -207,7 +211,8 @@ export class Serving implements UploadEvents {
   }
 
   tick(nowMs: number): void {
-    this.#slots.tick(nowMs)
+    this.#memberSlots.tick(nowMs)
+    this.#publicSlots.tick(nowMs)
     if (nowMs - this.#lookedMs < LOOK_MS) return
     this.#lookedMs = nowMs
     for (const served of [...this.#served.values()]) {
@@ -215,6 +220,10 @@ export class Serving implements UploadEvents {
       if (!served.isAllowed()) served.session.refuse(served.upload.torrent)
       else if (served.partial !== undefined) this.#announce(served, this.#allOf(served))
     }
+  }
+
+  #slotsOf(session: UploadHost): UploadSlots {
+    return isPlainPeer(session.peer) ? this.#publicSlots : this.#memberSlots
   }
 
   /** Takes no new uploads. */

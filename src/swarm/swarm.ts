@@ -14,6 +14,8 @@ export interface Holder {
   readonly isComplete: boolean
   /** Size of the blob as that peer tells it. Believe it only as far as the digest proves it. */
   readonly sizeBytes: number
+  /** True for a standard client: it gives bytes, and takes no part in anything else. */
+  readonly isPlain?: boolean
 }
 
 /** What one source has given to a torrent so far. */

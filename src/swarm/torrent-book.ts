@@ -36,10 +36,15 @@ export class TorrentBook {
     return hashing
   }
 
-  /** Gives the blob of an info-hash, if its torrent was made here and it is still complete. */
-  find(infoHash: Uint8Array): Metainfo | undefined {
+  /** Gives the blob that an info-hash stands for, if its torrent was made here. */
+  digestOf(infoHash: Uint8Array): Digest | undefined {
     const raw = this.#kv.get(`hash/${Buffer.from(infoHash).toString("hex")}`)
-    return raw === undefined ? undefined : this.#known(digestOfRaw(raw))
+    return raw === undefined ? undefined : digestOfRaw(raw)
+  }
+
+  /** Gives the metainfo of a blob, if it was made here and the blob is still complete. */
+  known(digest: Digest): Metainfo | undefined {
+    return this.#known(digest)
   }
 
   #known(digest: Digest): Metainfo | undefined {

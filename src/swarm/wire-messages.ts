@@ -39,6 +39,8 @@ export const EXTENDED = {
   dontHave: 7,
   /** Not on channels: BEP 9, with standard clients. */
   metadata: 8,
+  /** The same: BEP 11. */
+  exchange: 9,
 } as const
 
 /** Names of the extended messages in the extended handshake. */

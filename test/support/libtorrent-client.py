@@ -2,6 +2,7 @@
 
 leech TORRENT FOLDER HOST PORT   downloads from one peer and ends
 seed  TORRENT FOLDER             seeds what is in FOLDER; prints its port, runs until it is stopped
+leech-seed TORRENT FOLDER HOST PORT   the one, then the other
 With "encrypt" as a last word it offers protocol encryption first, as it does by default.
 """
 import sys
@@ -27,7 +28,7 @@ session = lt.session(settings)
 handle = session.add_torrent({"ti": lt.torrent_info(torrent), "save_path": folder})
 deadline = time.monotonic() + 60
 
-if mode == "leech":
+if mode.startswith("leech"):
     handle.connect_peer((sys.argv[4], int(sys.argv[5])))
 while not handle.status().is_seeding:
     for alert in session.pop_alerts():
@@ -35,7 +36,7 @@ while not handle.status().is_seeding:
     if time.monotonic() > deadline:
         sys.exit(f"not done: {handle.status().progress:.3f} {handle.status().errc}")
     time.sleep(0.05)
-if mode == "seed":
+if mode.endswith("seed"):
     print(f"PORT {session.listen_port()}", flush=True)
     while True:
         time.sleep(1)

@@ -2,7 +2,7 @@
  * `sealift ls`: images, blobs or pins of this node.
  * @module
  */
-import type { BlobLine, BlobRow, ImagesReport, PinsReport } from "../../api/api.ts"
+import type { BlobLine, BlobRow, ImagesReport, PinsReport, PublicReport } from "../../api/api.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
@@ -10,12 +10,16 @@ import { columns, type Output } from "../../cli/output.ts"
 import { humanSize } from "../../daemon/unit.ts"
 
 export const lsCommand: CommandSpec = {
-  examples: ["sealift ls", "sealift ls --blobs --json", "sealift ls --pins"],
+  examples: ["sealift ls", "sealift ls --blobs --json", "sealift ls --pins", "sealift ls --public"],
   define: (command) =>
-    command.option("--blobs", "list blobs, whole and partial").option("--pins", "list pins"),
+    command
+      .option("--blobs", "list blobs, whole and partial")
+      .option("--pins", "list pins")
+      .option("--public", "list what any BitTorrent client may have"),
   async work({ options, out, connect }) {
-    if (options.blobs === true && options.pins === true) {
-      throw new CliError("USAGE_INVALID", "--blobs and --pins exclude each other")
+    const chosen = ["blobs", "pins", "public"].filter((name) => options[name] === true)
+    if (chosen.length > 1) {
+      throw new CliError("USAGE_INVALID", "--blobs, --pins and --public exclude each other")
     }
     const node = await connect()
     if (options.blobs === true) return await listBlobs(node, out)
@@ -24,6 +28,7 @@ export const lsCommand: CommandSpec = {
       const rows = report.pins.map(({ name, digests }) => [name, `${digests.length} blobs`])
       return out.result(report, () => columns(rows))
     }
+    if (options.public === true) return await listPublic(node, out)
     const report = await node.ask<ImagesReport>("GET", "/v1/images")
     out.result(report, () => columns(report.images.map(imageCells)))
     if (report.isTruncated) out.note("there are more images than are listed")
@@ -33,6 +38,17 @@ export const lsCommand: CommandSpec = {
 function imageCells(image: ImagesReport["images"][number]): string[] {
   const mark = image.isPinned ? "pinned" : ""
   return [image.ref, image.digest, humanSize(image.presentBytes), mark]
+}
+
+async function listPublic(node: ControlClient, out: Output): Promise<void> {
+  const report = await node.ask<PublicReport>("GET", "/v1/public")
+  const rows = report.torrents.map(({ digest, infoHash, sizeBytes }) => {
+    return infoHash === undefined
+      ? [digest, "not seeded: it is not here, not whole, or must stay here"]
+      : [digest, humanSize(sizeBytes ?? 0), infoHash]
+  })
+  out.result(report, () => columns(rows))
+  if (report.port !== undefined) out.note(`served on port ${report.port}`)
 }
 
 async function listBlobs(node: ControlClient, out: Output): Promise<void> {

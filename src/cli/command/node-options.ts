@@ -35,6 +35,12 @@ export function addNodeOptions(command: Command): Command {
       "another name by which clients reach the front door; repeatable",
       collect,
     )
+    .option(
+      "--public-port <port>",
+      "port for BitTorrent clients, open only while something is public (default: 7072)",
+    )
+    .option("--tracker <url>", "tracker of what is public: http, udp or wss; repeatable", collect)
+    .option("--dht", "find and be found in the mainline DHT, for what is public only")
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--log-format <format>", "auto, json or pretty")
 }
@@ -44,6 +50,9 @@ const KEYS: Readonly<Record<string, string>> = {
   peer: "peers",
   host: "hosts",
   via: "relays",
+  publicPort: "public.port",
+  tracker: "public.trackers",
+  dht: "public.dht",
   logLevel: "log.level",
   logFormat: "log.format",
 }

@@ -30,6 +30,12 @@ function describe(status: StatusReport): string {
     ["store", `${store.blobCount} blobs, ${used}`],
     ["peers", `${status.peerCount} connected, ${moved}`],
     ["flights", `${status.flightCount} under way`],
+    ["public", describePublic(status.public)],
     ["memory", humanSize(status.rssBytes)],
   ])
+}
+
+function describePublic({ torrentCount, port }: StatusReport["public"]): string {
+  if (torrentCount === 0) return "nothing"
+  return `${torrentCount} torrents, ${port === undefined ? "none seeded now" : `on port ${port}`}`
 }

@@ -10,13 +10,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { startControl } from "../../../src/api/control.ts"
 import { systemClock } from "../../../src/core/clock.ts"
 import { digestOf } from "../../../src/core/digest.ts"
-import { openWorld, type World } from "./world.ts"
+import { openWorld, TRACKER, type World } from "./world.ts"
 
 let world: World
-beforeEach(() => {
-  world = openWorld()
+beforeEach(async () => {
+  world = await openWorld()
 })
-afterEach(() => world.app.close())
+afterEach(() => world.close())
 
 const get = async (url: string) => (await world.app.inject({ method: "GET", url })).json()
 const send = async (method: "POST" | "DELETE", url: string, payload?: object) =>
@@ -44,6 +44,7 @@ describe("what a node is", () => {
       isReady: true,
       peerCount: 0,
       flightCount: 0,
+      public: { torrentCount: 0 },
       store: { usedBytes: 0, blobCount: 0 },
     })
     expect((await get("/v1/status")).rssBytes).toBeGreaterThan(1e6)
@@ -219,6 +220,64 @@ describe("blobs and pins", () => {
     expect(torrents[0]).toMatchObject({ digest, sizeBytes: 10 })
     expect(torrents[0].magnet).toContain(`xt=urn:btih:${torrents[0].infoHash}`)
     expect(Buffer.from(torrents[0].torrent, "base64").toString("latin1")).toContain("4:info")
+  })
+})
+
+describe("public torrents", () => {
+  test("are made and taken back, with trackers and a port as long as they are public", async () => {
+    const digest = await keep("some bytes")
+    const shown = await send("POST", "/v1/torrent", { ref: digest, isPublic: true })
+    expect(shown).toMatchObject({
+      port: expect.any(Number),
+      torrents: [{ digest, isPublic: true }],
+    })
+    expect(shown.torrents[0].magnet).toContain(encodeURIComponent(TRACKER))
+    const { port, torrents } = await get("/v1/public")
+    expect(port).toBe(shown.port)
+    const { infoHash } = shown.torrents[0]
+    expect(torrents).toEqual([{ digest, isSeeded: true, infoHash, sizeBytes: 10 }])
+    const hidden = await send("POST", "/v1/torrent", { ref: digest, isPublic: false })
+    expect(hidden.port).toBeUndefined()
+    expect(hidden.torrents[0]).toMatchObject({ isPublic: false })
+    expect(hidden.torrents[0].magnet).not.toContain("&tr=")
+    expect(await get("/v1/public")).toEqual({ torrents: [] })
+  })
+
+  test("of an image are all of its blobs, or none", async () => {
+    const ref = "registry.example/team/app:latest"
+    const digests = await world.putImage("team/app", ["one", "two"])
+    const refused = await send("POST", "/v1/torrent", { ref, isPublic: true })
+    expect(refused.error.code).toBe("PUBLIC_REFUSED")
+    expect(await get("/v1/public")).toEqual({ torrents: [] })
+    await lines("/v1/get", { ref })
+    await world.store.share(digests.at(-1)!, false)
+    const private_ = await send("POST", "/v1/torrent", { ref, isPublic: true })
+    expect(private_.error).toMatchObject({ code: "PUBLIC_REFUSED" })
+    expect(await get("/v1/public")).toEqual({ torrents: [] })
+    await world.store.share(digests.at(-1)!, true)
+    const shown = await send("POST", "/v1/torrent", { ref, isPublic: true })
+    expect(new Set(shown.torrents.map((one: { digest: string }) => one.digest))).toEqual(
+      new Set(digests),
+    )
+  })
+
+  test.each([
+    [{}, "REQUEST_INVALID"],
+    [{ magnet: "magnet:?dn=x" }, "METAINFO_INVALID"],
+    [{ magnet: `magnet:?xt=urn:btih:${"a".repeat(40)}`, torrent: "" }, "REQUEST_INVALID"],
+    [{ magnet: `magnet:?xt=urn:btih:${"a".repeat(40)}`, peers: ["x"] }, "REQUEST_INVALID"],
+    [{ torrent: "not base 64!" }, "REQUEST_INVALID"],
+    [{ torrent: Buffer.from("d4:infod1:ai1eee").toString("base64") }, "METAINFO_INVALID"],
+  ])("are not fetched by %j", async (body, code) => {
+    expect((await send("POST", "/v1/torrent/get", body)).error.code).toBe(code)
+  })
+
+  test("of what is here already are answered at once", async () => {
+    const digest = await keep("some bytes")
+    const { torrents } = await get(`/v1/torrent?ref=${digest}`)
+    const [result] = await lines("/v1/torrent/get", { torrent: torrents[0].torrent })
+    const { infoHash } = torrents[0]
+    expect(result).toEqual({ type: "result", digest, sizeBytes: 10, infoHash })
   })
 })
 

@@ -23,6 +23,7 @@ const status: StatusReport = {
   swarm: { uploadedBytes: 0, downloadedBytes: 0, sessionCount: 0 },
   peerCount: 0,
   flightCount: 0,
+  public: { torrentCount: 0 },
 }
 
 let door: FrontDoor

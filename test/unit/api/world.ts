@@ -8,17 +8,21 @@ import type { FoundManifest, ImageSource, KnownTag } from "../../../src/api/imag
 import { systemClock } from "../../../src/core/clock.ts"
 import { type Digest, digestOf } from "../../../src/core/digest.ts"
 import { silentLogger } from "../../../src/core/log.ts"
+import { MemoryMetrics } from "../../../src/core/metrics.ts"
 import { encodeImageReference, type ImageReference } from "../../../src/core/reference.ts"
 import type { Delivery, FlightReport } from "../../../src/delivery/delivery.ts"
 import { DeliveryError } from "../../../src/delivery/errors.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
-import { createMemorySwarmHub } from "../../../src/swarm/memory-swarm.ts"
+import { createSwarm } from "../../../src/swarm/engine.ts"
+import { PublicBook } from "../../../src/swarm/public/public-book.ts"
+import { createPublicSide } from "../../../src/swarm/public/public-side.ts"
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 const REGISTRY = "registry.example"
+export const TRACKER = "wss://tracker.example"
 
 /** What stands beyond the node. */
 export interface World {
@@ -31,16 +35,24 @@ export interface World {
   putIndex(repository: string, manifests: readonly (readonly [string, Digest])[]): Promise<Digest>
   /** Blobs of this digest cannot be had from now on. */
   lose(digest: Digest): void
+  close(): Promise<void>
 }
 
 /** Makes a world. */
-export function openWorld(): World {
+export async function openWorld(): Promise<World> {
   const store = createMemoryStore({ clock: systemClock })
   const upstream = new MemoryUpstream(store)
   const net = createMemoryHub().join({ seed: new Uint8Array(32).fill(1) })
-  const swarm = createMemorySwarmHub().join({ net, store, clock: systemClock })
+  const metrics = new MemoryMetrics()
+  const room = { store, clock: systemClock, log: silentLogger, metrics }
+  const book = await PublicBook.load(store.kv("public"))
+  const swarm = createSwarm({ ...room, net }, { isPublic: (digest) => book.has(digest) })
+  const publicSide = createPublicSide(
+    { ...room, swarm, book, discovery: [] },
+    { listen: { host: "127.0.0.1", port: 0 }, trackers: [TRACKER], reachesPrivate: false },
+  )
   const delivery = upstream.delivery()
-  const base = { store, net, swarm, delivery, images: upstream }
+  const base = { store, net, swarm, publicSide, delivery, images: upstream }
   const deps = { ...base, clock: systemClock, log: silentLogger }
   const app = createControlApp(deps, {
     describe: () => ({
@@ -62,6 +74,11 @@ export function openWorld(): World {
     putImage: (repository, layers, tag) => upstream.putImage(repository, layers, tag),
     putIndex: (repository, manifests) => upstream.putIndex(repository, manifests),
     lose: (digest) => upstream.blobs.delete(digest),
+    async close() {
+      await app.close()
+      await publicSide.stop()
+      await swarm.stop()
+    },
   }
 }
 

@@ -49,7 +49,7 @@ export async function runSealift(
 
 /** Starts the world; close it. */
 export async function openCommandWorld(): Promise<CommandWorld> {
-  const world = openWorld()
+  const world = await openWorld()
   const directory = await mkdtemp(join(tmpdir(), "sealift-cli-"))
   const control = join(directory, "control.sock")
   const description = {
@@ -74,6 +74,7 @@ export async function openCommandWorld(): Promise<CommandWorld> {
     run: (...argv) => runSealift([...argv, "--data", directory]),
     async close() {
       await server.stop({ deadlineMs: 200 })
+      await world.close()
       await rm(directory, { recursive: true })
     },
   }

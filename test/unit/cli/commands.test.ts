@@ -186,6 +186,40 @@ describe("ls, pin, unpin, rm, gc, store verify, torrent", () => {
     expect(magnets[0]).toMatch(/^magnet:\?xt=urn:btih:[0-9a-f]{40}&dn=/)
     expect(await readdir(output)).toHaveLength(5)
   })
+
+  test("make an image public, list it, and take it back", async () => {
+    const made = await world.run("torrent", REF, "--public")
+    expect(made).toMatchObject({ code: 0, stderr: expect.stringContaining("from port ") })
+    expect((await json("ls", "--public"))[0].torrents).toHaveLength(5)
+    expect((await world.run("ls", "--public")).stdout).toContain(digests[0])
+    const hidden = await world.run("torrent", REF, "--private")
+    expect(hidden.stderr).toContain("private: ")
+    expect(await json("ls", "--public")).toEqual([{ torrents: [] }])
+    expect((await world.run("torrent", REF, "--public", "--private")).code).toBe(2)
+    expect((await world.run("ls", "--public", "--pins")).code).toBe(2)
+  })
+
+  test("of what must stay here are refused with exit 3", async () => {
+    await world.store.share(digests[1] as never, false)
+    const refused = await world.run("torrent", digests[1]!, "--public")
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining("[PUBLIC_REFUSED]") })
+  })
+
+  test("are fetched from a file, and the blob is written whole or not at all", async () => {
+    const folder = join(world.directory, "torrents")
+    await world.run("torrent", digests[1]!, "-o", folder)
+    const [name] = await readdir(folder)
+    const target = join(world.directory, "taken")
+    const [got] = await json("get", join(folder, name!), "-o", target)
+    expect(got).toMatchObject({ digest: digests[1], output: target })
+    const hash = createHash("sha256").update(await readFile(target))
+    expect(`sha256:${hash.digest("hex")}`).toBe(digests[1])
+    const again = await world.run("get", join(folder, name!), "-o", target)
+    expect(again.stderr).toContain("[OUTPUT_EXISTS]")
+    expect((await world.run("get", join(folder, "none.torrent"))).code).toBe(2)
+    expect((await world.run("get", REF, "--peer", "192.0.2.7:1")).code).toBe(2)
+    expect((await world.run("get", "magnet:?xt=urn:btih:12")).code).toBe(2)
+  })
 })
 
 describe("faults", () => {

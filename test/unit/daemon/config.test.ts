@@ -57,6 +57,16 @@ describe("the layers", () => {
     expect((await load()).config.log).toEqual({ level: "warn", format: "auto" })
   })
 
+  test("give the public port as a number, or with an address", async () => {
+    expect((await load()).config.public.port).toEqual({ port: 7072 })
+    const flag = { "public.port": "127.0.0.1:0" }
+    expect((await load(flag)).config.public.port).toEqual({ host: "127.0.0.1", port: 0 })
+    await write("public:\n  port: 8000\n  trackers: [wss://tracker.example]\n")
+    const { config } = await load()
+    expect(config.public).toMatchObject({ port: { port: 8000 }, dht: false, lan: false, stun: [] })
+    expect(config.public.trackers).toEqual(["wss://tracker.example"])
+  })
+
   test("are named as the source of each value", async () => {
     await write("# a comment\nlan: true\nlog:\n  level: warn\n")
     expect(await sourceOf("lan")).toBe(`${directory}/config.yaml:2`)
@@ -115,6 +125,10 @@ describe("a bad file", () => {
     ["\nlan: yes please", 'lan is "yes please" (DATA/config.yaml:2); allowed: true or false'],
     ["htpp: x", "unknown key htpp (DATA/config.yaml:1); allowed: http, p2p, lan, peers, mdns"],
     ["log:\n  levle: warn", "unknown key log.levle (DATA/config.yaml:2); allowed: level, format"],
+    ["public:\n  prot: 1", "unknown key public.prot (DATA/config.yaml:2); allowed: port, trackers"],
+    ["public: { port: 70000 }", "public.port is 70000"],
+    ["public: { trackers: [ftp://a.example] }", "a tracker's URL"],
+    ["public: { stun: [a.example] }", "allowed: HOST:PORT"],
     ["log.level: warn", 'unknown key "log.level" (DATA/config.yaml:1)'],
     ["log: warn", 'log is "warn" (DATA/config.yaml:1); allowed: a table of keys'],
     ["log: { level: loud }", 'log.level is "loud" (DATA/config.yaml:1); allowed: debug, info'],

@@ -2,12 +2,19 @@
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+import { duplexPair } from "node:stream"
 import Protocol, { type Wire } from "bittorrent-protocol"
 import { afterEach, describe, expect, test } from "vitest"
 import { Bitfield } from "../../../src/core/bitfield.ts"
 import { digestOf } from "../../../src/core/digest.ts"
 import { pieceLayout, pieceRange } from "../../../src/core/piece.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { type Metainfo, metainfoOf } from "../../../src/swarm/metainfo.ts"
+import {
+  HANDSHAKE_MS_MAX,
+  INCOMING_MAX,
+  SESSIONS_PER_HOST_MAX,
+} from "../../../src/swarm/plain-port.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
 
@@ -46,6 +53,12 @@ async function publicNode(world: MemoryWorld): Promise<{ node: MemoryNode; port:
     node.swarm.servePlain({ duplex: socket }, `127.0.0.1:${socket.remotePort}`),
   )
   return { node, port }
+}
+
+/** Wants a torrent, and has a connection to a client of it. */
+function fetchFrom(node: MemoryNode, duplex: Socket, address: string, metainfo: Metainfo): void {
+  const wish = node.swarm.wishPlain({ infoHash: metainfo.infoHash, metainfo })
+  wish.connect({ duplex }, address)
 }
 
 function wireOn(socket: Socket): Wire {
@@ -119,7 +132,7 @@ describe.each([{ fast: true }, { fast: false }])("with fast extension $fast", ({
     })
     const torrent = await join(node, digest, bytes.length)
     const socket = connect(port, "127.0.0.1")
-    node.swarm.fetchPlain({ duplex: socket }, `127.0.0.1:${port}`, metainfo)
+    fetchFrom(node, socket, `127.0.0.1:${port}`, metainfo)
     await finish(torrent)
     expect(torrent.sources()[0]?.receivedBytes).toBe(bytes.length)
     expect(node.store.stat(digest)?.isComplete).toBe(true)
@@ -147,14 +160,14 @@ test("wrong bytes of a standard client are refused, and its address is banned in
   })
   const torrent = await join(node, digest, bytes.length)
   const socket = connect(port, "127.0.0.1")
-  node.swarm.fetchPlain({ duplex: socket }, `127.0.0.1:${port}`, metainfo)
+  fetchFrom(node, socket, `127.0.0.1:${port}`, metainfo)
   await until(() => torrent.sources()[0]?.rejectedPieces === 2, "two pieces were refused")
   expect(torrent.blob.pieces.count).toBe(0)
   await ingest(seed, bytes)
   await finish(torrent)
   expect(connectionCount).toBe(1)
   const again = connect(port, "127.0.0.1")
-  node.swarm.fetchPlain({ duplex: again }, `127.0.0.1:${port}`, metainfo)
+  fetchFrom(node, again, `127.0.0.1:${port}`, metainfo)
   expect(again.destroyed).toBe(true)
   expect(node.net.bans()).toEqual([])
 })
@@ -182,6 +195,161 @@ test("a standard client gets the info dictionary by BEP 9", async () => {
   expect(messages[0]).toEqual(Buffer.concat([Buffer.from(head), infoBytes]))
   expect(messages[1]?.toString()).toBe("d8:msg_typei2e5:piecei1ee")
   wire.destroy()
+})
+
+describe("by its info-hash alone", () => {
+  test("a blob is fetched from a node: the info dictionary first, then the bytes", async () => {
+    await using world = new MemoryWorld()
+    await using apart = new MemoryWorld()
+    const { node, port } = await publicNode(world)
+    await ingest(node, bytes)
+    const { infoHash: hash } = (await node.swarm.torrentOf(digest))!
+    const leech = await apart.add()
+    const { promise, resolve } = Promise.withResolvers<Metainfo>()
+    const wish = leech.swarm.wishPlain(
+      { infoHash: hash, metainfo: undefined },
+      { onMetainfo: resolve },
+    )
+    wish.connect({ duplex: connect(port, "127.0.0.1") }, `127.0.0.1:${port}`)
+    expect((await promise).digest).toBe(digest)
+    // It counts as a holder before anybody fetches: that is how delivery learns of it.
+    expect(leech.swarm.holders(digest)).toMatchObject([
+      { isComplete: true, sizeBytes: bytes.length, isPlain: true },
+    ])
+    const torrent = await join(leech, digest, bytes.length)
+    await finish(torrent)
+    wish.close()
+    await until(() => leech.swarm.stats().sessionCount === 0, "the connection is closed")
+    expect(leech.swarm.holders(digest)).toEqual([])
+  })
+
+  test("a torrent of another form is told as foreign, not fetched", async () => {
+    const infoBytes = Buffer.from("d6:lengthi5e4:name5:a.txt12:piece lengthi16384e6:pieces20:")
+    const info = Buffer.concat([infoBytes, Buffer.alloc(20), Buffer.from("e")])
+    const hash = createHash("sha1").update(info).digest()
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const port = await listen((socket) => {
+      const wire = wireOn(socket)
+      class Metadata {
+        onMessage() {
+          const head = `d8:msg_typei1e5:piecei0e10:total_sizei${info.length}ee`
+          wire.extended("ut_metadata", Buffer.concat([Buffer.from(head), info]))
+        }
+      }
+      Object.defineProperty(Metadata.prototype, "name", { value: "ut_metadata" })
+      wire.use(Metadata)
+      wire.extendedHandshake.metadata_size = info.length
+      wire.on("handshake", () => wire.handshake(hash.toString("hex"), PEER_ID, { fast: true }))
+    })
+    const { promise, resolve } = Promise.withResolvers<Error>()
+    const wish = node.swarm.wishPlain(
+      { infoHash: hash, metainfo: undefined },
+      { onForeign: resolve },
+    )
+    wish.connect({ duplex: connect(port, "127.0.0.1") }, `127.0.0.1:${port}`)
+    expect(await promise).toMatchObject({ code: "METAINFO_INVALID" })
+  })
+
+  test("a node that does not serve a torrent does not give its info dictionary either", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const metainfo = metainfoOfBytes(bytes)
+    const port = await listen((socket) => fetchFrom(node, socket, "127.0.0.1:1", metainfo))
+    const wire = await connectWire(port, { fast: true })
+    await once(wire, "extended")
+    expect(wire.peerExtendedHandshake.metadata_size).toBeUndefined()
+    wire.destroy()
+  })
+})
+
+describe("the port", () => {
+  test("serves no more than a few connections of one address", async () => {
+    await using world = new MemoryWorld()
+    const { node, port } = await publicNode(world)
+    await ingest(node, bytes)
+    await node.swarm.torrentOf(digest)
+    const wires = []
+    for (let count = 0; count < SESSIONS_PER_HOST_MAX; count++) {
+      const wire = await connectWire(port, { fast: true })
+      await once(wire, "handshake")
+      wires.push(wire)
+    }
+    const surplus = connect(port, "127.0.0.1")
+    surplus.on("error", () => {})
+    surplus.resume()
+    await once(surplus, "close")
+    expect(node.swarm.stats().sessionCount).toBe(SESSIONS_PER_HOST_MAX)
+    for (const wire of wires) wire.destroy()
+  })
+
+  test("keeps room for what the node fetches itself, however many strangers come", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add()
+    const strangers = Array.from({ length: INCOMING_MAX + 1 }, (_, index) => {
+      const [near, far] = duplexPair()
+      far.on("error", () => {})
+      node.swarm.servePlain({ duplex: near }, `10.0.${index}.1:6881`)
+      return near
+    })
+    expect(strangers.map((stranger) => stranger.destroyed)).toEqual([
+      ...Array.from({ length: INCOMING_MAX }, () => false),
+      true,
+    ])
+    const [own] = duplexPair()
+    const metainfo = metainfoOfBytes(bytes)
+    const wish = node.swarm.wishPlain({ infoHash: metainfo.infoHash, metainfo })
+    wish.connect({ duplex: own }, "10.1.0.1:6881")
+    expect(own.destroyed).toBe(false)
+    expect(wish.connectionCount).toBe(1)
+  })
+
+  test("gives strangers no turn that a peer could have", async () => {
+    // With one set of turns, the only one would go back and forth between the two.
+    await using world = new MemoryWorld()
+    const node = await world.add({ isPublic: () => true, uploadSlots: 1 })
+    const peer = await world.add()
+    const port = await listen((socket) => node.swarm.servePlain({ duplex: socket }, "10.0.0.1:1"))
+    await ingest(node, bytes)
+    await node.swarm.torrentOf(digest)
+    const wire = await connectWire(port, { fast: true })
+    await once(wire, "have-all")
+    const unchoked = once(wire, "unchoke")
+    wire.interested()
+    await unchoked
+    let isChoked = false
+    wire.on("choke", () => {
+      isChoked = true
+    })
+    await finish(await join(peer, digest, bytes.length))
+    expect(isChoked).toBe(false)
+    wire.destroy()
+  })
+
+  test("lets go of who does not shake hands in time", async () => {
+    const clock = new VirtualClock()
+    await using world = new MemoryWorld({ clock })
+    const { node, port } = await publicNode(world)
+    const socket = connect(port, "127.0.0.1")
+    socket.on("error", () => {})
+    socket.resume()
+    const closed = once(socket, "close")
+    await until(() => node.swarm.stats().sessionCount === 1, "it is connected")
+    await clock.advance(HANDSHAKE_MS_MAX - 1000)
+    expect(node.swarm.stats().sessionCount).toBe(1)
+    await clock.advance(2000)
+    await closed
+  })
+
+  test("does not talk to itself", async () => {
+    await using world = new MemoryWorld()
+    const { node, port } = await publicNode(world)
+    await ingest(node, bytes)
+    const metainfo = await node.swarm.torrentOf(digest)
+    fetchFrom(node, connect(port, "127.0.0.1"), `127.0.0.1:${port}`, metainfo!)
+    await until(() => node.swarm.stats().sessionCount > 0, "they have met")
+    await until(() => node.swarm.stats().sessionCount === 0, "both ends are closed")
+  })
 })
 
 describe("is not had by a standard client:", () => {

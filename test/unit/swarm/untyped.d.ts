@@ -22,6 +22,8 @@ declare module "bittorrent-protocol" {
   export interface Wire extends Duplex {
     readonly peerChoking: boolean
     readonly hasFast: boolean
+    readonly extendedHandshake: { metadata_size?: number }
+    readonly peerExtendedHandshake: { readonly metadata_size?: number }
     readonly peerPieces: { get(index: number): boolean }
     handshake(infoHash: string, peerId: string, extensions: { fast: boolean }): void
     interested(): void

@@ -1,0 +1,136 @@
+/**
+ * Connections from this node to the clients of one torrent: which addresses, how many at a time, and
+ * when one that failed is tried again.
+ * @module
+ */
+import { BlockList, connect, isIP, type Socket } from "node:net"
+import type { Clock } from "../../core/clock.ts"
+import { formatAddress } from "./public-listener.ts"
+import type { PeerAddress } from "./torrent-link.ts"
+
+/** Addresses that are remembered of one torrent. */
+const ADDRESSES_MAX = 256
+/** Connections of one torrent that this node opened, those being opened included. */
+const CONNECTIONS_MAX = 16
+/** Connections that are being opened at one time. */
+const DIALS_MAX = 8
+const DIAL_MS_MAX = 5_000
+/** An address that failed is tried again after this time, doubled each time up to the second one. */
+const RETRY_MS = 2_000
+const RETRY_MS_MAX = 300_000
+
+/** How an address was learned: by the user's own word, or by a stranger's. */
+export type AddressOrigin = "given" | "found"
+
+export interface OutreachDeps {
+  readonly clock: Clock
+  /** Whether strangers may name addresses of this machine and of private networks. */
+  readonly reachesPrivate: boolean
+  /** @param address - `HOST:PORT`, numeric */
+  readonly connected: (socket: Socket, address: string) => void
+}
+
+interface Target {
+  readonly address: PeerAddress
+  isBusy: boolean
+  failures: number
+  dueMs: number
+}
+
+export class Outreach {
+  readonly #deps: OutreachDeps
+  readonly #targets = new Map<string, Target>()
+  readonly #sockets = new Set<Socket>()
+  #dialCount = 0
+  #isStopped = false
+
+  constructor(deps: OutreachDeps) {
+    this.#deps = deps
+  }
+
+  /** Remembers an address, and connects to it when there is room. */
+  add(address: PeerAddress, origin: AddressOrigin): void {
+    const key = formatAddress(address.host, address.port)
+    if (this.#isStopped || this.#targets.has(key)) return
+    if (this.#targets.size >= ADDRESSES_MAX) return
+    // What a stranger says must not make this node knock at doors inside its own network.
+    if (origin === "found" && !this.#deps.reachesPrivate && !isPublicAddress(address.host)) return
+    this.#targets.set(key, { address, isBusy: false, failures: 0, dueMs: 0 })
+    this.tick()
+  }
+
+  tick(): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    for (const target of this.#targets.values()) {
+      if (this.#sockets.size >= CONNECTIONS_MAX || this.#dialCount >= DIALS_MAX) return
+      if (!target.isBusy && target.dueMs <= nowMs) this.#dial(target)
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #dial(target: Target): void {
+    const { host, port } = target.address
+    const socket = connect({ host, port, noDelay: true, timeout: DIAL_MS_MAX })
+    target.isBusy = true
+    this.#dialCount++
+    this.#sockets.add(socket)
+    let isConnected = false
+    socket.once("timeout", () => socket.destroy())
+    socket.on("error", () => {
+      // What became of it is told by its close.
+    })
+    socket.once("connect", () => {
+      isConnected = true
+      this.#dialCount--
+      socket.setTimeout(0)
+      socket.removeAllListeners("timeout")
+      const { remoteAddress, remotePort } = socket
+      if (this.#isStopped || remoteAddress === undefined) socket.destroy()
+      else this.#deps.connected(socket, formatAddress(remoteAddress, remotePort!))
+    })
+    socket.once("close", () => {
+      if (!isConnected) this.#dialCount--
+      this.#sockets.delete(socket)
+      target.isBusy = false
+      target.failures++
+      const waitMs = Math.min(RETRY_MS * 2 ** (target.failures - 1), RETRY_MS_MAX)
+      target.dueMs = this.#deps.clock.monotonicMs() + waitMs
+    })
+  }
+}
+
+/** What is no address of the public Internet (RFC 6890). */
+const SPECIAL = new BlockList()
+for (const [network, bits] of [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["224.0.0.0", 3],
+] as const) {
+  SPECIAL.addSubnet(network, bits, "ipv4")
+}
+for (const [network, bits] of [
+  ["::", 96],
+  ["fc00::", 7],
+  ["fe80::", 10],
+  ["ff00::", 8],
+] as const) {
+  SPECIAL.addSubnet(network, bits, "ipv6")
+}
+
+/** Tells whether a host is a numeric address of the public Internet. */
+export function isPublicAddress(host: string): boolean {
+  const family = isIP(host)
+  if (family === 0) return false
+  return !SPECIAL.check(host, family === 6 ? "ipv6" : "ipv4")
+}
