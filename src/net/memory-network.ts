@@ -27,6 +27,8 @@ export interface JoinOptions {
   readonly id?: PeerId
   /** Secret bytes (32) of the identity, when the id must be the same on each run. */
   readonly seed?: Uint8Array
+  /** IP address at which the others see it; 127.0.0.1 unless told. */
+  readonly host?: string
   /** How the other nodes of the hub came to know this one; `configured` unless told. */
   readonly sources?: readonly PeerSource[]
 }
@@ -166,6 +168,7 @@ interface Link {
 
 class MemoryNetwork implements PeerNetwork {
   readonly id: PeerId
+  readonly host: string
   readonly sources: readonly PeerSource[]
   readonly identity: Identity
   sentBytes = 0
@@ -183,6 +186,7 @@ class MemoryNetwork implements PeerNetwork {
     this.#hub = hub
     this.identity = identity
     this.id = options.id ?? identity.id
+    this.host = options.host ?? "127.0.0.1"
     this.sources = options.sources ?? ["configured"]
     this.#bans = new BanList(hub.clock)
   }
@@ -340,6 +344,7 @@ class MemoryNetwork implements PeerNetwork {
       addresses: other.addresses(),
       sources: new Set(sources),
       connectedSinceMs: this.#hub.clock.now(),
+      host: other.host,
       roundTripMs: 2 * this.#hub.latencyMs,
     }
     this.#links.set(other.id, { peer, cut: new AbortController(), duplexes: new Set() })

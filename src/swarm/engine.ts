@@ -17,10 +17,12 @@ import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
 import { PieceLists } from "./piece-lists.ts"
-import { isPlainPeer, PlainPort } from "./plain-port.ts"
+import { isPlainPeer } from "./plain-peer.ts"
+import { PlainPort } from "./plain-port.ts"
 import { Providing, providerKey } from "./providing.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
+import type { Shaping } from "./shaping.ts"
 import type { Source, SourceEnd } from "./source.ts"
 import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
@@ -47,6 +49,8 @@ export interface SwarmDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** Limits what goes up and down; nothing is limited when left out. */
+  readonly shaping?: Shaping | undefined
 }
 
 export interface SwarmOptions {
@@ -147,6 +151,7 @@ class Engine implements SwarmEngine {
     const wire = {
       clock,
       log,
+      shaping: deps.shaping,
       buffers: new BatchBuffers(),
       uploadEvents: this.#serving,
       wirePeerId: Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)]),

@@ -11,6 +11,7 @@ import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { BAN_MS } from "./judge.ts"
 import { type Metainfo, SHA1_BYTES } from "./metainfo.ts"
+import { plainPeer } from "./plain-peer.ts"
 import { type PlainDeps, type PlainOwner, PlainSession } from "./plain-session.ts"
 import type { Serving } from "./serving.ts"
 import type { EngineTorrent } from "./torrent.ts"
@@ -24,7 +25,6 @@ const SESSIONS_MAX = 256
 const IDLE_MS_MAX = 120_000
 /** Addresses that are remembered as banned. */
 const BANNED_MAX = 10_000
-const PEER_PREFIX = "plain:"
 
 export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly clock: Clock
@@ -33,11 +33,6 @@ export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   readonly book: TorrentBook
   readonly isPublic: (digest: Digest) => boolean
   readonly torrent: (digest: Digest) => EngineTorrent | undefined
-}
-
-/** Tells whether a peer id names a standard client. */
-export function isPlainPeer(peer: PeerId): boolean {
-  return peer.startsWith(PEER_PREFIX)
 }
 
 export class PlainPort implements PlainOwner {
@@ -138,7 +133,7 @@ export class PlainPort implements PlainOwner {
   }
 
   #open(stream: WireStream, address: string, metainfo: Metainfo | undefined): void {
-    const peer = `${PEER_PREFIX}${address}`
+    const peer = plainPeer(address)
     const nowMs = this.#deps.clock.monotonicMs()
     const isBanned = (this.#banned.get(hostOf(peer)) ?? 0) > nowMs
     if (isBanned || this.#sessions.size >= SESSIONS_MAX) {

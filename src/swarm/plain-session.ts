@@ -12,6 +12,7 @@ import type { WireFault } from "./errors.ts"
 import { LinkPace } from "./link-pace.ts"
 import type { Metainfo } from "./metainfo.ts"
 import type { UploadHost } from "./serving.ts"
+import type { LinkTraffic, Shaping } from "./shaping.ts"
 import type { Upload } from "./upload.ts"
 import { type BatchBuffers, type UploadEvents, UploadServer } from "./upload-server.ts"
 import { extensionNames, parseNumber, REQUESTS_QUEUED_MAX } from "./wire-extension.ts"
@@ -49,6 +50,7 @@ export interface PlainDeps {
   readonly buffers: BatchBuffers
   readonly uploadEvents: UploadEvents
   readonly clock: Clock
+  readonly shaping?: Shaping | undefined
   /** 20 bytes. */
   readonly wirePeerId: Uint8Array
   readonly version: string
@@ -59,6 +61,7 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
   readonly peer: PeerId
   readonly server: UploadServer
   readonly pace: LinkPace
+  readonly traffic: LinkTraffic | undefined
   readonly #socket: WireSocket
   readonly #deps: PlainDeps
   #metainfo: Metainfo | undefined
@@ -84,12 +87,15 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     this.pace = new LinkPace(deps.clock.monotonicMs())
     this.#deps = deps
     this.#metainfo = options.metainfo
-    this.#socket = new WireSocket(stream, this, { hasContexts: false })
+    this.traffic = deps.shaping?.link(options.peer)
+    const { traffic } = this
+    this.#socket = new WireSocket(stream, this, { hasContexts: false, traffic })
     this.server = new UploadServer({
       writer: this.writer,
       buffers: deps.buffers,
       events: deps.uploadEvents,
       clock: deps.clock,
+      traffic,
     })
     if (this.#metainfo !== undefined) this.#sendHandshake(this.#metainfo)
     this.#socket.start()

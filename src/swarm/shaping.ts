@@ -1,0 +1,77 @@
+/**
+ * The limits of one node's traffic, both directions, and the way in which each connection keeps them.
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { PeerId } from "../net/net.ts"
+import type { PeerClasses } from "./peer-class.ts"
+import { type DirectionLimits, type Flow, Shaper } from "./shaper.ts"
+import type { RateLimits, TrafficClass } from "./traffic-class.ts"
+
+/** The traffic with one peer. */
+export interface LinkTraffic {
+  readonly trafficClass: TrafficClass
+  /** A flow of what is sent. @param wake - called when its turn has come */
+  uploads(wake: () => void): Flow
+  /** A flow of what is asked for. */
+  downloads(wake: () => void): Flow
+  /** Bytes went out that no flow sent. */
+  onSent(bytes: number): void
+  /** Bytes came in, of whatever kind. */
+  onReceived(bytes: number): void
+}
+
+export class Shaping {
+  readonly up: Shaper
+  readonly down: Shaper
+  readonly classes: PeerClasses
+  #limits: RateLimits = {}
+
+  constructor(deps: { clock: Clock; classes: PeerClasses }, limits: RateLimits = {}) {
+    this.up = new Shaper(deps)
+    this.down = new Shaper(deps)
+    this.classes = deps.classes
+    this.setLimits(limits)
+  }
+
+  /** The limits in force. */
+  get limits(): RateLimits {
+    return this.#limits
+  }
+
+  setLimits(limits: RateLimits): void {
+    this.#limits = limits
+    this.up.setLimits(limitsOf(limits, "up"))
+    this.down.setLimits(limitsOf(limits, "down"))
+  }
+
+  link(peer: PeerId): LinkTraffic {
+    const { up, down, classes } = this
+    const classOf = () => classes.of(peer)
+    return {
+      get trafficClass() {
+        return classOf()
+      },
+      uploads: (wake) => up.flow({ classOf, wake }),
+      downloads: (wake) => down.flow({ classOf, wake }),
+      onSent: (bytes) => up.spend(classOf(), bytes),
+      onReceived: (bytes) => down.spend(classOf(), bytes),
+    }
+  }
+
+  /** A flow of what an origin sends. @param host - its IP address, when it is known */
+  originDownloads(host: string | undefined, wake: () => void): Flow {
+    return this.down.flow({ classOf: () => this.classes.ofHost(host), wake })
+  }
+}
+
+function limitsOf(limits: RateLimits, direction: "up" | "down"): DirectionLimits {
+  const { lan, wan, metered } = limits
+  const entries = Object.entries({ total: limits, lan, wan, metered })
+  return Object.fromEntries(
+    entries.flatMap(([name, rate]) => {
+      const bytes = rate?.[direction]
+      return bytes === undefined ? [] : [[name, bytes]]
+    }),
+  )
+}

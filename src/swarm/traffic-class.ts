@@ -1,0 +1,26 @@
+/**
+ * The classes of traffic: where the other end of a connection stands, which decides the limits that
+ * hold for it.
+ * @module
+ */
+
+/**
+ * `lan`: the same site, whose links cost nothing. `wan`: everything else. `metered`: a way that is
+ * paid by the byte.
+ */
+export type TrafficClass = "lan" | "wan" | "metered"
+
+export const TRAFFIC_CLASSES: readonly TrafficClass[] = ["lan", "wan", "metered"]
+
+/** Bytes per second; left out: as fast as it goes. */
+export interface Rate {
+  readonly up?: number | undefined
+  readonly down?: number | undefined
+}
+
+/** Limits of one moment: of everything together, and of each class. Both hold. */
+export interface RateLimits extends Rate {
+  readonly lan?: Rate | undefined
+  readonly wan?: Rate | undefined
+  readonly metered?: Rate | undefined
+}
