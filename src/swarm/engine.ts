@@ -181,7 +181,13 @@ class Engine implements SwarmEngine {
   }
 
   holders(digest: Digest): readonly Holder[] {
-    return this.#holdings.index.holders(digest)
+    const holders = this.#holdings.index.holders(digest)
+    if (this.#deps.shaping === undefined) return holders
+    return holders.filter(({ peer }) => !this.#isMetered(peer))
+  }
+
+  isWithheld(digest: Digest): boolean {
+    return this.#holdings.index.holders(digest).some(({ peer }) => this.#isMetered(peer))
   }
 
   async *findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder> {
@@ -384,6 +390,7 @@ class Engine implements SwarmEngine {
 
   #tick(nowMs: number): void {
     for (const flight of [...this.#flights.values()]) {
+      flight.torrent.leave((peer) => this.#isMetered(peer))
       flight.torrent.tick(nowMs)
       if (nowMs - flight.lookedMs >= LOOK_MS) this.#look(flight, nowMs)
     }
@@ -393,6 +400,10 @@ class Engine implements SwarmEngine {
     this.#plain.tick(nowMs)
     this.#providing.tick(nowMs)
     this.#holdings.tick()
+  }
+
+  #isMetered(peer: PeerId): boolean {
+    return this.#deps.shaping?.classes.of(peer) === "metered"
   }
 
   #count(): void {
@@ -429,7 +440,7 @@ class Engine implements SwarmEngine {
     const { torrent, pending } = flight
     const { peer, sizeBytes } = holder
     const { digest, layout } = torrent.blob
-    const isSame = sizeBytes === layout.sizeBytes
+    const isSame = sizeBytes === layout.sizeBytes && !this.#isMetered(peer)
     if (!isSame || pending.has(peer) || !torrent.wants(peer, pending.size)) return
     const ready = this.#sessions.ready(peer)
     const isFull = pending.size >= OPENING_MAX

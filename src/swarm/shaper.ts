@@ -28,8 +28,11 @@ const AHEAD_MS = 75
 /** Timers are no finer than this. */
 const TIMER_MS_MIN = 1
 
+type BucketName = "total" | "lan" | "wan"
+const BUCKETS: readonly BucketName[] = ["total", "lan", "wan"]
+
 /** Limits of one direction, bytes per second. */
-export type DirectionLimits = Readonly<Partial<Record<TrafficClass | "total", number>>>
+export type DirectionLimits = Readonly<Partial<Record<BucketName, number>>>
 
 /** One user of a shaper: the uploads of a connection, a source, an answer of an origin. */
 export interface Flow {
@@ -62,7 +65,7 @@ interface FlowOptions {
 /** One direction of a node. */
 export class Shaper {
   readonly #clock: Clock
-  readonly #buckets = new Map<TrafficClass | "total", TokenBucket>()
+  readonly #buckets = new Map<BucketName, TokenBucket>()
   readonly #waiting = new Set<ShapedFlow>()
   #cancelTimer: (() => void) | undefined
   #timerMs = Number.POSITIVE_INFINITY
@@ -84,10 +87,10 @@ export class Shaper {
   }
 
   setLimits(limits: DirectionLimits): void {
-    for (const name of ["total", "lan", "wan", "metered"] as const) {
+    for (const name of BUCKETS) {
       const limit = limits[name]
       const bucket = this.#buckets.get(name)
-      if (limit === undefined) this.#buckets.delete(name)
+      if (limit === undefined || limit === Number.POSITIVE_INFINITY) this.#buckets.delete(name)
       else if (bucket !== undefined) bucket.setRate(rateFor(limit))
       else this.#buckets.set(name, new TokenBucket(this.#clock, rateFor(limit)))
     }
@@ -118,31 +121,31 @@ export class Shaper {
 
   take(name: TrafficClass, bytes: number): void {
     this.#buckets.get("total")?.take(bytes)
-    this.#buckets.get(name)?.take(bytes)
+    this.#bucket(name)?.take(bytes)
   }
 
   give(name: TrafficClass, bytes: number): void {
     this.#buckets.get("total")?.give(bytes)
-    this.#buckets.get(name)?.give(bytes)
+    this.#bucket(name)?.give(bytes)
     this.#arm()
   }
 
   /** The lowest limit that holds for a class, bytes per second. */
   rateOf(name: TrafficClass): number {
     const total = this.#buckets.get("total")?.rateBytes ?? Number.POSITIVE_INFINITY
-    return Math.min(total, this.#buckets.get(name)?.rateBytes ?? Number.POSITIVE_INFINITY)
+    return Math.min(total, this.#bucket(name)?.rateBytes ?? Number.POSITIVE_INFINITY)
   }
 
   waitMs(name: TrafficClass): number {
     const waitMs = this.#buckets.get("total")?.waitMs ?? 0
-    return Math.max(waitMs, this.#buckets.get(name)?.waitMs ?? 0)
+    return Math.max(waitMs, this.#bucket(name)?.waitMs ?? 0)
   }
 
   /** Whether somebody else waits for tokens of the same buckets: then a newcomer waits behind. */
   isContended(name: TrafficClass): boolean {
     if (this.#waiting.size === 0) return false
     if (this.#buckets.has("total")) return true
-    for (const flow of this.#waiting) if (flow.name === name) return true
+    for (const flow of this.#waiting) if (bucketOf(flow.name) === bucketOf(name)) return true
     return false
   }
 
@@ -154,6 +157,10 @@ export class Shaper {
 
   leave(flow: ShapedFlow): void {
     this.#waiting.delete(flow)
+  }
+
+  #bucket(name: TrafficClass): TokenBucket | undefined {
+    return this.#buckets.get(bucketOf(name))
   }
 
   /** Sets the timer to when the first of those who wait may go. */
@@ -258,6 +265,10 @@ class ShapedFlow implements Flow {
   #pass(bytes: number): void {
     if (this.#turnBytes !== undefined) this.#turnBytes = Math.max(0, this.#turnBytes - bytes)
   }
+}
+
+function bucketOf(name: TrafficClass): BucketName {
+  return name === "metered" ? "wan" : name
 }
 
 function rateFor(limit: number): BucketRate {

@@ -58,20 +58,13 @@ export class Shaping {
       onReceived: (bytes) => down.spend(classOf(), bytes),
     }
   }
-
-  /** A flow of what an origin sends. @param host - its IP address, when it is known */
-  originDownloads(host: string | undefined, wake: () => void): Flow {
-    return this.down.flow({ classOf: () => this.classes.ofHost(host), wake })
-  }
 }
 
 function limitsOf(limits: RateLimits, direction: "up" | "down"): DirectionLimits {
-  const { lan, wan, metered } = limits
-  const entries = Object.entries({ total: limits, lan, wan, metered })
-  return Object.fromEntries(
-    entries.flatMap(([name, rate]) => {
-      const bytes = rate?.[direction]
-      return bytes === undefined ? [] : [[name, bytes]]
-    }),
-  )
+  const rates = {
+    total: limits[direction],
+    lan: limits.lan?.[direction],
+    wan: limits.wan?.[direction],
+  }
+  return Object.fromEntries(Object.entries(rates).filter(([, bytes]) => bytes !== undefined))
 }

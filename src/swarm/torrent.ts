@@ -193,6 +193,11 @@ export class EngineTorrent implements Torrent, SourceOwner {
     return this.#roster.canTake(peer, pendingCount)
   }
 
+  /** Leaves sources alone that may not be used any more. */
+  leave(isOver: (peer: PeerId) => boolean): void {
+    for (const source of this.#roster.all()) if (isOver(source.peer)) source.end("closed")
+  }
+
   /** A peer has something new. */
   forgive(peer: PeerId): void {
     this.#roster.forgive(peer)

@@ -5,14 +5,12 @@
  */
 
 /**
- * `lan`: the same site, whose links cost nothing. `wan`: everything else. `metered`: a way that is
- * paid by the byte.
+ * `lan`: the same site, whose links cost nothing. `wan`: everything else. `metered`: a part of the WAN
+ * to which the way is paid by the byte; nothing is fetched over it, else the limits of the WAN hold.
  */
 export type TrafficClass = "lan" | "wan" | "metered"
 
-export const TRAFFIC_CLASSES: readonly TrafficClass[] = ["lan", "wan", "metered"]
-
-/** Bytes per second; left out: as fast as it goes. */
+/** Bytes per second; left out, or infinite: as fast as it goes. */
 export interface Rate {
   readonly up?: number | undefined
   readonly down?: number | undefined
@@ -22,5 +20,4 @@ export interface Rate {
 export interface RateLimits extends Rate {
   readonly lan?: Rate | undefined
   readonly wan?: Rate | undefined
-  readonly metered?: Rate | undefined
 }
