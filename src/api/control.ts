@@ -19,6 +19,7 @@ import { statusOf } from "./fault.ts"
 import { errorBodyOf } from "./fault-body.ts"
 import { addImageRoutes } from "./image-routes.ts"
 import type { ImageSource } from "./image-source.ts"
+import { addLimitRoutes, type LimitDeps } from "./limit-routes.ts"
 import { addNodeRoutes } from "./node-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
@@ -34,6 +35,7 @@ export interface ControlDeps {
   readonly swarm: Swarm
   readonly delivery: Delivery
   readonly images: ImageSource
+  readonly limits: LimitDeps
   readonly clock: Clock
   readonly log: Logger
 }
@@ -118,6 +120,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addNodeRoutes(app, deps, options)
   addBlobRoutes(app, deps)
   addImageRoutes(app, deps)
+  addLimitRoutes(app, deps.limits)
   return app
 }
 

@@ -9,6 +9,7 @@ import { pid } from "node:process"
 import type { NodeDescription } from "../api/api.ts"
 import { type ControlServer, startControl } from "../api/control.ts"
 import { createFrontDoor, type FrontDoor } from "../api/front-door.ts"
+import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
@@ -27,11 +28,16 @@ import { createUpstream, type Upstream } from "../registry/upstream.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
+import { LimitKeeper } from "../swarm/limit-keeper.ts"
+import { PeerClasses } from "../swarm/peer-class.ts"
+import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
+import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
 import { controlSocketPath } from "./control-path.ts"
+import { limitPlanOf } from "./limit-plan.ts"
 import { meetPeers } from "./meeting.ts"
 import { openDirectory } from "./node-directory.ts"
 import { removeNodeFile, writeNodeFile } from "./node-file.ts"
@@ -62,6 +68,7 @@ export interface RunningNode {
 interface Rooms {
   readonly store: BlobStore
   readonly net: PeerNetwork
+  readonly limits: LimitDeps
   readonly swarm: Swarm
   readonly upstream: Upstream
   readonly delivery: Delivery
@@ -178,7 +185,16 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
-  const swarm = createSwarm({ ...base, clock, store, net, log: log.child({ room: "swarm" }) })
+  const limits = openLimits(config, { ...base, net, undo })
+  const { shaping } = limits
+  const swarm = createSwarm({
+    ...base,
+    clock,
+    store,
+    net,
+    shaping,
+    log: log.child({ room: "swarm" }),
+  })
   undo.defer(() => swarm.stop())
   const delivery = createDelivery({
     ...base,
@@ -186,6 +202,7 @@ async function openRooms(
     store,
     net,
     swarm,
+    shaping,
     origin: upstream,
     log: log.child({ room: "delivery" }),
   })
@@ -199,7 +216,28 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
-  return { store, net, swarm, upstream, delivery, registry }
+  return { store, net, limits, swarm, upstream, delivery, registry }
+}
+
+/** Time is the machine's here, not that in which the node ran: what is lost is lost. */
+function openLimits(
+  config: NodeConfig,
+  deps: Base & { net: PeerNetwork; undo: AsyncDisposableStack },
+): LimitDeps {
+  const { clock, log, metrics, net, undo } = deps
+  const classes = new PeerClasses(
+    { net, isSameZone: () => false },
+    { ranges: config.addressClasses, isMetered: config.metered },
+  )
+  undo.defer(() => classes.stop())
+  const shaping = new Shaping({ clock, classes })
+  addTrafficMetrics(metrics, shaping)
+  const keeper = new LimitKeeper(
+    { clock, log: log.child({ room: "limits" }), shaping },
+    limitPlanOf(config),
+  )
+  undo.defer(() => keeper.stop())
+  return { shaping, keeper }
 }
 
 async function openFrontDoor(

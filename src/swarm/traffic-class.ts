@@ -10,6 +10,9 @@
  */
 export type TrafficClass = "lan" | "wan" | "metered"
 
+/** Lowest limit, bytes per second: with less, a block would take longer than peers wait for one. */
+export const RATE_BYTES_MIN: number = 64 * 1024
+
 /** Bytes per second; left out, or infinite: as fast as it goes. */
 export interface Rate {
   readonly up?: number | undefined

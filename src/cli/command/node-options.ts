@@ -19,6 +19,10 @@ export function addNodeOptions(command: Command): Command {
     .option("--mdns", "find peers on the LAN by mDNS")
     .option("--no-mdns", "do not use mDNS, not even with --lan")
     .option("--quota <size>", "most that the store may use, such as 50GiB")
+    .option("--up-limit <rate>", "most that goes to other nodes, such as 10MiB/s")
+    .option("--down-limit <rate>", "most that comes from other nodes and from registries")
+    .option("--metered", "fetch from the LAN only: the way out is paid by the byte")
+    .option("--zone <name>", "label of the place where this node stands")
     .option("--default-upstream <registry>", "registry of names without one, such as docker.io")
     .option("--upstreams-only", "contact no registry but those of the file")
     .option("--trust-lan-tags", "believe tags of peers found by mDNS")
@@ -35,6 +39,8 @@ export function addNodeOptions(command: Command): Command {
 const KEYS: Readonly<Record<string, string>> = {
   peer: "peers",
   host: "hosts",
+  upLimit: "limits.up",
+  downLimit: "limits.down",
   logLevel: "log.level",
   logFormat: "log.format",
 }

@@ -13,7 +13,10 @@ import type { Delivery, FlightReport } from "../../../src/delivery/delivery.ts"
 import { DeliveryError } from "../../../src/delivery/errors.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
+import { LimitKeeper } from "../../../src/swarm/limit-keeper.ts"
 import { createMemorySwarmHub } from "../../../src/swarm/memory-swarm.ts"
+import { PeerClasses } from "../../../src/swarm/peer-class.ts"
+import { Shaping } from "../../../src/swarm/shaping.ts"
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -40,7 +43,12 @@ export function openWorld(): World {
   const net = createMemoryHub().join({ seed: new Uint8Array(32).fill(1) })
   const swarm = createMemorySwarmHub().join({ net, store, clock: systemClock })
   const delivery = upstream.delivery()
-  const base = { store, net, swarm, delivery, images: upstream }
+  const classes = new PeerClasses({ net, isSameZone: () => false })
+  const shaping = new Shaping({ clock: systemClock, classes })
+  const plan = { base: { up: 5_000_000 }, rules: [] }
+  const keeper = new LimitKeeper({ clock: systemClock, log: silentLogger, shaping }, plan)
+  const limits = { keeper, shaping }
+  const base = { store, net, swarm, delivery, images: upstream, limits }
   const deps = { ...base, clock: systemClock, log: silentLogger }
   const app = createControlApp(deps, {
     describe: () => ({
