@@ -20,6 +20,7 @@ import { PieceLists } from "./piece-lists.ts"
 import { isPlainPeer } from "./plain-peer.ts"
 import { PlainPort } from "./plain-port.ts"
 import { Providing, providerKey } from "./providing.ts"
+import { Replicas } from "./replicas.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
 import type { Shaping } from "./shaping.ts"
@@ -104,6 +105,7 @@ class Engine implements SwarmEngine {
   readonly #serving: Serving
   readonly #sessions: Sessions
   readonly #providing: Providing
+  readonly #replicas: Replicas
   readonly #book: TorrentBook
   readonly #plain: PlainPort
   readonly #flights = new Map<Digest, Flight>()
@@ -172,6 +174,8 @@ class Engine implements SwarmEngine {
       torrent: (digest) => this.#flights.get(digest)?.torrent,
     })
     this.#holdings = new Holdings({ net, store, clock, log, mayFetch })
+    const holders = (digest: Digest) => this.#holdings.index.holders(digest)
+    this.#replicas = new Replicas({ store, selfId: net.id, log, metrics, holders })
     this.#providing = new Providing({ net, clock, log })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
@@ -399,6 +403,7 @@ class Engine implements SwarmEngine {
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
     this.#providing.tick(nowMs)
+    this.#replicas.tick(nowMs)
     this.#holdings.tick()
   }
 

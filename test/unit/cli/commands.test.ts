@@ -217,6 +217,7 @@ describe("faults", () => {
     [["stage", "registry.example/x:1", "--platform", "arm"], 2, "REQUEST_INVALID"],
     [["gc", "--to", "much"], 2, "USAGE_INVALID"],
     [["limits", "--up", "10MiB"], 2, "USAGE_INVALID"],
+    [["pin", "a", "--min-replicas", "0"], 2, "USAGE_INVALID"],
     [["limits", "--up", "1KiB/s"], 2, "USAGE_INVALID"],
     [["limits", "--up", "10MiB/s", "--reset"], 2, "USAGE_INVALID"],
     [["setup", "emacs"], 2, "USAGE_INVALID"],
