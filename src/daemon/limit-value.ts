@@ -5,6 +5,7 @@
 import { isAddressRange } from "../net/address-range.ts"
 import { isTimeZone, WEEKDAYS, type Weekday } from "../swarm/limit-schedule.ts"
 import { RATE_BYTES_MIN } from "../swarm/traffic-class.ts"
+import { isZone } from "../swarm/zones.ts"
 import type { ValueKind } from "./config-value.ts"
 import { formatSize, parseSize } from "./unit.ts"
 
@@ -73,13 +74,11 @@ export const ADDRESS_RANGE: ValueKind<string> = {
   },
 }
 
-const ZONE_NAME = /^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/
-
 /** The label of a place: a site, a rack, a region. */
 export const ZONE: ValueKind<string> = {
   allowed: "a name of 1 to 63 small letters, digits, dots, hyphens and underscores",
   parse: (value) => {
     const text = textOf(value)
-    return text !== undefined && ZONE_NAME.test(text) ? text : undefined
+    return text !== undefined && isZone(text) ? text : undefined
   },
 }

@@ -33,6 +33,7 @@ import { PeerClasses } from "../swarm/peer-class.ts"
 import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
+import { Zones } from "../swarm/zones.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
@@ -185,7 +186,9 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
-  const limits = openLimits(config, { ...base, net, undo })
+  const zones = new Zones({ ...base, net }, { zone: config.zone })
+  undo.defer(() => zones.stop())
+  const limits = openLimits(config, { ...base, net, zones, undo })
   const { shaping } = limits
   const swarm = createSwarm({
     ...base,
@@ -193,6 +196,7 @@ async function openRooms(
     store,
     net,
     shaping,
+    zones,
     log: log.child({ room: "swarm" }),
   })
   undo.defer(() => swarm.stop())
@@ -222,14 +226,15 @@ async function openRooms(
 /** Time is the machine's here, not that in which the node ran: what is lost is lost. */
 function openLimits(
   config: NodeConfig,
-  deps: Base & { net: PeerNetwork; undo: AsyncDisposableStack },
+  deps: Base & { net: PeerNetwork; zones: Zones; undo: AsyncDisposableStack },
 ): LimitDeps {
-  const { clock, log, metrics, net, undo } = deps
+  const { clock, log, metrics, net, zones, undo } = deps
   const classes = new PeerClasses(
-    { net, isSameZone: () => false },
+    { net, isSameZone: (peer) => zones.isSame(peer) },
     { ranges: config.addressClasses, isMetered: config.metered },
   )
   undo.defer(() => classes.stop())
+  zones.onChange((peer) => classes.forget(peer))
   const shaping = new Shaping({ clock, classes })
   addTrafficMetrics(metrics, shaping)
   const keeper = new LimitKeeper(

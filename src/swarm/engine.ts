@@ -30,6 +30,7 @@ import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
 import { TorrentBook } from "./torrent-book.ts"
 import { BatchBuffers } from "./upload-server.ts"
 import type { WireStream } from "./wire-socket.ts"
+import type { Zones } from "./zones.ts"
 
 /** The engine looks at time this often. */
 const TICK_MS = 200
@@ -52,6 +53,8 @@ export interface SwarmDeps {
   readonly metrics: Metrics
   /** Limits what goes up and down; nothing is limited when left out. */
   readonly shaping?: Shaping | undefined
+  /** Where this node and others stand; nowhere in particular when left out. */
+  readonly zones?: Zones | undefined
 }
 
 export interface SwarmOptions {
@@ -293,6 +296,9 @@ class Engine implements SwarmEngine {
       random: this.#random,
       selfId: net.id,
       list: this.#lists.of(digest, layout),
+      isFar: (peer) => this.#isFar(peer),
+      hasNearHolder: () =>
+        this.holders(digest).some(({ peer, isComplete }) => isComplete && !this.#isFar(peer)),
       share: () => this.#flights.get(digest)?.share,
       onDownloaded: (bytes) => {
         this.#downloadedBytes += bytes
@@ -411,6 +417,10 @@ class Engine implements SwarmEngine {
     return this.#deps.shaping?.classes.of(peer) === "metered"
   }
 
+  #isFar(peer: PeerId): boolean {
+    return this.#deps.zones?.isFar(peer) === true
+  }
+
   #count(): void {
     const [downloaded, wasted] = [this.#downloadedBytes, this.#wastedBytes]
     this.#downloaded.add(downloaded - this.#countedBytes.downloaded)
@@ -418,21 +428,25 @@ class Engine implements SwarmEngine {
     this.#countedBytes = { downloaded, wasted }
   }
 
-  /** Attaches holders, whole ones first, in random order so that not all nodes choose the same. */
+  /** Attaches holders, near ones before far ones and whole ones first, in random order so that not all nodes choose the same. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
     const { digest } = flight.torrent.blob
     const holders = [...this.holders(digest)]
     this.#shareOut(flight)
     const order = new Map(holders.map((holder) => [holder, this.#random()]))
-    const rank = (holder: Holder) => order.get(holder)! - (holder.isComplete ? 1 : 0)
+    const rank = (holder: Holder) =>
+      order.get(holder)! - (holder.isComplete ? 1 : 0) + (this.#isFar(holder.peer) ? 2 : 0)
     holders.sort((a, b) => rank(a) - rank(b))
     for (const holder of holders) void this.#attach(flight, holder)
   }
 
   #shareOut(flight: Flight): void {
     const { digest } = flight.torrent.blob
-    const others = this.holders(digest).filter((holder) => !holder.isComplete)
+    // Each zone brings all pieces over its border once, so that few bytes cross it.
+    const others = this.holders(digest).filter(
+      ({ peer, isComplete }) => !isComplete && !this.#isFar(peer),
+    )
     const peers = others.map((holder) => holder.peer).sort()
     if (peers.join() === flight.sharers) return
     flight.sharers = peers.join()

@@ -13,6 +13,8 @@ export type SwarmErrorCode =
   | "METAINFO_INVALID"
   /** A holdings message that is malformed or over its limits (protocol/holdings.md). */
   | "HOLDINGS_INVALID"
+  /** A message about a zone that is malformed (protocol/zone.md). */
+  | "ZONE_INVALID"
   /** The swarm is stopped. */
   | "SWARM_STOPPED"
 

@@ -22,6 +22,7 @@ import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
 import type { SourceReport, Torrent } from "./swarm.ts"
+import { ZoneBias } from "./zone-bias.ts"
 
 /** Pieces of one source that nobody signed, after which it is not asked any more in this flight. */
 const GARBAGE_PIECES_MAX = 2
@@ -46,6 +47,10 @@ export interface TorrentDeps {
    */
   isUnlistedRight(index: number, bytes: Uint8Array): boolean | undefined
   /** Gives which pieces this node should bring first; undefined: no sharing out. */
+  /** Whether a peer stands beyond this node's zone. */
+  isFar(peer: PeerId): boolean
+  /** Whether a node of this node's zone has all of the blob. */
+  hasNearHolder(torrent: EngineTorrent): boolean
   share(torrent: EngineTorrent): ((index: number) => boolean) | undefined
   onDownloaded(bytes: number): void
   onWasted(bytes: number): void
@@ -72,6 +77,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   readonly #assembly: Assembly
   readonly #check: PieceCheck
   readonly #judge = new Judge()
+  readonly #bias: ZoneBias
   readonly #usefulListeners = new Set<() => void>()
   #isClosed = false
   #isFetching = true
@@ -108,6 +114,13 @@ export class EngineTorrent implements Torrent, SourceOwner {
       onDiscarded: (piece, reason) => this.#onDiscarded(piece, reason),
     })
     this.#lastProgressMs = clock.monotonicMs()
+    this.#bias = new ZoneBias({
+      clock,
+      isFar: (peer) => deps.isFar(peer),
+      sources: () => roster.all(),
+      hasNearHolder: () => deps.hasNearHolder(this),
+      lastProgressMs: () => this.lastProgressMs(),
+    })
   }
 
   get pieceCount(): number {
@@ -190,6 +203,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** Tells whether a peer should be attached. @param pendingCount - sessions being opened for more */
   wants(peer: PeerId, pendingCount: number): boolean {
     if (this.#isClosed || !this.#isFetching || this.picker.missingCount === 0) return false
+    if (this.#deps.isFar(peer) && !this.#bias.wantsFar()) return false
     return this.#roster.canTake(peer, pendingCount)
   }
 
@@ -264,21 +278,22 @@ export class EngineTorrent implements Torrent, SourceOwner {
   pieceFor(source: Source): ActivePiece | undefined {
     if (!this.#isFetching || this.#isClosed) return undefined
     if (this.#pausedUntilMs > this.clock.monotonicMs()) return undefined
-    const orphan = this.#assembly.adopt(source)
+    const pieces = this.#bias.offered(source)
+    const orphan = this.#assembly.adopt(pieces)
     if (orphan !== undefined) return orphan
     const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
     const isInOrder = source.pieces.isFull && isOurs === undefined
     // What others bring is left to them, unless nothing comes any more.
     const isOursOnly = isOurs !== undefined && !this.#isStarving()
     const options = { isOurs, isInOrder, isOursOnly }
-    const index = this.picker.take(source.pieces, options) ?? this.#reservedFor(source, options)
+    const index = this.picker.take(pieces, options) ?? this.#reservedFor(pieces, options)
     return index === undefined ? undefined : this.#assembly.begin(index)
   }
 
   isWanted(source: Source): boolean {
     if (!this.#isFetching || this.#isClosed) return false
     const isOurs = source.pieces.isFull ? this.#deps.share(this) : undefined
-    return this.picker.isWanted(source.pieces, isOurs)
+    return this.picker.isWanted(this.#bias.offered(source), isOurs)
   }
 
   active(index: number): ActivePiece | undefined {
@@ -379,11 +394,11 @@ export class EngineTorrent implements Torrent, SourceOwner {
   }
 
   /** Reserved pieces are left to the origin reader, unless it does not move and nothing else is left. */
-  #reservedFor(source: Source, options: TakeOptions): number | undefined {
+  #reservedFor(pieces: Bitfield, options: TakeOptions): number | undefined {
     const nowMs = this.clock.monotonicMs()
     const isOriginIdle = nowMs - this.#lastAnnounceMs > STALL_MS_MAX / 2
     if (!isOriginIdle || this.picker.candidateCount === 0) return undefined
-    return this.picker.take(source.pieces, { ...options, withReserved: true })
+    return this.picker.take(pieces, { ...options, withReserved: true })
   }
 
   /** After all that happens now: who was relieved of a piece may take another. */

@@ -7,6 +7,7 @@ import { MemoryMetrics } from "../../../src/core/metrics.ts"
 import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../../src/swarm/engine.ts"
+import { Zones } from "../../../src/swarm/zones.ts"
 import type { SwarmNode, SwarmWorld } from "../../contract/swarm.ts"
 import { rogueStore, type Tricks } from "./rogue-store.ts"
 
@@ -37,7 +38,7 @@ export class MemoryWorld implements SwarmWorld {
   async add(
     options: SwarmOptions = {},
     rogue?: { tricks: Tricks; contents: Uint8Array },
-    limits: { buffersBytesMax?: number | undefined } = {},
+    limits: { buffersBytesMax?: number | undefined; zone?: string } = {},
   ): Promise<MemoryNode> {
     // Identities repeat from run to run, since who comes first may depend on them.
     const label = `node ${this.#nodes.length} of world ${this.#salt}`
@@ -47,7 +48,9 @@ export class MemoryWorld implements SwarmWorld {
     const store = createMemoryStore({ clock: this.clock }, bounds)
     const metrics = new MemoryMetrics()
     const shown = rogue === undefined ? store : rogueStore(store, rogue.tricks, rogue.contents)
-    const deps = { store: shown, net, clock: this.clock, log: this.#log, metrics }
+    const base = { net, clock: this.clock, log: this.#log }
+    const zones = new Zones(base, { zone: limits.zone })
+    const deps = { ...base, store: shown, metrics, zones }
     const swarm = createSwarm(deps, options)
     const node = { net, store, metrics, swarm }
     this.#nodes.push(node)
