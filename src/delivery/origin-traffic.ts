@@ -36,7 +36,8 @@ export function createOriginTraffic(origin: Origin, shaping: Shaping | undefined
   }
   const classOf = (ref: OriginRef) => {
     const { host, trafficClass } = origin.placeOf?.(ref) ?? {}
-    return trafficClass ?? shaping.classes.ofHost(host)
+    const { classes } = shaping
+    return trafficClass === undefined ? classes.ofHost(host) : classes.ofPlace(trafficClass)
   }
   return {
     isMetered: (ref) => classOf(ref) === "metered",

@@ -80,8 +80,12 @@ export class PeerClasses {
   ofHost(host: string | undefined): TrafficClass {
     const configured = this.#configured(host)
     if (configured !== undefined) return configured
-    if (host !== undefined && this.#local.has(host)) return "lan"
-    return this.#isMetered ? "metered" : "wan"
+    return this.ofPlace(host !== undefined && this.#local.has(host) ? "lan" : "wan")
+  }
+
+  /** The class of what is known to stand somewhere: while the way out is metered, so is the WAN. */
+  ofPlace(place: TrafficClass): TrafficClass {
+    return place === "wan" && this.#isMetered ? "metered" : place
   }
 
   /** What was known of a peer may have changed. */
@@ -106,7 +110,7 @@ export class PeerClasses {
   #configured(host: string | undefined): TrafficClass | undefined {
     if (host === undefined) return undefined
     if (this.#ranges.metered.has(host)) return "metered"
-    if (this.#ranges.wan.has(host)) return this.#isMetered ? "metered" : "wan"
+    if (this.#ranges.wan.has(host)) return this.ofPlace("wan")
     return this.#ranges.lan.has(host) ? "lan" : undefined
   }
 }

@@ -85,6 +85,7 @@ describe("a peer", () => {
     expect(classes.of(peer)).toBe("metered")
     expect(classes.ofHost("10.0.0.1")).toBe("lan")
     expect(classes.ofHost(undefined)).toBe("metered")
+    expect([classes.ofPlace("wan"), classes.ofPlace("lan")]).toEqual(["metered", "lan"])
     classes.setMetered(false)
     expect(classes.of(peer)).toBe("wan")
   })
