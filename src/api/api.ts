@@ -54,6 +54,9 @@ export interface PeersReport {
     readonly host?: string | undefined
     readonly connectedSinceMs: number
     readonly roundTripMs: number | undefined
+    readonly trafficClass: TrafficClass
+    /** The zone that it says it stands in. */
+    readonly zone?: string | undefined
   }[]
   readonly bans: readonly {
     readonly peer: string

@@ -7,6 +7,7 @@ import type { LimitKeeper } from "../swarm/limit-keeper.ts"
 import type { LimitState } from "../swarm/limit-schedule.ts"
 import type { Shaping } from "../swarm/shaping.ts"
 import { RATE_BYTES_MIN, type Rate } from "../swarm/traffic-class.ts"
+import type { Zones } from "../swarm/zones.ts"
 import type { LimitsReport, LimitValues } from "./api.ts"
 import { ApiError } from "./errors.ts"
 import { fieldsOf } from "./request.ts"
@@ -15,6 +16,8 @@ import { fieldsOf } from "./request.ts"
 export interface LimitDeps {
   readonly keeper: LimitKeeper
   readonly shaping: Shaping
+  /** Where peers stand. */
+  readonly zones: Zones
 }
 
 /** Adds the routes to a server. */

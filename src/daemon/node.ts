@@ -242,7 +242,7 @@ function openLimits(
     limitPlanOf(config),
   )
   undo.defer(() => keeper.stop())
-  return { shaping, keeper }
+  return { shaping, keeper, zones }
 }
 
 async function openFrontDoor(

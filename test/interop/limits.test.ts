@@ -85,6 +85,41 @@ describe("a node with limits", () => {
     await node.stop()
   })
 
+  test("of a zone takes all from its zone, and from beyond when its zone is frozen", async () => {
+    const start = (name: string, zone: string, peers: readonly SealiftNode[] = []) => {
+      const config = { upstreams: upstreams(), zone }
+      return startNode(workspace, { name, config, peers: peers.flatMap(({ p2p }) => p2p) })
+    }
+    const [near, far] = [await start("near", "here"), await start("far", "there")]
+    for (const node of [near, far]) expect((await node.sealift("stage", reference)).code).toBe(0)
+    const before = registry.sentBlobBytes()
+    const uploaded = (node: SealiftNode) => node.metric("sealift_swarm_uploaded_bytes_total")
+
+    const leech = await start("leech", "here", [near, far])
+    const knows = async () => {
+      const { peers } = JSON.parse((await leech.sealift("peers", "--json")).stdout)
+      return peers.map(({ zone }: { zone?: string }) => zone).sort()
+    }
+    const endMs = Date.now() + 20_000
+    while ((await knows()).join() !== "here,there" && Date.now() < endMs);
+    expect(await knows()).toEqual(["here", "there"])
+    expect((await leech.sealift("stage", reference)).code).toBe(0)
+    expect([await uploaded(far), (await uploaded(near)) >= LAYER_BYTES]).toEqual([0, true])
+
+    await leech.stop()
+    const late = await start("late", "here", [near, far])
+    const farBefore = await uploaded(far)
+    process.kill(near.program.pid, "SIGSTOP")
+    const staged = await late.sealift("stage", reference)
+    process.kill(near.program.pid, "SIGCONT")
+    expect(staged.code).toBe(0)
+    const fromFar = (await uploaded(far)) - farBefore
+    const fromRegistry = registry.sentBlobBytes() - before
+    process.stderr.write(`frozen zone: ${fromFar} from beyond, ${fromRegistry} from the registry\n`)
+    expect(fromFar).toBeGreaterThan(0)
+    for (const node of [late, far, near]) await node.stop()
+  })
+
   test("keeps what is pinned for replicas until another node has it", async () => {
     const config = { upstreams: upstreams() }
     const first = await startNode(workspace, { name: "first", config })

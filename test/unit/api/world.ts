@@ -17,6 +17,7 @@ import { LimitKeeper } from "../../../src/swarm/limit-keeper.ts"
 import { createMemorySwarmHub } from "../../../src/swarm/memory-swarm.ts"
 import { PeerClasses } from "../../../src/swarm/peer-class.ts"
 import { Shaping } from "../../../src/swarm/shaping.ts"
+import { Zones } from "../../../src/swarm/zones.ts"
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -47,7 +48,8 @@ export function openWorld(): World {
   const shaping = new Shaping({ clock: systemClock, classes })
   const plan = { base: { up: 5_000_000 }, rules: [] }
   const keeper = new LimitKeeper({ clock: systemClock, log: silentLogger, shaping }, plan)
-  const limits = { keeper, shaping }
+  const zones = new Zones({ net, clock: systemClock, log: silentLogger })
+  const limits = { keeper, shaping, zones }
   const base = { store, net, swarm, delivery, images: upstream, limits }
   const deps = { ...base, clock: systemClock, log: silentLogger }
   const app = createControlApp(deps, {
