@@ -1,9 +1,11 @@
 // Limits of real nodes over real sockets: the kernel's counts, sampled ten times a second. In every
-// window of five seconds, from the first byte on, 0.95 to 1.02 of the limit passes.
+// window of five seconds, from the first byte on, 0.95 to 1.02 of the limit passes. What is measured while
+// others use the processors is not judged but measured again, and in the end skipped, loudly.
 import { createHash } from "node:crypto"
 import { Readable } from "node:stream"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { randomChunks } from "../../bench/random-bytes.ts"
+import { watchForeignLoad } from "../support/foreign-load.ts"
 import { missingTools } from "../support/process.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
 import { type Sample, sampleSockets, windowRates } from "../support/socket-counter.ts"
@@ -17,6 +19,16 @@ const KIB = 1024
 /** A machine that is busy otherwise does not reach every limit; then a lower one is tried. */
 const HIGH_BYTES = 100_000_000
 const HEADROOM = 2
+/** Processors that others may use meanwhile. */
+const FOREIGN_MAX = 0.3
+const TRIES_MAX = 3
+
+interface Transfer {
+  readonly sent: readonly Sample[]
+  readonly received: readonly Sample[]
+  /** Processors that others used meanwhile. */
+  readonly foreign: number
+}
 
 const missing = missingTools("ss")
 if (missing.length > 0) process.stderr.write(`limits: skipped, there is no ${missing.join(", ")}\n`)
@@ -49,7 +61,7 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
     fetchers: number
     durationMs: number
     flags?: readonly string[]
-  }): Promise<{ sent: readonly Sample[]; received: readonly Sample[] }> {
+  }): Promise<Transfer> {
     const { fetchers, durationMs, flags = [] } = options
     const nodes = await Promise.all(
       Array.from({ length: fetchers }, () =>
@@ -62,11 +74,25 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
     const counts = Promise.all([watch(seeder, "sent"), watch(nodes[0]!, "received")])
     const closing = new AbortController()
     const reads = nodes.map((node) => readBlob(node, digest, closing.signal))
+    const foreignLoad = watchForeignLoad([seeder, ...nodes].map(({ program }) => program.pid))
     const [sent, received] = await counts
+    const foreign = foreignLoad()
     closing.abort()
     await Promise.allSettled(reads)
     await Promise.all(nodes.map((node) => node.kill9()))
-    return { sent, received }
+    return { sent, received, foreign }
+  }
+
+  /** Measures until others leave the processors alone; undefined when they never do. */
+  async function quietTransfer(
+    options: Parameters<typeof transfer>[0],
+  ): Promise<Transfer | undefined> {
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const measured = await transfer(options)
+      if (measured.foreign <= FOREIGN_MAX) return measured
+      process.stderr.write(`others used ${measured.foreign.toFixed(1)} processors: not judged\n`)
+    }
+    return undefined
   }
 
   function expectKept(samples: readonly Sample[], limit: number): void {
@@ -87,21 +113,23 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   ]
 
   for (const fetchers of [1, 4]) {
-    test.each(limitsOfTests)(`up: %s, one seeder to ${fetchers}`, async (_name, limitOf) => {
+    test.for(limitsOfTests)(`up: %s, one seeder to ${fetchers}`, async ([, limitOf], { skip }) => {
       const limit = limitOf()
       const set = await seeder.sealift("limits", "--up", `${limit}B/s`)
       expect(set.code).toBe(0)
-      const { sent } = await transfer({ fetchers, durationMs: TRANSFER_MS })
+      const measured = await quietTransfer({ fetchers, durationMs: TRANSFER_MS })
       await seeder.sealift("limits", "--reset")
-      expectKept(sent, limit)
+      if (measured === undefined) return skip("the machine was never quiet")
+      expectKept(measured.sent, limit)
     })
   }
 
-  test.each(limitsOfTests)("down: %s", async (_name, limitOf) => {
+  test.for(limitsOfTests)("down: %s", async ([, limitOf], { skip }) => {
     const limit = limitOf()
     const flags = ["--down-limit", `${limit}B/s`]
-    const { received } = await transfer({ fetchers: 1, durationMs: TRANSFER_MS, flags })
-    expectKept(received, limit)
+    const measured = await quietTransfer({ fetchers: 1, durationMs: TRANSFER_MS, flags })
+    if (measured === undefined) return skip("the machine was never quiet")
+    expectKept(measured.received, limit)
   })
 })
 
