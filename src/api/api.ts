@@ -8,6 +8,7 @@ import type { FlightReport } from "../delivery/delivery.ts"
 import type { PeerSource } from "../net/net.ts"
 import type { BlobStat, Pin, StoreUsage, SweepReport, VerifyFinding } from "../store/store.ts"
 import type { SwarmStats } from "../swarm/swarm.ts"
+import type { TrafficClass } from "../swarm/traffic-class.ts"
 
 /** Body of every answer that is not 2xx, and last line of a stream that failed. */
 export interface ErrorBody {
@@ -51,8 +52,13 @@ export interface PeersReport {
     readonly id: string
     readonly addresses: readonly string[]
     readonly sources: readonly PeerSource[]
+    /** IP address of the other end; left out when it is reached through a relay only. */
+    readonly host?: string | undefined
     readonly connectedSinceMs: number
     readonly roundTripMs: number | undefined
+    readonly trafficClass: TrafficClass
+    /** The zone that it says it stands in. */
+    readonly zone?: string | undefined
   }[]
   readonly bans: readonly {
     readonly peer: string
@@ -68,6 +74,31 @@ export interface ConfigReport {
     readonly value: unknown
     readonly source: string
   }[]
+}
+
+/** Limits in bytes per second; 0: lifted, left out: none. */
+export interface LimitValues {
+  readonly up?: number | undefined
+  readonly down?: number | undefined
+  readonly lanUp?: number | undefined
+  readonly lanDown?: number | undefined
+  readonly wanUp?: number | undefined
+  readonly wanDown?: number | undefined
+  readonly metered: boolean
+}
+
+/** `GET /v1/limits`; `POST` sets some of the values, `DELETE` takes back what was set. */
+export interface LimitsReport {
+  readonly inForce: LimitValues
+  /** What was set while the node ran. */
+  readonly override?: LimitValues | undefined
+  /** When the schedule may change something. */
+  readonly nextChangeMs?: number | undefined
+  /** Bytes of data channels and origins since the start, by class. */
+  readonly passedBytes: {
+    readonly up: Readonly<Record<TrafficClass, number>>
+    readonly down: Readonly<Record<TrafficClass, number>>
+  }
 }
 
 /** `GET /v1/flights`. */

@@ -6,7 +6,7 @@ import { Readable } from "node:stream"
 import type { FastifyInstance, FastifyReply } from "fastify"
 import { type Digest, parseDigest } from "../core/digest.ts"
 import { DeliveryError } from "../delivery/errors.ts"
-import type { BlobReader, BlobStore } from "../store/store.ts"
+import { type BlobReader, type BlobStore, REPLICAS_MAX } from "../store/store.ts"
 import { type BlobLine, blobRowOf, type GcReport, type PinsReport, type VerifyLine } from "./api.ts"
 import type { ControlDeps } from "./control.ts"
 import { ApiError } from "./errors.ts"
@@ -54,7 +54,7 @@ interface DigestRoute {
 function addPinRoutes(app: FastifyInstance, store: BlobStore): void {
   app.get("/v1/pins", async (): Promise<PinsReport> => ({ pins: [...store.pins()] }))
   app.post("/v1/pins", async (request) => {
-    const fields = fieldsOf(request.body, { name: "text", digests: "texts" })
+    const fields = fieldsOf(request.body, { name: "text", digests: "texts", minReplicas: "count" })
     const name = required(fields.name, "name")
     if (name === "" || name.length > PIN_NAME_CHARS_MAX) {
       throw new ApiError(
@@ -62,7 +62,12 @@ function addPinRoutes(app: FastifyInstance, store: BlobStore): void {
         `a pin's name has 1 to ${PIN_NAME_CHARS_MAX} characters`,
       )
     }
-    const pin = { name, digests: required(fields.digests, "digests").map(parseDigest) }
+    const { minReplicas } = fields
+    if (minReplicas === 0 || (minReplicas ?? 0) > REPLICAS_MAX) {
+      throw new ApiError("REQUEST_INVALID", `minReplicas is a number from 1 to ${REPLICAS_MAX}`)
+    }
+    const digests = required(fields.digests, "digests").map(parseDigest)
+    const pin = minReplicas === undefined ? { name, digests } : { name, digests, minReplicas }
     await store.pin(pin)
     return pin
   })

@@ -20,6 +20,7 @@ import { statusOf } from "./fault.ts"
 import { errorBodyOf } from "./fault-body.ts"
 import { addImageRoutes } from "./image-routes.ts"
 import type { ImageSource } from "./image-source.ts"
+import { addLimitRoutes, type LimitDeps } from "./limit-routes.ts"
 import { addNodeRoutes } from "./node-routes.ts"
 import { addTorrentRoutes } from "./torrent-routes.ts"
 
@@ -37,6 +38,7 @@ export interface ControlDeps {
   readonly delivery: Delivery
   readonly images: ImageSource
   readonly publicSide: PublicSide
+  readonly limits: LimitDeps
   readonly clock: Clock
   readonly log: Logger
 }
@@ -122,6 +124,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addBlobRoutes(app, deps)
   addImageRoutes(app, deps)
   addTorrentRoutes(app, deps)
+  addLimitRoutes(app, deps.limits)
   return app
 }
 

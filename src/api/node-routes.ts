@@ -55,9 +55,15 @@ export function createStatusReader(
   })
 }
 
-function peersOf({ net }: ControlDeps): PeersReport {
+function peersOf({ net, limits }: ControlDeps): PeersReport {
+  const { shaping, zones } = limits
   return {
-    peers: net.peers().map((peer) => ({ ...peer, sources: [...peer.sources] })),
+    peers: net.peers().map((peer) => ({
+      ...peer,
+      sources: [...peer.sources],
+      trafficClass: shaping.classes.of(peer.id),
+      zone: zones.of(peer.id),
+    })),
     bans: net.bans(),
   }
 }

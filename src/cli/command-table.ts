@@ -87,6 +87,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/store-verify.ts")).storeVerifyCommand,
   },
   {
+    usage: "limits",
+    summary: "show the limits of the traffic, or set them while the node runs",
+    load: async () => (await import("./command/limits.ts")).limitsCommand,
+  },
+  {
     usage: "torrent <ref>",
     summary: "print the magnet links of an image or a blob, write .torrent files, make it public",
     load: async () => (await import("./command/torrent.ts")).torrentCommand,

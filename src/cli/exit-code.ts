@@ -17,6 +17,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map([
   ["ORIGIN_FORBIDDEN", 3],
   ["PEER_BANNED", 3],
   ["PUBLIC_REFUSED", 3],
+  ["LINK_METERED", 3],
   ["IMAGE_UNKNOWN", 4],
   ["PLATFORM_UNKNOWN", 4],
   ["RELEASE_UNKNOWN", 4],

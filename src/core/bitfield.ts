@@ -64,6 +64,16 @@ export class Bitfield {
     return index
   }
 
+  /** Gives the members that are in none of the others, which have the same size. */
+  without(others: readonly Bitfield[]): Bitfield {
+    const bytes = this.bytes.slice()
+    for (const other of others) {
+      assert(other.size === this.size, `a set of ${other.size}, not ${this.size}`)
+      for (let at = 0; at < bytes.length; at++) bytes[at]! &= ~other.bytes[at]!
+    }
+    return new Bitfield(this.size, bytes)
+  }
+
   copy(): Bitfield {
     return new Bitfield(this.size, this.bytes)
   }

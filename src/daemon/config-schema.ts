@@ -3,7 +3,11 @@
  * @module
  */
 import { z } from "zod"
+import { DAY_MINUTES, type Weekday } from "../swarm/limit-schedule.ts"
+import type { ClassRanges } from "../swarm/peer-class.ts"
+import type { Rate, RateLimits, TrafficClass } from "../swarm/traffic-class.ts"
 import * as value from "./config-value.ts"
+import * as limit from "./limit-value.ts"
 
 /** At most so many entries in each list and table of the configuration. */
 const ENTRIES_MAX = 256
@@ -22,6 +26,8 @@ export interface UpstreamConfig {
   readonly password?: value.SecretRef | undefined
   /** A bearer token that was made elsewhere, instead of username and password. */
   readonly token?: value.SecretRef | undefined
+  /** Class of its traffic, when its URL has no address that tells it. */
+  readonly class?: TrafficClass | undefined
   readonly timeouts?:
     | {
         readonly connect?: number | undefined
@@ -29,6 +35,22 @@ export interface UpstreamConfig {
         readonly body?: number | undefined
       }
     | undefined
+}
+
+/** One rule of `limits.schedule`. Times are minutes after midnight. */
+export interface ScheduleConfig extends RateLimits {
+  readonly from: number
+  readonly to: number
+  readonly days?: readonly Weekday[] | undefined
+  readonly zone?: string | undefined
+  readonly metered?: boolean | undefined
+}
+
+/** Limits of the traffic, bytes per second. */
+export interface LimitsConfig extends Rate {
+  readonly lan?: Rate | undefined
+  readonly wan?: Rate | undefined
+  readonly schedule: readonly ScheduleConfig[]
 }
 
 /** The effective configuration of a node, read and checked. Sizes are bytes. */
@@ -49,6 +71,13 @@ export interface NodeConfig {
   /** The data directory, absolute. */
   readonly data: string
   readonly quota: number
+  readonly limits: LimitsConfig
+  /** The way out of the LAN is paid by the byte: nothing is fetched over it. */
+  readonly metered: boolean
+  /** Ranges of addresses by class, beside what follows from the addresses themselves. */
+  readonly addressClasses: ClassRanges
+  /** Label of the place where the node stands. */
+  readonly zone?: string | undefined
   readonly defaultUpstream?: string | undefined
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
   readonly upstreamsOnly: boolean
@@ -74,6 +103,8 @@ export interface NodeConfig {
   }
 }
 
+const CLASSES = ["lan", "wan", "metered"] as const
+
 /** A zod leaf of one {@link value.ValueKind}; the issue's message is what is allowed. */
 function leaf<T>(kind: value.ValueKind<T>): z.ZodType<T> {
   return z.unknown().transform((input, context): T => {
@@ -98,6 +129,7 @@ const upstreamKeys = {
   username: leaf(value.USER_NAME).optional(),
   password: leaf(value.SECRET).optional(),
   token: leaf(value.SECRET).optional(),
+  class: leaf(value.oneOf(CLASSES)).optional(),
   timeouts: z.strictObject(timeoutKeys).optional(),
 }
 
@@ -108,6 +140,39 @@ const publicKeys = {
   dhtNodes: listOf(value.HOST_PORT),
   stun: listOf(value.HOST_PORT),
   lan: leaf(value.BOOLEAN),
+}
+
+const rateKeys = {
+  up: leaf(limit.RATE).optional(),
+  down: leaf(limit.RATE).optional(),
+}
+
+const rateTables = {
+  ...rateKeys,
+  lan: z.strictObject(rateKeys).optional(),
+  wan: z.strictObject(rateKeys).optional(),
+}
+
+const scheduleKeys = {
+  from: leaf(limit.TIME_OF_DAY).refine((minute) => minute < DAY_MINUTES, {
+    error: 'a time of day before "24:00"',
+  }),
+  to: leaf(limit.TIME_OF_DAY),
+  days: listOf(limit.WEEKDAY).optional(),
+  zone: leaf(limit.TIME_ZONE).optional(),
+  metered: leaf(value.BOOLEAN).optional(),
+  ...rateTables,
+}
+
+const limitKeys = {
+  ...rateTables,
+  schedule: z.array(z.strictObject(scheduleKeys)).max(ENTRIES_MAX),
+}
+
+const classKeys = {
+  lan: listOf(limit.ADDRESS_RANGE).optional(),
+  wan: listOf(limit.ADDRESS_RANGE).optional(),
+  metered: listOf(limit.ADDRESS_RANGE).optional(),
 }
 
 const logKeys = {
@@ -127,6 +192,10 @@ const rootKeys = {
   relayRate: leaf(value.RATE),
   data: leaf(value.PATH),
   quota: leaf(value.SIZE),
+  limits: z.strictObject(limitKeys),
+  metered: leaf(value.BOOLEAN),
+  addressClasses: z.strictObject(classKeys),
+  zone: leaf(limit.ZONE).optional(),
   defaultUpstream: leaf(value.REGISTRY_NAME).optional(),
   upstreams: z.record(
     leaf(value.REGISTRY_NAME) as unknown as z.ZodString,
@@ -148,7 +217,15 @@ export function allowedKeysAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(rootKeys)
   if (path[0] === "log") return Object.keys(logKeys)
   if (path[0] === "public") return Object.keys(publicKeys)
+  if (path[0] === "addressClasses") return Object.keys(classKeys)
+  if (path[0] === "limits") return limitKeysAt(path)
   return Object.keys(path.length === 2 ? upstreamKeys : timeoutKeys)
+}
+
+function limitKeysAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 1) return Object.keys(limitKeys)
+  const isRule = path[1] === "schedule" && path.length === 3
+  return Object.keys(isRule ? scheduleKeys : rateKeys)
 }
 
 /** One setting: where else than in the file it can be given. */
@@ -160,7 +237,16 @@ export interface ConfigKey {
   readonly flag?: string
 }
 
-/** All settings in the order in which `sealift config` prints them; `upstreams` only by file. */
+/** Settings that only a file can give, after the others. */
+export const FILE_KEYS: readonly string[] = [
+  "limits.lan",
+  "limits.wan",
+  "limits.schedule",
+  "addressClasses",
+  "upstreams",
+]
+
+/** All settings in the order in which `sealift config` prints them, but those of {@link FILE_KEYS}. */
 export const CONFIG_KEYS: readonly ConfigKey[] = [
   { path: "http", kind: "text", variable: "SEALIFT_HTTP", flag: "--http" },
   { path: "p2p", kind: "list", variable: "SEALIFT_P2P", flag: "--p2p" },
@@ -173,6 +259,10 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   { path: "relayRate", kind: "text", variable: "SEALIFT_RELAY_RATE", flag: "--relay-rate" },
   { path: "data", kind: "text", variable: "SEALIFT_DATA", flag: "--data" },
   { path: "quota", kind: "text", variable: "SEALIFT_QUOTA", flag: "--quota" },
+  { path: "limits.up", kind: "text", variable: "SEALIFT_UP_LIMIT", flag: "--up-limit" },
+  { path: "limits.down", kind: "text", variable: "SEALIFT_DOWN_LIMIT", flag: "--down-limit" },
+  { path: "metered", kind: "boolean", variable: "SEALIFT_METERED", flag: "--metered" },
+  { path: "zone", kind: "text", variable: "SEALIFT_ZONE", flag: "--zone" },
   {
     path: "defaultUpstream",
     kind: "text",
@@ -223,6 +313,9 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   relayFor: [],
   relayRate: "2MiB",
   quota: "50GiB",
+  "limits.schedule": [],
+  metered: false,
+  addressClasses: {},
   upstreams: {},
   upstreamsOnly: false,
   trustLanTags: false,

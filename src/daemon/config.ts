@@ -12,6 +12,7 @@ import {
   CONFIG_DEFAULTS,
   CONFIG_KEYS,
   configSchema,
+  FILE_KEYS,
   type NodeConfig,
 } from "./config-schema.ts"
 import { variablesOf } from "./config-variable.ts"
@@ -33,7 +34,7 @@ export interface LoadedConfig {
 
 const FILE_NAME = "config.yaml"
 /** The tables whose parts are settings of their own. */
-const TABLES: readonly string[] = ["public", "log"]
+const TABLES: readonly string[] = ["public", "log", "limits"]
 
 /** Settings by path; a later layer replaces what an earlier one put. */
 class Settings {
@@ -177,7 +178,7 @@ function check(settings: Settings, file: ConfigFile | undefined): NodeConfig {
 }
 
 function entriesOf(settings: Settings): ConfigEntry[] {
-  const keys = [...CONFIG_KEYS.map(({ path }) => path), "upstreams"]
+  const keys = [...CONFIG_KEYS.map(({ path }) => path), ...FILE_KEYS]
   return keys.flatMap((key) => {
     const setting = settings.get(key.split("."))
     return setting === undefined ? [] : { key, value: setting.value, source: setting.source }

@@ -9,6 +9,7 @@ import { pid } from "node:process"
 import type { NodeDescription } from "../api/api.ts"
 import { type ControlServer, startControl } from "../api/control.ts"
 import { createFrontDoor, type FrontDoor } from "../api/front-door.ts"
+import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
@@ -27,17 +28,23 @@ import { createUpstream, type Upstream } from "../registry/upstream.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
+import { LimitKeeper } from "../swarm/limit-keeper.ts"
+import { PeerClasses } from "../swarm/peer-class.ts"
 import { createMainlineDht } from "../swarm/public/mainline-dht.ts"
 import type { PublicSide } from "../swarm/public/public.ts"
 import { PublicBook } from "../swarm/public/public-book.ts"
 import { createPublicSide } from "../swarm/public/public-side.ts"
 import { RtcPeers } from "../swarm/public/rtc-peers.ts"
 import { createTrackers } from "../swarm/public/trackers.ts"
+import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
+import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
+import { Zones } from "../swarm/zones.ts"
 import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
 import { controlSocketPath } from "./control-path.ts"
+import { limitPlanOf } from "./limit-plan.ts"
 import { meetPeers } from "./meeting.ts"
 import { openDirectory } from "./node-directory.ts"
 import { removeNodeFile, writeNodeFile } from "./node-file.ts"
@@ -68,6 +75,7 @@ export interface RunningNode {
 interface Rooms {
   readonly store: BlobStore
   readonly net: PeerNetwork
+  readonly limits: LimitDeps
   readonly swarm: Swarm
   readonly publicSide: PublicSide
   readonly upstream: Upstream
@@ -188,13 +196,22 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
-  const { swarm, publicSide } = await openSwarm(config, { store, net }, { base, clock, undo })
+  const zones = new Zones({ ...base, net }, { zone: config.zone })
+  undo.defer(() => zones.stop())
+  const limits = openLimits(config, { ...base, net, zones, undo })
+  const shaped = { shaping: limits.shaping, zones }
+  const { swarm, publicSide } = await openSwarm(
+    config,
+    { store, net },
+    { base, clock, undo, shaped },
+  )
   const delivery = createDelivery({
     ...base,
     clock,
     store,
     net,
     swarm,
+    shaping: limits.shaping,
     origin: upstream,
     log: log.child({ room: "delivery" }),
   })
@@ -208,21 +225,25 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
-  return { store, net, swarm, publicSide, upstream, delivery, registry }
+  return { store, net, limits, swarm, publicSide, upstream, delivery, registry }
 }
 
 /** The fleet's data plane, and the public side beside it. */
 async function openSwarm(
   config: NodeConfig,
   { store, net }: Pick<Rooms, "store" | "net">,
-  { base, clock, undo }: Pick<Opening, "base" | "undo"> & { clock: Clock },
+  opening: Pick<Opening, "base" | "undo"> & {
+    clock: Clock
+    shaped: { shaping: Shaping; zones: Zones }
+  },
 ): Promise<Pick<Rooms, "swarm" | "publicSide">> {
+  const { base, clock, undo, shaped } = opening
   const log = base.log.child({ room: "swarm" })
   const book = await PublicBook.load(store.kv("public"))
   const deps = { ...base, clock, store, log }
   let publicSide: PublicSide | undefined
   const swarm = createSwarm(
-    { ...deps, net },
+    { ...deps, net, ...shaped },
     { isPublic: (digest) => book.has(digest), publicPort: () => publicSide?.port },
   )
   undo.defer(() => swarm.stop())
@@ -251,6 +272,28 @@ function relayOptions(config: NodeConfig, log: Logger): RelayOptions | undefined
   if (config.relayFor.length === 0) log.warn({}, "relays for nobody: relayFor names no peer")
   const served = new Set(config.relayFor)
   return { isServed: (peer) => served.has(peer), bytesPerSecond: config.relayRate }
+}
+
+/** Time is the machine's here, not that in which the node ran: what is lost is lost. */
+function openLimits(
+  config: NodeConfig,
+  deps: Base & { net: PeerNetwork; zones: Zones; undo: AsyncDisposableStack },
+): LimitDeps {
+  const { clock, log, metrics, net, zones, undo } = deps
+  const classes = new PeerClasses(
+    { net, isSameZone: (peer) => zones.isSame(peer) },
+    { ranges: config.addressClasses, isMetered: config.metered },
+  )
+  undo.defer(() => classes.stop())
+  zones.onChange((peer) => classes.forget(peer))
+  const shaping = new Shaping({ clock, classes })
+  addTrafficMetrics(metrics, shaping)
+  const keeper = new LimitKeeper(
+    { clock, log: log.child({ room: "limits" }), shaping },
+    limitPlanOf(config),
+  )
+  undo.defer(() => keeper.stop())
+  return { shaping, keeper, zones }
 }
 
 async function openFrontDoor(

@@ -14,6 +14,7 @@ import type { Flight } from "./flight.ts"
 import { type DeliveryDeps, type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginRef } from "./origin.ts"
 import type { OriginMemory } from "./origin-memory.ts"
+import type { OriginTraffic } from "./origin-traffic.ts"
 
 /** Segments that one node brings for others at the same time. */
 const ERRANDS_MAX = 256
@@ -22,6 +23,7 @@ const ERRANDS_MAX = 256
 export interface ErrandDeps extends DeliveryDeps {
   readonly limits: DeliveryLimits
   readonly memory: OriginMemory
+  readonly traffic: OriginTraffic
   readonly mayAsk: (peer: PeerId, ref: OriginRef) => boolean
   flight(digest: Digest): Flight | undefined
   /** Gives the flight of a blob, a new one if there is none; undefined: the node is shutting down. */
@@ -41,7 +43,7 @@ export async function answerFetch(
   if (stat?.isShared === false) return refused("CONTENT_PRIVATE")
   if (stat?.isComplete === true) return { kind: "have", sizeBytes: stat.layout.sizeBytes }
   if (request.intent !== "fetch") return answerProbe(deps, request, context.peer)
-  if (!deps.origin.serves(ref)) return refused("ORIGIN_FORBIDDEN")
+  if (!deps.origin.serves(ref) || deps.traffic.isMetered(ref)) return refused("ORIGIN_FORBIDDEN")
   const known = deps.memory.fault(ref, digest)
   if (known !== undefined) return refusedBy(known)
   if (deps.memory.access(ref) === "private") return refused("CONTENT_PRIVATE")

@@ -29,6 +29,8 @@ export type DeliveryErrorCode =
   | "BLOB_UNKNOWN"
   /** It is known, but nobody gives it now. */
   | "BLOB_UNAVAILABLE"
+  /** It could be had, but only over a metered link (docs/guides/limits.md). */
+  | "LINK_METERED"
   /** The range lies outside the blob. */
   | "RANGE_INVALID"
   /** All sources together gave bytes with another digest. */

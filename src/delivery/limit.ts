@@ -8,6 +8,7 @@ import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
+import type { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import { SEGMENT_BYTES } from "./election.ts"
 import type { Origin, OriginRef } from "./origin.ts"
@@ -21,6 +22,8 @@ export interface DeliveryDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** Limits what comes from origins; nothing is limited when left out. */
+  readonly shaping?: Shaping | undefined
 }
 
 export interface DeliveryLimits {

@@ -14,6 +14,7 @@ import { GAP_BYTES_MAX, type GapView, nextRun } from "./gap.ts"
 import { type DeliveryDeps, type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
 import { readAnswer } from "./origin-stream.ts"
+import type { OriginTraffic } from "./origin-traffic.ts"
 import { OwnPieces } from "./own-pieces.ts"
 import { untilAborted } from "./pulse.ts"
 
@@ -82,9 +83,14 @@ export interface OriginSlots {
   free(): void
 }
 
+export interface PullDeps extends DeliveryDeps {
+  readonly slots: OriginSlots
+  readonly traffic: OriginTraffic
+}
+
 /** The own-origin side of one flight. */
 export class OriginPull {
-  readonly #deps: DeliveryDeps & { slots: OriginSlots }
+  readonly #deps: PullDeps
   readonly #limits: DeliveryLimits
   readonly #host: PullHost
   readonly #places: Place[] = []
@@ -97,7 +103,7 @@ export class OriginPull {
   hasAnswered = false
   #isStopped = false
 
-  constructor(deps: DeliveryDeps & { slots: OriginSlots }, limits: DeliveryLimits, host: PullHost) {
+  constructor(deps: PullDeps, limits: DeliveryLimits, host: PullHost) {
     this.#deps = deps
     this.#limits = limits
     this.#host = host
@@ -217,8 +223,14 @@ export class OriginPull {
     this.interrupt()
   }
 
+  /** Whether some place could be read if the way to it were not metered. */
+  get isMetered(): boolean {
+    return this.#places.some((place) => isOpen(place) && this.#deps.traffic.isMetered(place.ref))
+  }
+
   #place(): Place | undefined {
-    return this.#places.find((place) => place.isServed && place.fault === undefined)
+    const { traffic } = this.#deps
+    return this.#places.find((place) => isOpen(place) && !traffic.isMetered(place.ref))
   }
 
   async #read(stream: Stream, place: Place): Promise<void> {
@@ -230,7 +242,7 @@ export class OriginPull {
       this.hasAnswered = true
       const blob = await this.#host.onHeader(answer, place.ref)
       if (blob === undefined || stream.stopping.signal.aborted) return
-      await this.#receive(answer, blob, stream)
+      await this.#receive(answer, blob, stream, place)
       isFaultless = true
     } catch (error) {
       this.#onFault(error, stream, place, (this.own?.count ?? 0) > before)
@@ -264,7 +276,12 @@ export class OriginPull {
     }
   }
 
-  async #receive(answer: OriginBody, blob: PartialBlob, stream: Stream): Promise<void> {
+  async #receive(
+    answer: OriginBody,
+    blob: PartialBlob,
+    stream: Stream,
+    place: Place,
+  ): Promise<void> {
     const { layout } = blob
     this.own ??= new OwnPieces(layout.count)
     const start = Math.floor(answer.range.start / layout.lengthBytes)
@@ -278,6 +295,7 @@ export class OriginPull {
         clock: this.#deps.clock,
         stallMs: this.#limits.stallMs,
         stopping: stream.stopping,
+        throttle: this.#deps.traffic.throttle(place.ref),
         goesOn: (index) => {
           stream.at = index
           stream.pendingBytes = 0
@@ -318,7 +336,7 @@ export class OriginPull {
   }
 
   #goesOn(index: number, stream: Stream, blob: PartialBlob): boolean {
-    if (this.#isStopped || stream.stopping.signal.aborted) return false
+    if (this.#isStopped || stream.stopping.signal.aborted || !this.isUsable) return false
     const { layout } = blob
     const next = blob.pieces.nextMissing(index)
     // An origin that knows no ranges is read to the end: a second answer would cost the same again.
@@ -396,6 +414,10 @@ export class OriginPull {
     }
     return false
   }
+}
+
+function isOpen({ isServed, fault }: Place): boolean {
+  return isServed && fault === undefined
 }
 
 /** Faults that may be gone at the next try. An answer that never began was waited for long enough. */

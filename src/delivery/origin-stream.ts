@@ -7,6 +7,7 @@ import { type PieceLayout, pieceRange } from "../core/piece.ts"
 import type { PartialBlob, PieceOutcome } from "../store/store.ts"
 import { OriginError } from "./errors.ts"
 import type { OriginBody } from "./origin.ts"
+import type { Throttle } from "./origin-traffic.ts"
 import { untilAborted } from "./pulse.ts"
 
 /** Pieces of one stream that are hashed and written while the next is received. */
@@ -19,6 +20,8 @@ export interface ReadOptions {
   readonly stopping: AbortController
   /** Asked before each piece: whether to read on from there. */
   readonly goesOn: (index: number) => boolean
+  /** Lets chunks pass as the limits of this node allow. */
+  readonly throttle: Throttle | undefined
   readonly onBytes: (count: number) => void
   /** A piece is received and about to be hashed and written; tells when that is over. */
   readonly onWriting: (index: number) => () => void
@@ -45,6 +48,8 @@ export async function readAnswer(
     for (;;) {
       const isAtEnd = position === answer.range.end
       if (!isAtEnd && !pieces.goesOn()) return
+      // A wait for our own limit is no stall of the origin's.
+      await options.throttle?.ready(stopping.signal)
       const { value: chunk, done } = await watch.during(() => chunks.next())
       if (done === true) {
         if (isAtEnd) return
@@ -52,6 +57,7 @@ export async function readAnswer(
           details: { position, expected: answer.range.end },
         })
       }
+      options.throttle?.came(chunk.length)
       options.onBytes(chunk.length)
       position += chunk.length
       if (position > answer.range.end) {
@@ -61,6 +67,7 @@ export async function readAnswer(
     }
   } finally {
     watch.end()
+    options.throttle?.end()
     stopping.abort(new OriginError("ORIGIN_UNAVAILABLE", "the answer was read as far as needed"))
     // A body that hangs ends by the signal; its own fault then no longer matters.
     void chunks.return?.()?.catch(() => {})

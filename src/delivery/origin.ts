@@ -4,6 +4,7 @@
  */
 import type { Digest } from "../core/digest.ts"
 import type { ByteRange } from "../core/piece.ts"
+import type { TrafficClass } from "../swarm/traffic-class.ts"
 
 /** The place of a blob at its origin, in words that mean the same on every node. */
 export interface OriginRef {
@@ -11,6 +12,14 @@ export interface OriginRef {
   readonly registry: string
   /** Repository inside it, `library/alpine`. */
   readonly repository: string
+}
+
+/** What the configuration tells of a registry's place. */
+export interface OriginPlace {
+  /** IP address in its URL. */
+  readonly host?: string | undefined
+  /** Class of its traffic, when it is given. */
+  readonly trafficClass?: TrafficClass | undefined
 }
 
 /** The beginning of an answer; the body is read by whoever asked, or destroyed by its signal. */
@@ -27,6 +36,8 @@ export interface OriginBody {
 export interface Origin {
   /** Tells whether this node's configuration lets it contact that registry. */
   serves(ref: OriginRef): boolean
+  /** Where that registry stands, which decides the limits of what it sends; unknown: far away. */
+  placeOf?(ref: OriginRef): OriginPlace
   /**
    * Asks for a blob, or a part.
    * @throws OriginError

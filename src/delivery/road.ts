@@ -25,6 +25,7 @@ import { createMeters } from "./meters.ts"
 import type { OriginRef } from "./origin.ts"
 import { OriginMemory } from "./origin-memory.ts"
 import type { OriginSlots } from "./origin-pull.ts"
+import { createOriginTraffic } from "./origin-traffic.ts"
 import { Pulse, untilAborted } from "./pulse.ts"
 import type { FlightDeps } from "./sourcing.ts"
 
@@ -59,6 +60,7 @@ class Road implements Delivery {
       ...deps,
       slots: createSlots(() => this.#wakeAll()),
       memory: new OriginMemory(deps.clock),
+      traffic: createOriginTraffic(deps.origin, deps.shaping),
       meters,
       isMember: options.isMember ?? (() => true),
     }

@@ -16,6 +16,7 @@ import { lookUp } from "./look-up.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
 import type { OriginMemory } from "./origin-memory.ts"
 import { OriginPull, type OriginSlots } from "./origin-pull.ts"
+import type { OriginTraffic } from "./origin-traffic.ts"
 
 /** Segments from the reader onwards that have a fetcher at the same time. */
 const SEGMENTS_AHEAD = 8
@@ -31,6 +32,7 @@ export interface FlightMeters {
 export interface FlightDeps extends DeliveryDeps {
   readonly slots: OriginSlots
   readonly memory: OriginMemory
+  readonly traffic: OriginTraffic
   readonly meters: FlightMeters
   readonly isMember: (peer: PeerId) => boolean
 }
@@ -95,6 +97,7 @@ export class Sourcing {
       this.fetchers.plan([...wanted])
     }
     this.pull.mine = new Set([...wanted].filter((segment) => this.fetchers.isSelf(segment)))
+    if (this.pull.isMetered && !this.pull.isUsable) this.pull.interrupt()
     this.pull.pump(this.#host.readerPiece())
     const isBrought = errands.some((segment) => this.fetchers.isPeer(segment))
     growth.torrent?.setFetching(isWhole || isBrought)
@@ -141,6 +144,7 @@ export class Sourcing {
     if (pull.isUsable && isAsked && !pull.hasAnswered) {
       return new OriginError("ORIGIN_STALLED", "the origin does not answer")
     }
+    if (this.#isMetered()) return metered(digest)
     if (mismatchCount > 0) return new DeliveryError("BLOB_MISMATCH", `what came is not ${digest}`)
     if (fetchers.refusal !== undefined) return fetchers.refusal
     const isKnown = (growth.blob?.pieces.count ?? 0) > 0
@@ -152,6 +156,11 @@ export class Sourcing {
       return new OriginError("ORIGIN_FORBIDDEN", `${ref.registry} is not configured here`)
     }
     return new DeliveryError("BLOB_UNKNOWN", `nobody has ${digest}`)
+  }
+
+  /** Whether the way to some source is metered, which is why it is not asked. */
+  #isMetered(): boolean {
+    return this.pull.isMetered || this.#deps.swarm.isWithheld(this.#host.digest)
   }
 
   stop(): void {
@@ -202,9 +211,10 @@ export class Sourcing {
   }
 
   #members(): readonly PeerId[] {
-    const { net, memory, isMember } = this.#deps
+    const { net, memory, traffic, isMember } = this.#deps
     const ids = net.peers().map((peer) => peer.id)
-    return ids.filter((id) => isMember(id) && !memory.isSilent(id))
+    // What one brings that is beyond a metered way could not be taken from it.
+    return ids.filter((id) => isMember(id) && !memory.isSilent(id) && !traffic.isMeteredPeer(id))
   }
 
   /** Whether a connected peer says that it has all of the blob, with the size that is believed. */
@@ -280,4 +290,12 @@ export class Sourcing {
       wake: () => this.#host.wake(),
     })
   }
+}
+
+function metered(digest: Digest): DeliveryError {
+  return new DeliveryError(
+    "LINK_METERED",
+    `${digest} is not on the LAN, and nothing is fetched over a metered link; end that with: ` +
+      "sealift limits --no-metered",
+  )
 }

@@ -4,6 +4,7 @@
  */
 import type { Connection } from "@libp2p/interface"
 import type { Clock } from "../core/clock.ts"
+import { endpointOf, plainHost } from "./address.ts"
 import type { Peer, PeerId } from "./net.ts"
 import type { PeerBook } from "./peer-book.ts"
 
@@ -47,6 +48,7 @@ export class ConnectedPeers {
       id,
       addresses: [...new Set([...reached, ...this.#book.addresses(id)])],
       sources: new Set(this.#book.sources(id)),
+      host: hostOf(connected.open),
       connectedSinceMs: connected.sinceMs,
       roundTripMs: connected.open.find(({ rtt }) => rtt !== undefined)?.rtt,
     }
@@ -118,4 +120,13 @@ export class ConnectedPeers {
       signal.addEventListener("abort", onAbort, { once: true })
     })
   }
+}
+
+/** Gives the IP address of the first connection that goes straight to the peer. */
+function hostOf(connections: readonly Connection[]): string | undefined {
+  for (const { remoteAddr } of connections) {
+    const host = endpointOf(remoteAddr)?.host
+    if (host !== undefined) return plainHost(host)
+  }
+  return undefined
 }

@@ -28,6 +28,8 @@ export interface JoinOptions {
   readonly id?: PeerId
   /** Secret bytes (32) of the identity, when the id must be the same on each run. */
   readonly seed?: Uint8Array
+  /** IP address at which the others see it; 127.0.0.1 unless told. */
+  readonly host?: string
   /** How the other nodes of the hub came to know this one; `configured` unless told. */
   readonly sources?: readonly PeerSource[]
   /** How fast its link is; data channels between two nodes that have one are bound by both. */
@@ -175,6 +177,7 @@ interface Link {
 
 class MemoryNetwork implements PeerNetwork {
   readonly id: PeerId
+  readonly host: string
   readonly sources: readonly PeerSource[]
   readonly identity: Identity
   readonly link: HostLink | undefined
@@ -193,6 +196,7 @@ class MemoryNetwork implements PeerNetwork {
     this.#hub = hub
     this.identity = identity
     this.id = options.id ?? identity.id
+    this.host = options.host ?? "127.0.0.1"
     this.sources = options.sources ?? ["configured"]
     this.#bans = new BanList(hub.clock)
     this.link = options.rate === undefined ? undefined : new HostLink(hub.clock, options.rate)
@@ -354,6 +358,7 @@ class MemoryNetwork implements PeerNetwork {
       addresses: other.addresses(),
       sources: new Set(sources),
       connectedSinceMs: this.#hub.clock.now(),
+      host: other.host,
       roundTripMs: 2 * this.#hub.latencyMs,
     }
     this.#links.set(other.id, { peer, cut: new AbortController(), duplexes: new Set() })

@@ -16,6 +16,8 @@ export interface Peer {
   readonly id: PeerId
   readonly addresses: readonly string[]
   readonly sources: ReadonlySet<PeerSource>
+  /** IP address of the other end; undefined when it is reached through a relay only. */
+  readonly host: string | undefined
   readonly connectedSinceMs: number
   /** Last measured round trip, milliseconds. */
   readonly roundTripMs: number | undefined

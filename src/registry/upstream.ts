@@ -14,9 +14,9 @@ import type { Counter, Metrics } from "../core/metrics.ts"
 import type { ByteRange } from "../core/piece.ts"
 import { isTag } from "../core/reference.ts"
 import { OriginError } from "../delivery/errors.ts"
-import type { Origin, OriginBody, OriginRef } from "../delivery/origin.ts"
+import type { Origin, OriginBody, OriginPlace, OriginRef } from "../delivery/origin.ts"
 import { MANIFEST_ACCEPT } from "./manifest.ts"
-import type { Resolve } from "./upstream/address-guard.ts"
+import { isAddress, type Resolve } from "./upstream/address-guard.ts"
 import { descriptorsOf, grantedRange, isMissingApi, lengthOf, nextPage } from "./upstream/answer.ts"
 import { readBody, watchBody } from "./upstream/body.ts"
 import { type Endpoint, endpointOf, type UpstreamSettings } from "./upstream/endpoint.ts"
@@ -130,6 +130,13 @@ class HttpUpstream implements Upstream {
       // The reason is told when somebody really asks.
       return false
     }
+  }
+
+  placeOf(ref: OriginRef): OriginPlace {
+    if (!this.serves(ref)) return {}
+    const { base, trafficClass } = this.#endpoint(ref)
+    const host = base.hostname.replace(/^\[|\]$/g, "")
+    return { host: isAddress(host) ? host : undefined, trafficClass }
   }
 
   async fetchBlob(

@@ -110,13 +110,15 @@ export class BlobIndex {
 
   async *pins(): AsyncIterable<Pin> {
     for await (const [key, value] of this.#kv.scan(PIN)) {
-      const digests: unknown = JSON.parse(Buffer.from(value).toString())
-      if (Array.isArray(digests)) yield { name: key.slice(PIN.length), digests }
+      const pin = parsePin(key.slice(PIN.length), Buffer.from(value).toString())
+      if (pin !== undefined) yield pin
     }
   }
 
   putPin(pin: Pin): Promise<void> {
-    return this.#kv.batch([put(PIN + pin.name, Buffer.from(JSON.stringify(pin.digests)))], {
+    const { digests, minReplicas } = pin
+    const record = minReplicas === undefined ? digests : { digests, minReplicas }
+    return this.#kv.batch([put(PIN + pin.name, Buffer.from(JSON.stringify(record)))], {
       isSync: true,
     })
   }
@@ -124,6 +126,15 @@ export class BlobIndex {
   dropPin(name: string): Promise<void> {
     return this.#kv.batch([del(PIN + name)])
   }
+}
+
+/** Reads the record of a pin: its digests alone, or with the copies that it wants. */
+function parsePin(name: string, text: string): Pin | undefined {
+  const record: unknown = JSON.parse(text)
+  if (Array.isArray(record)) return { name, digests: record }
+  const { digests, minReplicas } = record as { digests?: unknown; minReplicas?: unknown }
+  if (!Array.isArray(digests) || typeof minReplicas !== "number") return undefined
+  return { name, digests, minReplicas }
 }
 
 /** Gives the SHA-256 of piece `index` out of a list. */

@@ -33,6 +33,7 @@ import type {
   BlobReader,
   BlobStat,
   BlobStore,
+  IsSpare,
   PartialBlob,
   Pin,
   StoreUsage,
@@ -254,6 +255,10 @@ class DiskStore implements BlobStore {
     })
   }
 
+  useReplicas(isSpare: IsSpare): void {
+    this.#pins.isSpare = isSpare
+  }
+
   pins(): Iterable<Pin> {
     return this.#pins.list()
   }
@@ -262,7 +267,7 @@ class DiskStore implements BlobStore {
     return this.#ctx.lifetime.run(async () => {
       const entry = this.#table.get(digest)
       if (entry === undefined) return false
-      if (this.#pins.has(digest)) throw blobInUse(digest, "pinned")
+      if (this.#pins.keeps(digest)) throw blobInUse(digest, "pinned")
       if (entry.holdCount > 0) throw blobInUse(digest, "leased")
       await this.#room.remove(entry)
       return true

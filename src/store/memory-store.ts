@@ -29,6 +29,7 @@ import type {
   BlobReader,
   BlobStat,
   BlobStore,
+  IsSpare,
   PartialBlob,
   Pin,
   StoreUsage,
@@ -170,6 +171,10 @@ class MemoryBlobStore implements MemoryStore {
     return this.#pins.delete(name)
   }
 
+  useReplicas(isSpare: IsSpare): void {
+    this.#pins.isSpare = isSpare
+  }
+
   pins(): Iterable<Pin> {
     return this.#pins.list()
   }
@@ -178,7 +183,7 @@ class MemoryBlobStore implements MemoryStore {
     this.#check()
     const blob = this.#blobs.get(digest)
     if (blob === undefined) return false
-    if (this.#pins.has(digest)) throw blobInUse(digest, "pinned")
+    if (this.#pins.keeps(digest)) throw blobInUse(digest, "pinned")
     if (blob.leaseCount > 0) throw blobInUse(digest, "leased")
     this.#delete(blob)
     return true
@@ -270,7 +275,7 @@ class MemoryBlobStore implements MemoryStore {
   }
 
   #candidates(): MemoryBlob[] {
-    const isFree = (blob: MemoryBlob) => blob.leaseCount === 0 && !this.#pins.has(blob.digest)
+    const isFree = (blob: MemoryBlob) => blob.leaseCount === 0 && !this.#pins.keeps(blob.digest)
     return [...this.#blobs.values()].filter(isFree)
   }
 

@@ -139,7 +139,7 @@ export class Room {
   }
 
   #candidates(): BlobEntry[] {
-    const isFree = (entry: BlobEntry) => entry.holdCount === 0 && !this.#pins.has(entry.digest)
+    const isFree = (entry: BlobEntry) => entry.holdCount === 0 && !this.#pins.keeps(entry.digest)
     return this.#table.values().filter(isFree)
   }
 

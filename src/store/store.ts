@@ -110,7 +110,18 @@ export interface Upload {
 export interface Pin {
   readonly name: string
   readonly digests: readonly Digest[]
+  /**
+   * Lets the blobs go, when room is needed, as long as so many other nodes have them; left out: they
+   * stay in any case.
+   */
+  readonly minReplicas?: number
 }
+
+/** Most copies that a pin may ask for: more peers than that are seldom connected. */
+export const REPLICAS_MAX = 256
+
+/** Tells whether at least `minReplicas` other nodes have a blob and are charged with keeping it. */
+export type IsSpare = (digest: Digest, minReplicas: number) => boolean
 
 export interface SweepReport {
   readonly removed: readonly Digest[]
@@ -167,6 +178,8 @@ export interface BlobStore {
   /** @returns whether there was such a pin */
   unpin(name: string): Promise<boolean>
   pins(): Iterable<Pin>
+  /** Says who knows of copies elsewhere; before that, whatever is pinned stays. */
+  useReplicas(isSpare: IsSpare): void
   /** Removes a blob unless it is pinned or leased. @throws StoreError `BLOB_IN_USE` */
   remove(digest: Digest): Promise<boolean>
   /** Removes the least recently used until `quotaBytes` holds; never what is pinned or leased. */

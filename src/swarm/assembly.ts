@@ -3,6 +3,7 @@
  * becomes of those that were left half done.
  * @module
  */
+import type { Bitfield } from "../core/bitfield.ts"
 import type { Clock } from "../core/clock.ts"
 import { pieceRange } from "../core/piece.ts"
 import type { PartialBlob } from "../store/store.ts"
@@ -45,10 +46,13 @@ export class Assembly {
     return this.#active.get(index)
   }
 
-  /** Gives a piece that was left half done and that a source can go on with. */
-  adopt(source: Source): ActivePiece | undefined {
+  /**
+   * Gives a piece that was left half done and that a source can go on with.
+   * @param pieces - those that the source may be asked for
+   */
+  adopt(pieces: Bitfield): ActivePiece | undefined {
     for (const orphan of this.#orphans.keys()) {
-      if (!source.pieces.has(orphan.index) || orphan.freeCount === 0) continue
+      if (!pieces.has(orphan.index) || orphan.freeCount === 0) continue
       this.#orphans.delete(orphan)
       return orphan
     }

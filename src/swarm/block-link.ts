@@ -7,6 +7,7 @@ import type { Bitfield } from "../core/bitfield.ts"
 import type { PeerId } from "../net/net.ts"
 import type { WireFault } from "./errors.ts"
 import type { LinkPace } from "./link-pace.ts"
+import type { LinkTraffic } from "./shaping.ts"
 import type { WAIT } from "./wire-parser.ts"
 
 /** One torrent on one connection, to ask for blocks. */
@@ -14,6 +15,8 @@ export interface BlockLink {
   readonly peer: PeerId
   /** Of the whole connection. */
   readonly pace: LinkPace
+  /** Limits of the connection; undefined where nothing is ever limited. */
+  readonly traffic?: LinkTraffic | undefined
   request(index: number, begin: number, length: number): void
   cancel(index: number, begin: number, length: number): void
   /** Tells whether anything of the other side is wanted, so that it need not keep a turn. */

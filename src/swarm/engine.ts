@@ -21,14 +21,17 @@ import { PlainPort } from "./plain-port.ts"
 import type { PlainTorrent } from "./plain-session.ts"
 import { Providing, providerKey } from "./providing.ts"
 import type { PlainWish, WishEvents } from "./public/plain-wish.ts"
+import { Replicas } from "./replicas.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
+import type { Shaping } from "./shaping.ts"
 import type { Source, SourceEnd } from "./source.ts"
 import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
 import { TorrentBook } from "./torrent-book.ts"
 import { BatchBuffers } from "./upload-server.ts"
 import type { WireStream } from "./wire-socket.ts"
+import type { Zones } from "./zones.ts"
 
 /** The engine looks at time this often. */
 const TICK_MS = 200
@@ -49,6 +52,10 @@ export interface SwarmDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** Limits what goes up and down; nothing is limited when left out. */
+  readonly shaping?: Shaping | undefined
+  /** Where this node and others stand; nowhere in particular when left out. */
+  readonly zones?: Zones | undefined
 }
 
 export interface SwarmOptions {
@@ -112,6 +119,7 @@ class Engine implements SwarmEngine {
   readonly #serving: Serving
   readonly #sessions: Sessions
   readonly #providing: Providing
+  readonly #replicas: Replicas
   readonly #book: TorrentBook
   readonly #plain: PlainPort
   readonly #flights = new Map<Digest, Flight>()
@@ -164,6 +172,7 @@ class Engine implements SwarmEngine {
     const wire = {
       clock,
       log,
+      shaping: deps.shaping,
       buffers: new BatchBuffers(),
       uploadEvents: this.#serving,
       wirePeerId: this.wirePeerId,
@@ -186,6 +195,8 @@ class Engine implements SwarmEngine {
       onHolder: (digest, holder) => this.#holdings.index.tell(digest, holder),
     })
     this.#holdings = new Holdings({ net, store, clock, log, mayFetch })
+    const holders = (digest: Digest) => this.#holdings.index.holders(digest)
+    this.#replicas = new Replicas({ store, selfId: net.id, log, metrics, holders })
     this.#providing = new Providing({ net, clock, log })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
@@ -196,6 +207,10 @@ class Engine implements SwarmEngine {
 
   holders(digest: Digest): readonly Holder[] {
     return [...this.#members(digest), ...this.#plain.holders(digest)]
+  }
+
+  isWithheld(digest: Digest): boolean {
+    return this.#holdings.index.holders(digest).some(({ peer }) => this.#isMetered(peer))
   }
 
   async *findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder> {
@@ -302,6 +317,9 @@ class Engine implements SwarmEngine {
       selfId: net.id,
       list: this.#lists.of(digest, layout),
       hasFellows: () => this.#flights.get(digest)?.hasFellows === true,
+      isFar: (peer) => this.#isFar(peer),
+      hasNearHolder: () =>
+        this.#members(digest).some(({ peer, isComplete }) => isComplete && !this.#isFar(peer)),
       onDownloaded: (bytes) => {
         this.#downloadedBytes += bytes
       },
@@ -401,6 +419,7 @@ class Engine implements SwarmEngine {
 
   #tick(nowMs: number): void {
     for (const flight of [...this.#flights.values()]) {
+      flight.torrent.leave((peer) => this.#isMetered(peer))
       flight.torrent.tick(nowMs)
       if (nowMs - flight.lookedMs >= LOOK_MS) this.#look(flight, nowMs)
     }
@@ -409,7 +428,16 @@ class Engine implements SwarmEngine {
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
     this.#providing.tick(nowMs)
+    this.#replicas.tick(nowMs)
     this.#holdings.tick()
+  }
+
+  #isMetered(peer: PeerId): boolean {
+    return this.#deps.shaping?.classes.of(peer) === "metered"
+  }
+
+  #isFar(peer: PeerId): boolean {
+    return this.#deps.zones?.isFar(peer) === true
   }
 
   #count(): void {
@@ -421,17 +449,20 @@ class Engine implements SwarmEngine {
 
   /** Peers that have the blob and take part in its swarm; standard clients come by themselves. */
   #members(digest: Digest): readonly Holder[] {
-    return this.#holdings.index.holders(digest)
+    const holders = this.#holdings.index.holders(digest)
+    if (this.#deps.shaping === undefined) return holders
+    return holders.filter(({ peer }) => !this.#isMetered(peer))
   }
 
-  /** Attaches holders, whole ones first, in random order so that not all nodes choose the same. */
+  /** Attaches holders, near ones before far ones and whole ones first, else in random order. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
     const { digest } = flight.torrent.blob
     const holders = [...this.#members(digest)]
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
     const order = new Map(holders.map((holder) => [holder, this.#random()]))
-    const rank = (holder: Holder) => order.get(holder)! - (holder.isComplete ? 1 : 0)
+    const rank = (holder: Holder) =>
+      order.get(holder)! - (holder.isComplete ? 1 : 0) + (this.#isFar(holder.peer) ? 2 : 0)
     holders.sort((a, b) => rank(a) - rank(b))
     for (const holder of holders) void this.#attach(flight, holder)
   }
@@ -440,7 +471,7 @@ class Engine implements SwarmEngine {
     const { torrent, pending } = flight
     const { peer, sizeBytes } = holder
     const { digest, layout } = torrent.blob
-    const isSame = sizeBytes === layout.sizeBytes
+    const isSame = sizeBytes === layout.sizeBytes && !this.#isMetered(peer)
     if (!isSame || pending.has(peer) || !torrent.wants(peer, pending.size)) return
     const ready = this.#sessions.ready(peer)
     const isFull = pending.size >= OPENING_MAX

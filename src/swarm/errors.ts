@@ -23,6 +23,8 @@ export type SwarmErrorCode =
   | "WEB_SEED_FAILED"
   /** A WebRTC connection cannot be made. */
   | "RTC_FAILED"
+  /** A message about a zone that is malformed (protocol/zone.md). */
+  | "ZONE_INVALID"
   /** The swarm is stopped. */
   | "SWARM_STOPPED"
 

@@ -120,6 +120,10 @@ class MemorySwarm implements Swarm {
       .reduce((sum, byte) => sum * 256 + byte, 0)
   }
 
+  isWithheld(): boolean {
+    return false
+  }
+
   holders(digest: Digest): readonly Holder[] {
     const found: Holder[] = []
     for (const { id } of this.deps.net.peers()) {

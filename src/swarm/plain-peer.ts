@@ -15,3 +15,9 @@ export function plainPeer(address: string): PeerId {
 export function isPlainPeer(peer: PeerId): boolean {
   return peer.startsWith(PREFIX)
 }
+
+/** Gives the IP address of a standard client, undefined for any other peer. */
+export function hostOfPlainPeer(peer: PeerId): string | undefined {
+  if (!isPlainPeer(peer)) return undefined
+  return peer.slice(PREFIX.length, peer.lastIndexOf(":")).replace(/^\[|\]$/g, "")
+}

@@ -22,6 +22,7 @@ import {
   parseMetadataMessage,
 } from "./public/metadata-fetch.ts"
 import type { UploadHost } from "./serving.ts"
+import type { LinkTraffic, Shaping } from "./shaping.ts"
 import type { Upload } from "./upload.ts"
 import { type BatchBuffers, type UploadEvents, UploadServer } from "./upload-server.ts"
 import { parseNumber, REQUESTS_QUEUED_MAX } from "./wire-extension.ts"
@@ -66,6 +67,7 @@ export interface PlainDeps {
   readonly buffers: BatchBuffers
   readonly uploadEvents: UploadEvents
   readonly clock: Clock
+  readonly shaping?: Shaping | undefined
   /** 20 bytes. */
   readonly wirePeerId: Uint8Array
   readonly version: string
@@ -78,6 +80,7 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
   readonly peer: PeerId
   readonly server: UploadServer
   readonly pace: LinkPace
+  readonly traffic: LinkTraffic | undefined
   readonly #socket: WireSocket
   readonly #deps: PlainDeps
   /** What this node asked for; undefined when the client opened the connection. */
@@ -114,12 +117,15 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     this.#deps = deps
     this.#wanted = options.torrent
     this.#metainfo = options.torrent?.metainfo
-    this.#socket = new WireSocket(stream, this, { hasContexts: false })
+    this.traffic = deps.shaping?.link(options.peer)
+    const { traffic } = this
+    this.#socket = new WireSocket(stream, this, { hasContexts: false, traffic })
     this.server = new UploadServer({
       writer: this.writer,
       buffers: deps.buffers,
       events: deps.uploadEvents,
       clock: deps.clock,
+      traffic,
     })
     if (this.#wanted !== undefined) this.#sendHandshake(this.#wanted.infoHash)
     this.#socket.start()

@@ -9,6 +9,7 @@ import type { Channel, PeerId } from "../net/net.ts"
 import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { LinkPace } from "./link-pace.ts"
+import type { LinkTraffic, Shaping } from "./shaping.ts"
 import type { Upload } from "./upload.ts"
 import { type BatchBuffers, type UploadEvents, UploadServer } from "./upload-server.ts"
 import {
@@ -52,6 +53,7 @@ export interface SessionDeps {
   readonly buffers: BatchBuffers
   readonly uploadEvents: UploadEvents
   readonly clock: Clock
+  readonly shaping?: Shaping | undefined
   /** 20 bytes that mean nothing to the other side. */
   readonly wirePeerId: Uint8Array
   readonly version: string
@@ -63,6 +65,7 @@ export class ChannelSession implements WireOwner {
   readonly server: UploadServer
   /** Of what is fetched over it. */
   readonly pace: LinkPace
+  readonly traffic: LinkTraffic | undefined
   readonly #socket: WireSocket
   readonly #owner: SessionOwner
   readonly #sinks = new Map<number, BlockSink>()
@@ -85,12 +88,15 @@ export class ChannelSession implements WireOwner {
     this.#ourParity = options.isOpener ? 0 : 1
     this.#nextNumber = this.#ourParity
     this.#theirNumber = 1 - this.#ourParity - 2
-    this.#socket = new WireSocket(channel, this, { hasContexts: true })
+    this.traffic = deps.shaping?.link(channel.peer)
+    const { traffic } = this
+    this.#socket = new WireSocket(channel, this, { hasContexts: true, traffic })
     this.server = new UploadServer({
       writer: this.writer,
       buffers: deps.buffers,
       events: deps.uploadEvents,
       clock: deps.clock,
+      traffic,
     })
     this.writer.raw(encodeHandshake(CHANNEL_INFO_HASH, deps.wirePeerId))
     this.writer.extended(EXTENDED.handshake, encodeChannelHandshake(deps.version))
@@ -350,6 +356,10 @@ class SessionLink implements BlockLink {
 
   get pace(): LinkPace {
     return this.#session.pace
+  }
+
+  get traffic(): LinkTraffic | undefined {
+    return this.#session.traffic
   }
 
   request(index: number, begin: number, length: number): void {

@@ -11,7 +11,9 @@ import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { PeerScore } from "./peer-score.ts"
 import { RequestRing } from "./request-ring.ts"
+import type { Flow } from "./shaper.ts"
 import { Suggestions } from "./suggestions.ts"
+import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
 import { WAIT } from "./wire-parser.ts"
 
 /** Pieces that a source may deny after having told of them, before it is left alone. */
@@ -60,6 +62,7 @@ export class Source implements BlockSink {
   readonly link: BlockLink
   readonly score: PeerScore
   readonly requests: RequestRing = new RequestRing()
+  readonly #flow: Flow | undefined
   /** What it has, as far as it told; nothing before it answered, unless it was assumed. */
   pieces: Bitfield
   isOpened = false
@@ -92,6 +95,7 @@ export class Source implements BlockSink {
     this.pieces = assumed ?? new Bitfield(owner.pieceCount)
     this.lastBlockMs = owner.clock.monotonicMs()
     this.score = new PeerScore(this.lastBlockMs)
+    this.#flow = link.traffic?.downloads(() => this.ask())
   }
 
   get peer(): PeerId {
@@ -123,7 +127,8 @@ export class Source implements BlockSink {
   /** How many requests it should have in flight. */
   get depth(): number {
     const share = this.link.pace.shareOf(this, this.#owner.pieceBlocks)
-    return Math.min(share, this.score.depthMax)
+    const flowMax = this.#flow?.depthMax(this.link.pace.roundTripMs) ?? Number.POSITIVE_INFINITY
+    return Math.min(share, this.score.depthMax, flowMax)
   }
 
   /** Keeps as many requests in flight as it should have. */
@@ -135,6 +140,8 @@ export class Source implements BlockSink {
     if (!this.isAskable) return
     if (inFlight === 0) this.lastBlockMs = this.#owner.clock.monotonicMs()
     while (this.requests.count < depth) {
+      // It is woken when its turn has come.
+      if (this.#flow?.allowance() === 0) break
       const block = this.#nextBlock()
       if (block < 0) break
       this.askBlock(this.#current!, block)
@@ -163,6 +170,7 @@ export class Source implements BlockSink {
     const [index, begin] = [piece.index, block * BLOCK_BYTES]
     this.link.pace.onAsked(this, index, begin, this.#owner.clock.monotonicMs())
     this.requests.push(index, begin, length)
+    this.#flow?.reserve(length + PIECE_HEAD_BYTES)
     this.link.request(index, begin, length)
   }
 
@@ -179,7 +187,7 @@ export class Source implements BlockSink {
     const begin = block * BLOCK_BYTES
     const place = this.requests.find(piece.index, begin)
     if (place < 0) return
-    this.requests.remove(place)
+    this.#removeRequest(place)
     this.#cancel(piece.index, begin, piece.blockLength(block))
   }
 
@@ -194,6 +202,7 @@ export class Source implements BlockSink {
       piece?.unask(begin / BLOCK_BYTES)
       if (piece !== undefined) left.add(piece)
       if (isTold) this.#cancel(index, begin, requests.length(place))
+      this.#flow?.release(requests.length(place) + PIECE_HEAD_BYTES)
     }
     requests.clear()
     this.link.pace.onDone(this)
@@ -209,7 +218,7 @@ export class Source implements BlockSink {
     for (let place = requests.count - 1; place >= 0; place--) {
       if (requests.index(place) !== piece.index) continue
       this.#cancel(piece.index, requests.begin(place), requests.length(place))
-      requests.remove(place)
+      this.#removeRequest(place)
     }
     if (this.#current === piece) this.#leaveCurrent()
   }
@@ -260,6 +269,7 @@ export class Source implements BlockSink {
     if (this.#isEnded) return
     this.#isEnded = true
     this.withdraw(false)
+    this.#flow?.close()
     this.link.close()
     this.#owner.onSourceEnded(this, reason)
   }
@@ -310,7 +320,7 @@ export class Source implements BlockSink {
     // First what was cancelled: its answer comes before that of the same request made anew.
     const place = this.#takeCancelled(index, begin) ? -1 : this.requests.find(index, begin)
     if (place < 0) return
-    this.requests.remove(place)
+    this.#removeRequest(place)
     const piece = this.#owner.active(index)
     if (piece !== undefined) {
       piece.unask(begin / BLOCK_BYTES)
@@ -340,7 +350,7 @@ export class Source implements BlockSink {
     }
     const piece = this.#owner.active(index)
     if (piece === undefined) {
-      requests.remove(place)
+      this.#removeRequest(place)
       this.#owner.onWasted(length)
       return undefined
     }
@@ -348,8 +358,7 @@ export class Source implements BlockSink {
       this.#waitingSinceMs ??= this.#owner.clock.monotonicMs()
       return WAIT
     }
-    if (place === 0) requests.shift()
-    else requests.remove(place)
+    this.#removeRequest(place)
     const block = begin / BLOCK_BYTES
     if (!piece.begin(block)) {
       this.#owner.onWasted(length)
@@ -402,6 +411,13 @@ export class Source implements BlockSink {
     }
     for (const piece of pieces) this.handOver(piece)
     this.resume()
+  }
+
+  /** What was asked for is on its way in, or will not come. */
+  #removeRequest(place: number): void {
+    const { requests } = this
+    this.#flow?.release(requests.length(place) + PIECE_HEAD_BYTES)
+    requests.remove(place)
   }
 
   #blocksOf(piece: ActivePiece): number[] {

@@ -73,8 +73,13 @@ export interface SwarmStats {
 
 /** The data plane of one node. */
 export interface Swarm {
-  /** Connected peers that have the blob, from memory, in under a millisecond. */
+  /**
+   * Connected peers that have the blob, from memory, in under a millisecond; none to which the way is
+   * metered.
+   */
   holders(digest: Digest): readonly Holder[]
+  /** Whether peers have the blob to which the way is metered. */
+  isWithheld(digest: Digest): boolean
   /** Looks further than the connected peers (DHT); ends by itself within a few seconds. */
   findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder>
   /** Called when a connected peer begins to have the blob. */

@@ -22,6 +22,7 @@ import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
 import type { SourceReport, Torrent } from "./swarm.ts"
+import { ZoneBias } from "./zone-bias.ts"
 
 /** Pieces of one source that nobody signed, after which it is not asked any more in this flight. */
 const GARBAGE_PIECES_MAX = 2
@@ -49,6 +50,10 @@ export interface TorrentDeps {
   isUnlistedRight(index: number, bytes: Uint8Array): boolean | undefined
   /** Whether others are known to fetch this blob too. */
   hasFellows(): boolean
+  /** Whether a peer stands beyond this node's zone. */
+  isFar(peer: PeerId): boolean
+  /** Whether a node of this node's zone has all of the blob. */
+  hasNearHolder(torrent: EngineTorrent): boolean
   onDownloaded(bytes: number): void
   onWasted(bytes: number): void
   onGoodPiece(peer: PeerId): void
@@ -74,6 +79,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   readonly #assembly: Assembly
   readonly #check: PieceCheck
   readonly #judge = new Judge()
+  readonly #bias: ZoneBias
   readonly #usefulListeners = new Set<() => void>()
   #isClosed = false
   #isFetching = true
@@ -113,6 +119,13 @@ export class EngineTorrent implements Torrent, SourceOwner {
       onDiscarded: (piece, reason) => this.#onDiscarded(piece, reason),
     })
     this.#lastProgressMs = clock.monotonicMs()
+    this.#bias = new ZoneBias({
+      clock,
+      isFar: (peer) => deps.isFar(peer),
+      sources: () => roster.all(),
+      hasNearHolder: () => deps.hasNearHolder(this),
+      lastProgressMs: () => this.lastProgressMs(),
+    })
   }
 
   get pieceCount(): number {
@@ -195,7 +208,13 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** Tells whether a peer should be attached. @param pendingCount - sessions being opened for more */
   wants(peer: PeerId, pendingCount: number): boolean {
     if (this.#isClosed || !this.#isFetching || this.picker.missingCount === 0) return false
+    if (this.#deps.isFar(peer) && !this.#bias.wantsFar()) return false
     return this.#roster.canTake(peer, pendingCount)
+  }
+
+  /** Leaves sources alone that may not be used any more. */
+  leave(isOver: (peer: PeerId) => boolean): void {
+    for (const source of this.#roster.all()) if (isOver(source.peer)) source.end("closed")
   }
 
   /** A peer has something new. */
@@ -256,37 +275,38 @@ export class EngineTorrent implements Torrent, SourceOwner {
   pieceFor(source: Source): ActivePiece | undefined {
     if (!this.#isFetching || this.#isClosed) return undefined
     if (this.#pausedUntilMs > this.clock.monotonicMs()) return undefined
-    const orphan = this.#assembly.adopt(source)
+    const pieces = this.#bias.offered(source)
+    const orphan = this.#assembly.adopt(pieces)
     if (orphan !== undefined) return orphan
     // Before it answers it is asked for one piece if others fetch too: it may say what to take.
     const isUnheard = !source.isOpened && source.requests.count > 0
     if (isUnheard && this.#deps.hasFellows()) return undefined
     const isGuided = source.suggestions.isActive && !this.#isStarving() && !this.#isReaderWaiting()
-    const index = isGuided ? this.#guided(source) : this.#chosen(source)
+    const index = isGuided ? this.#guided(source, pieces) : this.#chosen(source, pieces)
     return index === undefined ? undefined : this.#assembly.begin(index)
   }
 
   isWanted(source: Source): boolean {
     if (!this.#isFetching || this.#isClosed) return false
-    return this.picker.isWanted(source.pieces)
+    return this.picker.isWanted(this.#bias.offered(source))
   }
 
-  #chosen(source: Source): number | undefined {
+  #chosen(source: Source, pieces: Bitfield): number | undefined {
     // Nothing is rare for who fetches alone.
     const isInOrder = source.isOpened && source.pieces.isFull && !this.#deps.hasFellows()
     const options = { isInOrder }
-    return this.picker.take(source.pieces, options) ?? this.#reservedFor(source, options)
+    return this.picker.take(pieces, options) ?? this.#reservedFor(pieces, options)
   }
 
   /** What a seed says, which knows what it gave to others; it says more when that is taken. */
-  #guided(source: Source): number | undefined {
+  #guided(source: Source, pieces: Bitfield): number | undefined {
     const { suggestions } = source
     if (suggestions.isEmpty) return undefined
     for (let index = suggestions.next(); index !== undefined; index = suggestions.next()) {
-      if (this.picker.takeThis(index)) return index
+      if (pieces.has(index) && this.picker.takeThis(index)) return index
     }
     // All that it said is here or on its way: it does not know better any more.
-    return this.#chosen(source)
+    return this.#chosen(source, pieces)
   }
 
   active(index: number): ActivePiece | undefined {
@@ -393,11 +413,11 @@ export class EngineTorrent implements Torrent, SourceOwner {
   }
 
   /** Reserved pieces are left to the origin reader, unless it does not move and nothing else is left. */
-  #reservedFor(source: Source, options: TakeOptions): number | undefined {
+  #reservedFor(pieces: Bitfield, options: TakeOptions): number | undefined {
     const nowMs = this.clock.monotonicMs()
     const isOriginIdle = nowMs - this.#lastAnnounceMs > STALL_MS_MAX / 2
     if (!isOriginIdle || this.picker.candidateCount === 0) return undefined
-    return this.picker.take(source.pieces, { ...options, withReserved: true })
+    return this.picker.take(pieces, { ...options, withReserved: true })
   }
 
   /** After all that happens now: who was relieved of a piece may take another. */

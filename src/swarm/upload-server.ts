@@ -6,6 +6,8 @@
 import type { Clock } from "../core/clock.ts"
 import { codeOf } from "../core/errors.ts"
 import { BLOCK_BYTES } from "../core/limits.ts"
+import type { Flow } from "./shaper.ts"
+import type { LinkTraffic } from "./shaping.ts"
 import type { Batch, Upload } from "./upload.ts"
 import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
 import type { WireWriter } from "./wire-writer.ts"
@@ -52,6 +54,7 @@ export class UploadServer {
   readonly #buffers: BatchBuffers
   readonly #events: UploadEvents
   readonly #pace: WritePace
+  readonly #flow: Flow | undefined
   #uploads: Upload[] = []
   #turn = 0
   #isRunning = false
@@ -62,11 +65,13 @@ export class UploadServer {
     buffers: BatchBuffers
     events: UploadEvents
     clock: Clock
+    traffic?: LinkTraffic | undefined
   }) {
     this.#pace = new WritePace(deps.clock)
     this.#writer = deps.writer
     this.#buffers = deps.buffers
     this.#events = deps.events
+    this.#flow = deps.traffic?.uploads(() => this.kick())
   }
 
   get uploads(): readonly Upload[] {
@@ -84,6 +89,7 @@ export class UploadServer {
   close(): void {
     this.#isClosed = true
     this.#uploads = []
+    this.#flow?.close()
   }
 
   /** There may be something to do. */
@@ -97,10 +103,19 @@ export class UploadServer {
 
   async #run(first: Upload): Promise<void> {
     for (let upload: Upload | undefined = first; upload !== undefined; upload = this.#next()) {
-      const bytesMax = Math.min(BATCH_BYTES_MAX, this.#pace.aheadBytes / 2)
-      await this.#serve(upload.nextBatch(bytesMax, (bytes) => this.#buffers.take(bytes)))
+      await this.#serve(this.#nextBatch(upload))
     }
     this.#isRunning = false
+  }
+
+  /** Under a limit batches are small, so that no connection waits long for its turn. */
+  #nextBatch(upload: Upload): Batch {
+    const flow = this.#flow
+    const aheadBytes = Math.min(BATCH_BYTES_MAX, this.#pace.aheadBytes / 2)
+    const bytesMax = flow === undefined ? aheadBytes : Math.min(aheadBytes, flow.allowance())
+    const batch = upload.nextBatch(bytesMax, (bytes) => this.#buffers.take(bytes))
+    flow?.spend(batch.messages.length)
+    return batch
   }
 
   async #serve(batch: Batch): Promise<void> {
@@ -109,6 +124,7 @@ export class UploadServer {
       await upload.reader.readScattered(batch.start, batch.targets)
     } catch (error) {
       this.#buffers.giveBack(batch.messages)
+      this.#flow?.refund(batch.messages.length)
       if (this.#isClosed) return
       // First what was lost, so that the rejects are no surprise.
       this.#events.onUnreadable(upload, codeOf(error))
@@ -137,6 +153,8 @@ export class UploadServer {
     for (let step = 0; step < uploads.length; step++) {
       const upload = uploads[(this.#turn + step) % uploads.length]!
       if (!upload.isServable) continue
+      // It is woken when its turn has come.
+      if (this.#flow?.allowance() === 0) return undefined
       this.#turn = (this.#turn + step + 1) % uploads.length
       return upload
     }

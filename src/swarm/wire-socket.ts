@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream"
 import type { WireFault } from "./errors.ts"
+import type { LinkTraffic } from "./shaping.ts"
 import { WireParser, type WireSink } from "./wire-parser.ts"
 import { WireWriter } from "./wire-writer.ts"
 
@@ -25,18 +26,27 @@ export class WireSocket {
   readonly #duplex: Duplex
   readonly #parser: WireParser
   readonly #owner: WireOwner
+  readonly #traffic: LinkTraffic | undefined
   #isWaiting = false
   #isClosed = false
 
   readonly #borrow: WireStream["borrow"]
 
-  constructor(stream: WireStream, owner: WireOwner, options: { hasContexts: boolean }) {
+  /** @param options.traffic - counts what comes and goes, where there are limits */
+  constructor(
+    stream: WireStream,
+    owner: WireOwner,
+    options: { hasContexts: boolean; traffic?: LinkTraffic | undefined },
+  ) {
     const { duplex } = stream
     this.#duplex = duplex
     this.#borrow = stream.borrow
     this.#owner = owner
     this.#parser = new WireParser(owner)
-    this.writer = new WireWriter(duplex, options)
+    const { hasContexts, traffic } = options
+    this.#traffic = traffic
+    const onSmall = traffic === undefined ? undefined : (bytes: number) => traffic.onSent(bytes)
+    this.writer = new WireWriter(duplex, { hasContexts, onSmall })
   }
 
   get isClosed(): boolean {
@@ -52,6 +62,7 @@ export class WireSocket {
   start(first?: Uint8Array): void {
     const duplex = this.#duplex
     const take = (chunk: Uint8Array) => {
+      this.#traffic?.onReceived(chunk.length)
       if (!this.#isClosed) this.#onOutcome(this.#parser.feed(chunk))
     }
     duplex.on("error", () => this.#end(undefined))

@@ -21,14 +21,23 @@ export class WireWriter {
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   #start = 0
   #end = 0
+  readonly #onSmall: ((bytes: number) => void) | undefined
   #context: number | undefined
   #isScheduled = false
   /** Bytes of blocks handed to the stream and not yet taken by it. */
   blockPendingBytes = 0
 
-  /** @param hasContexts - whether several torrents share the connection (protocol/wire-extension.md) */
-  constructor(duplex: Duplex, options: { hasContexts: boolean }) {
+  /**
+   * @param options.hasContexts - whether several torrents share the connection
+   * (protocol/wire-extension.md)
+   * @param options.onSmall - told of all bytes that are not blocks
+   */
+  constructor(
+    duplex: Duplex,
+    options: { hasContexts: boolean; onSmall?: ((bytes: number) => void) | undefined },
+  ) {
     this.#duplex = duplex
+    this.#onSmall = options.onSmall
     this.#hasContexts = options.hasContexts
   }
 
@@ -120,6 +129,7 @@ export class WireWriter {
     if (this.#end === this.#start) return
     const part = this.#chunk.subarray(this.#start, this.#end)
     this.#start = this.#end
+    this.#onSmall?.(part.length)
     if (!this.#duplex.destroyed && !this.#duplex.writableEnded) this.#duplex.write(part)
   }
 

@@ -715,6 +715,42 @@ export function testBlobStore(
         expect(await store.remove(digest)).toBe(false)
       })
 
+      test("a pin for replicas keeps its blobs until enough others have them", async () => {
+        const { digest } = await ingest(bytesOf(SIZE, 1))
+        await store.pin({ name: "firm", digests: [digest] })
+        await store.pin({ name: "two", digests: [digest], minReplicas: 2 })
+        await store.pin({ name: "three", digests: [digest], minReplicas: 3 })
+        expect([...store.pins()].map(({ minReplicas }) => minReplicas).sort()).toEqual([
+          2,
+          3,
+          undefined,
+        ])
+        const asked: number[] = []
+        let isSpare = true
+        const sweep = async () => (await store.sweep({ targetBytes: 0 })).removed
+        store.useReplicas((_digest, minReplicas) => {
+          asked.push(minReplicas)
+          return isSpare
+        })
+        expect(await sweep()).toEqual([])
+        await store.unpin("firm")
+        isSpare = false
+        expect(await sweep()).toEqual([])
+        expect(await faultOf(store.remove(digest))).toBe("BLOB_IN_USE")
+        // The most demanding of several counts.
+        expect(new Set(asked)).toEqual(new Set([3]))
+        isSpare = true
+        expect(await sweep()).toEqual([digest])
+        expect(store.usage().blobCount).toBe(0)
+      })
+
+      test("a pin for replicas keeps its blobs when nobody knows of others", async () => {
+        const { digest } = await ingest(bytesOf(SIZE, 1))
+        await store.pin({ name: "two", digests: [digest], minReplicas: 1 })
+        expect(await store.sweep({ targetBytes: 0 })).toMatchObject({ removed: [] })
+        expect(store.stat(digest)?.isPinned).toBe(true)
+      })
+
       test("removes nothing that is leased", async () => {
         const { digest } = await ingest(bytesOf(SIZE, 1))
         const reader = store.open(digest)!

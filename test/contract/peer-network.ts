@@ -67,6 +67,12 @@ export function testPeerNetwork(name: string, createWorld: () => Promise<Network
       expect(left.addresses().every((address) => address.endsWith(`/p2p/${left.id}`))).toBe(true)
     })
 
+    test("tells the address of the other end, whoever dialled", async () => {
+      const [left, right] = await pair()
+      expect(left.peer(right.id)?.host).toMatch(/^(127\.0\.0\.1|::1)$/)
+      expect(right.peer(left.id)?.host).toMatch(/^(127\.0\.0\.1|::1)$/)
+    })
+
     test("tells when a peer connects and when it goes", async () => {
       const world = await createWorld()
       worlds.push(world)

@@ -283,6 +283,32 @@ function holdingsVectors(): void {
   put("too-many", "20,001 entries.", many)
 }
 
+// protocol/zone.md
+
+function zoneVectors(): void {
+  const put = (name: string, comment: string, bytes: Buffer, zone?: string | null) =>
+    write("zone", name, comment, {
+      input: { message: base64(bytes) },
+      expect: zone === undefined ? "ZONE_INVALID" : "ok",
+      ...(zone === undefined ? {} : { output: { zone } }),
+    })
+  const message = (label: string) => Buffer.concat([Buffer.from([1]), Buffer.from(label)])
+  put("label", "A node of the zone berlin.", message("berlin"), "berlin")
+  put("none", "A node of no zone.", message(""), null)
+  const marks = "rack-7.row_b.site-1"
+  put("marks", "Hyphen, dot and underscore inside a label.", message(marks), marks)
+  const longest = "a".repeat(63)
+  put("longest", "63 characters.", message(longest), longest)
+  put("too-long", "64 characters.", message(`${longest}a`))
+  put("capital", "A capital letter.", message("Berlin"))
+  put("ends-with-dot", "The last character is a dot.", message("berlin."))
+  put("not-ascii", "A letter beyond ASCII.", message("köln"))
+  put("line-break", "A line break at the end.", message("berlin\n"))
+  put("other-version", "Version 2.", Buffer.concat([Buffer.from([2]), Buffer.from("berlin")]))
+  put("empty", "No bytes at all.", Buffer.alloc(0))
+}
+
+zoneVectors()
 metainfoVectors()
 extensionVectors()
 listVectors()

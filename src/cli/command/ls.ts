@@ -25,7 +25,10 @@ export const lsCommand: CommandSpec = {
     if (options.blobs === true) return await listBlobs(node, out)
     if (options.pins === true) {
       const report = await node.ask<PinsReport>("GET", "/v1/pins")
-      const rows = report.pins.map(({ name, digests }) => [name, `${digests.length} blobs`])
+      const rows = report.pins.map(({ name, digests, minReplicas }) => {
+        const replicas = minReplicas === undefined ? "" : `while fewer than ${minReplicas} others`
+        return [name, `${digests.length} blobs`, replicas]
+      })
       return out.result(report, () => columns(rows))
     }
     if (options.public === true) return await listPublic(node, out)

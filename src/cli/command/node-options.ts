@@ -27,6 +27,10 @@ export function addNodeOptions(command: Command): Command {
     .option("--relay-for <peer id>", "a peer that this node relays for; repeatable", collect)
     .option("--relay-rate <size>", "most bytes a second through relays (default: 2MiB)")
     .option("--quota <size>", "most that the store may use, such as 50GiB")
+    .option("--up-limit <rate>", "most that goes to other nodes, such as 10MiB/s")
+    .option("--down-limit <rate>", "most that comes from other nodes and from registries")
+    .option("--metered", "fetch from the LAN only: the way out is paid by the byte")
+    .option("--zone <name>", "label of the place where this node stands")
     .option("--default-upstream <registry>", "registry of names without one, such as docker.io")
     .option("--upstreams-only", "contact no registry but those of the file")
     .option("--trust-lan-tags", "believe tags of peers found by mDNS")
@@ -53,6 +57,8 @@ const KEYS: Readonly<Record<string, string>> = {
   publicPort: "public.port",
   tracker: "public.trackers",
   dht: "public.dht",
+  upLimit: "limits.up",
+  downLimit: "limits.down",
   logLevel: "log.level",
   logFormat: "log.format",
 }

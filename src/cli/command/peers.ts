@@ -20,6 +20,7 @@ function describe({ peers, bans }: PeersReport): string {
     peer.id,
     peer.roundTripMs === undefined ? "-" : `${peer.roundTripMs.toFixed(1)} ms`,
     peer.sources.join(","),
+    peer.zone === undefined ? peer.trafficClass : `${peer.trafficClass} ${peer.zone}`,
     peer.addresses[0] ?? "",
   ])
   const banned = bans.map(({ peer, reason, untilMs }) => {

@@ -5,6 +5,7 @@
 import { UPSTREAM_ANSWER_MS_MAX } from "../../core/limits.ts"
 import { DOCKER_HUB, parseRegistryHost } from "../../core/reference.ts"
 import { OriginError } from "../../delivery/errors.ts"
+import type { TrafficClass } from "../../swarm/traffic-class.ts"
 
 /** Secrets for one registry, already read from their environment variable or file. */
 export type Credentials =
@@ -19,6 +20,8 @@ export interface UpstreamSettings {
   /** Uses HTTP when there is no `url`. */
   readonly plainHttp?: boolean | undefined
   readonly credentials?: Credentials | undefined
+  /** Class of its traffic; by the address in its URL when left out. */
+  readonly class?: TrafficClass | undefined
   readonly timeouts?:
     | {
         readonly connect?: number | undefined
@@ -38,6 +41,7 @@ export interface Endpoint {
   /** True for an entry of `upstreams:`; only such a one may be on a private address. */
   readonly isConfigured: boolean
   readonly credentials: Credentials | undefined
+  readonly trafficClass: TrafficClass | undefined
   readonly connectMs: number
   readonly answerMs: number
   readonly bodyMs: number
@@ -67,6 +71,7 @@ export function endpointOf(
     base: baseUrl(registry, settings),
     isConfigured,
     credentials: settings.credentials,
+    trafficClass: settings.class,
     connectMs: settings.timeouts?.connect ?? CONNECT_MS,
     answerMs: settings.timeouts?.answer ?? UPSTREAM_ANSWER_MS_MAX,
     bodyMs: settings.timeouts?.body ?? BODY_MS,

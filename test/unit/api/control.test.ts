@@ -64,6 +64,9 @@ describe("a bad request", () => {
     ["POST", "/v1/stage", ["a"], "it is no JSON object"],
     ["POST", "/v1/gc", { targetBytes: -1 }, "field targetBytes is not a count"],
     ["POST", "/v1/pins", { name: "", digests: [] }, "a pin's name has 1 to"],
+    ["POST", "/v1/pins", { name: "a", digests: [], minReplicas: 0 }, "a number from 1 to 256"],
+    ["POST", "/v1/limits", { up: 1 }, "allowed: 0 for none, or at least 65536"],
+    ["POST", "/v1/limits", { rate: 1 }, 'unknown field "rate"'],
     ["GET", "/v1/nothing", undefined, "there is no GET /v1/nothing"],
   ] as const)("%s %s %j is refused", async (method, url, payload, message) => {
     const answer = await world.app.inject({ method, url, ...(payload ? { payload } : {}) })

@@ -15,8 +15,12 @@ import { DeliveryError } from "../../../src/delivery/errors.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createSwarm } from "../../../src/swarm/engine.ts"
+import { LimitKeeper } from "../../../src/swarm/limit-keeper.ts"
+import { PeerClasses } from "../../../src/swarm/peer-class.ts"
 import { PublicBook } from "../../../src/swarm/public/public-book.ts"
 import { createPublicSide } from "../../../src/swarm/public/public-side.ts"
+import { Shaping } from "../../../src/swarm/shaping.ts"
+import { Zones } from "../../../src/swarm/zones.ts"
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -52,7 +56,13 @@ export async function openWorld(): Promise<World> {
     { listen: { host: "127.0.0.1", port: 0 }, trackers: [TRACKER], reachesPrivate: false },
   )
   const delivery = upstream.delivery()
-  const base = { store, net, swarm, publicSide, delivery, images: upstream }
+  const classes = new PeerClasses({ net, isSameZone: () => false })
+  const shaping = new Shaping({ clock: systemClock, classes })
+  const plan = { base: { up: 5_000_000 }, rules: [] }
+  const keeper = new LimitKeeper({ clock: systemClock, log: silentLogger, shaping }, plan)
+  const zones = new Zones({ net, clock: systemClock, log: silentLogger })
+  const limits = { keeper, shaping, zones }
+  const base = { store, net, swarm, publicSide, delivery, images: upstream, limits }
   const deps = { ...base, clock: systemClock, log: silentLogger }
   const app = createControlApp(deps, {
     describe: () => ({

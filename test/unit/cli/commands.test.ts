@@ -138,6 +138,26 @@ describe("stage and get", () => {
   })
 })
 
+describe("limits", () => {
+  test("are shown, set in part, lifted and taken back", async () => {
+    expect(await json("limits")).toMatchObject([{ inForce: { up: 5_000_000, metered: false } }])
+    const [set] = await json("limits", "--down", "2MiB/s", "--wan-up", "500KB/s", "--metered")
+    expect(set).toMatchObject({
+      inForce: { up: 5_000_000, down: 2_097_152, wanUp: 500_000, metered: true },
+      override: { down: 2_097_152 },
+    })
+    expect((await world.run("limits")).stdout).toMatch(
+      /in all +5MB\/s +2MiB\/s\nLAN +unlimited +unlimited\nbeyond +500KB\/s/,
+    )
+    expect(await json("limits", "--up", "unlimited", "--no-metered")).toMatchObject([
+      { inForce: { up: 0, down: 2_097_152, metered: false } },
+    ])
+    const [after] = await json("limits", "--reset")
+    expect(after).toMatchObject({ inForce: { up: 5_000_000, metered: false } })
+    expect(after).not.toHaveProperty("override")
+  })
+})
+
 describe("ls, pin, unpin, rm, gc, store verify, torrent", () => {
   beforeEach(() => world.run("stage", REF))
 
@@ -230,6 +250,10 @@ describe("faults", () => {
     [["rm", "sha256:12"], 2, "DIGEST_INVALID"],
     [["stage", "registry.example/x:1", "--platform", "arm"], 2, "REQUEST_INVALID"],
     [["gc", "--to", "much"], 2, "USAGE_INVALID"],
+    [["limits", "--up", "10MiB"], 2, "USAGE_INVALID"],
+    [["pin", "a", "--min-replicas", "0"], 2, "USAGE_INVALID"],
+    [["limits", "--up", "1KiB/s"], 2, "USAGE_INVALID"],
+    [["limits", "--up", "10MiB/s", "--reset"], 2, "USAGE_INVALID"],
     [["setup", "emacs"], 2, "USAGE_INVALID"],
     [["get", "a", "b"], 2, "USAGE_INVALID"],
     [["get"], 2, "USAGE_INVALID"],
@@ -280,7 +304,7 @@ describe("help", () => {
   test("lists every command of the interface", async () => {
     const { code, stdout } = await runSealift(["--help"])
     expect(code).toBe(0)
-    for (const name of "node status peers id config get stage ls pin unpin rm gc store torrent setup bench".split(
+    for (const name of "node status peers id config get stage ls pin unpin rm gc store limits torrent setup bench".split(
       " ",
     )) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"))
@@ -300,6 +324,7 @@ describe("help", () => {
     "unpin",
     "rm",
     "gc",
+    "limits",
     "store verify",
     "torrent",
     "setup",

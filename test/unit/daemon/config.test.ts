@@ -1,10 +1,12 @@
 /** Configuration: which layer wins, where each value came from, and a table of precise errors. */
+
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { codeOf, messageOf } from "../../../src/core/errors.ts"
 import { loadConfig } from "../../../src/daemon/config.ts"
+import { limitPlanOf } from "../../../src/daemon/limit-plan.ts"
 import { dataDirectoryOf } from "../../../src/daemon/node-directory.ts"
 
 let directory: string
@@ -111,6 +113,40 @@ describe("the layers", () => {
     expect(at("relative")).toMatch(/\/\.local\/share\/sealift$/)
   })
 
+  test("read limits with a schedule, classes of addresses, and flags that win", async () => {
+    await write(`limits:
+  up: 10MiB/s
+  wan: { down: 500KB/s }
+  schedule:
+    - { from: "08:00", to: "18:00", days: [mon, fri], zone: Europe/Berlin, up: unlimited }
+    - { from: 22:00, to: 24:00, lan: { up: 64KiB/s }, metered: true }
+metered: true
+zone: rack-7.berlin
+addressClasses: { lan: [192.0.2.0/24], metered: ["2001:db8::/32"] }
+upstreams: { hub: { url: "http://registry.lan", class: lan } }
+`)
+    const { config } = await load({ "limits.down": "2MB/s" })
+    expect(config.limits).toEqual({
+      up: 10 * 1024 ** 2,
+      down: 2e6,
+      wan: { down: 5e5 },
+      schedule: [
+        {
+          ...{ from: 480, to: 1080, days: ["mon", "fri"], zone: "Europe/Berlin" },
+          up: Number.POSITIVE_INFINITY,
+        },
+        { from: 1320, to: 1440, lan: { up: 65_536 }, metered: true },
+      ],
+    })
+    expect([config.metered, config.zone]).toEqual([true, "rack-7.berlin"])
+    expect(config.addressClasses).toEqual({ lan: ["192.0.2.0/24"], metered: ["2001:db8::/32"] })
+    expect(config.upstreams.hub?.class).toBe("lan")
+    expect(await sourceOf("limits.up")).toBe(`${directory}/config.yaml:2`)
+    expect(await sourceOf("limits.schedule")).toBe(`${directory}/config.yaml:4`)
+    expect(await sourceOf("limits.up", {}, { SEALIFT_UP_LIMIT: "1MB/s" })).toBe("SEALIFT_UP_LIMIT")
+    expect(limitPlanOf(config).rules[0]).toMatchObject({ fromMinute: 480, zone: "Europe/Berlin" })
+  })
+
   test("accept an empty file", async () => {
     await write("# nothing yet\n")
     expect((await load()).config.lan).toBe(false)
@@ -141,6 +177,36 @@ describe("a bad file", () => {
     ["upstreams: { a b: {} }", 'bad key upstreams."a b" (DATA/config.yaml:1)'],
     ["upstreams: { hub: { timeouts: { connect: 0s } } }", "upstreams.hub.timeouts.connect is"],
     ["upstreams: { hub: { timeouts: { conect: 1s } } }", "allowed: connect, answer, body"],
+    ["limits: { up: 10MiB }", 'limits.up is "10MiB" (DATA/config.yaml:1); allowed: a rate'],
+    ["limits: { up: 1KiB/s }", "allowed: a rate of at least 64KiB/s such as 10MiB/s"],
+    [
+      "limits: { lan: { upp: 1MB/s } }",
+      "unknown key limits.lan.upp (DATA/config.yaml:1); allowed: up, down",
+    ],
+    ["limits: { scedule: [] }", "allowed: up, down, lan, wan, schedule"],
+    ["limits: { schedule: [{ to: '01:00' }] }", "limits.schedule[0].from is not given"],
+    [
+      "limits: { schedule: [{ from: '24:00', to: '01:00' }] }",
+      'allowed: a time of day before "24:00"',
+    ],
+    [
+      "limits: { schedule: [{ from: '8:00', to: '01:00' }] }",
+      'allowed: a time of day from "00:00"',
+    ],
+    ["limits: { schedule: [{ from: '08:00', to: '01:60' }] }", "limits.schedule[0].to is"],
+    [
+      "limits:\n  schedule:\n    - {}\n    - { from: '01:00', to: '02:00', zone: CEST5 }",
+      "limits.schedule[0]",
+    ],
+    ["limits: { schedule: [{ from: '01:00', to: '02:00', zone: '+02:00' }] }", "the IANA name"],
+    ["limits: { schedule: [{ from: '01:00', to: '02:00', days: [monday] }] }", "allowed: sun, mon"],
+    [
+      "limits: { schedule: [{ from: '01:00', to: '02:00', upp: 1MB/s }] }",
+      "allowed: from, to, days",
+    ],
+    ["addressClasses: { lan: [10.0.0.0/33] }", "addressClasses.lan[0] is"],
+    ["addressClasses: { man: [] }", "allowed: lan, wan, metered"],
+    ["zone: Rack 7", "allowed: a name of 1 to 63 small letters"],
     ["__proto__: { lan: true }", "unknown key __proto__"],
     ["data: /elsewhere", "or name this file by --config"],
     ["data: 5", "data is 5 (DATA/config.yaml:1), but the file lies in DATA"],

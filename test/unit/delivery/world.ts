@@ -16,6 +16,7 @@ import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network
 import type { PeerNetwork } from "../../../src/net/net.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createMemorySwarmHub, type MemorySwarmHub } from "../../../src/swarm/memory-swarm.ts"
+import type { Shaping } from "../../../src/swarm/shaping.ts"
 
 export const KIB = 1024
 export const MIB: number = 1024 * KIB
@@ -51,6 +52,8 @@ export interface NodeOptions {
   readonly registries?: readonly string[]
   readonly delivery?: DeliveryOptions
   readonly bytesPerSecond?: number
+  /** Limits the node's traffic. */
+  readonly shaping?: (net: PeerNetwork) => Shaping
   /** False: the node is in the hub, but connected to nobody. */
   readonly isConnected?: boolean
 }
@@ -77,7 +80,8 @@ export function createWorld(options: { latencyMs?: number } = {}): World {
       ...(own.registries === undefined ? {} : { registries: own.registries }),
       behaviour: () => behaviour,
     })
-    const deps = { store, swarm, net, origin, clock, log: silentLogger, metrics }
+    const shaping = own.shaping?.(net)
+    const deps = { store, swarm, net, origin, clock, log: silentLogger, metrics, shaping }
     const delivery = createDelivery(deps, own.delivery)
     if (own.isConnected !== false) {
       for (const other of connected) hub.connect(net.id, other)

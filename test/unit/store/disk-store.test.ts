@@ -23,6 +23,7 @@ test("gives everything back after a restart", async () => {
   const partial = await first.openPartial(digestOf(growing), SIZE)
   await writePieces(partial, growing, [2, 0])
   await first.pin({ name: "release/é", digests: [stat.digest] })
+  await first.pin({ name: "replicas", digests: [stat.digest], minReplicas: 3 })
   await first.kv("tags").put("latest", new Uint8Array([1, 2]))
   const list = first.pieceList(stat.digest)!
   await first.close()
@@ -33,7 +34,10 @@ test("gives everything back after a restart", async () => {
     isShared: false,
     isPinned: true,
   })
-  expect([...second.pins()]).toEqual([{ name: "release/é", digests: [stat.digest] }])
+  expect([...second.pins()]).toEqual([
+    { name: "release/é", digests: [stat.digest] },
+    { name: "replicas", digests: [stat.digest], minReplicas: 3 },
+  ])
   expect(Buffer.compare(second.pieceList(stat.digest)!, list)).toBe(0)
   expect([...second.kv("tags").get("latest")!]).toEqual([1, 2])
   expect(second.usage()).toMatchObject({ usedBytes: 2 * SIZE, blobCount: 2 })

@@ -7,6 +7,10 @@ import { MemoryMetrics } from "../../../src/core/metrics.ts"
 import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../../src/swarm/engine.ts"
+import { PeerClasses } from "../../../src/swarm/peer-class.ts"
+import { Shaping } from "../../../src/swarm/shaping.ts"
+import type { RateLimits } from "../../../src/swarm/traffic-class.ts"
+import { Zones } from "../../../src/swarm/zones.ts"
 import type { SwarmNode, SwarmWorld } from "../../contract/swarm.ts"
 import { rogueStore, type Tricks } from "./rogue-store.ts"
 
@@ -14,6 +18,7 @@ export interface MemoryNode extends SwarmNode {
   readonly store: MemoryStore
   readonly swarm: SwarmEngine
   readonly metrics: MemoryMetrics
+  readonly shaping: Shaping | undefined
 }
 
 export class MemoryWorld implements SwarmWorld {
@@ -37,19 +42,35 @@ export class MemoryWorld implements SwarmWorld {
   async add(
     options: SwarmOptions = {},
     rogue?: { tricks: Tricks; contents: Uint8Array },
-    limits: { buffersBytesMax?: number | undefined } = {},
+    limits: {
+      buffersBytesMax?: number | undefined
+      zone?: string
+      rates?: RateLimits
+      /** IP address at which the others see it. */
+      host?: string
+      isMetered?: boolean
+    } = {},
   ): Promise<MemoryNode> {
     // Identities repeat from run to run, since who comes first may depend on them.
     const label = `node ${this.#nodes.length} of world ${this.#salt}`
-    const net = this.hub.join({ seed: sha256(Buffer.from(label)) })
+    const { host = "127.0.0.1", rates, isMetered = false } = limits
+    const net = this.hub.join({ seed: sha256(Buffer.from(label)), host })
     const { buffersBytesMax } = limits
     const bounds = buffersBytesMax === undefined ? {} : { buffersBytesMax }
     const store = createMemoryStore({ clock: this.clock }, bounds)
     const metrics = new MemoryMetrics()
     const shown = rogue === undefined ? store : rogueStore(store, rogue.tricks, rogue.contents)
-    const deps = { store: shown, net, clock: this.clock, log: this.#log, metrics }
+    const base = { net, clock: this.clock, log: this.#log }
+    const zones = new Zones(base, { zone: limits.zone })
+    const isShaped = rates !== undefined || isMetered
+    const classes = new PeerClasses(
+      { net, isSameZone: (peer) => zones.isSame(peer) },
+      { isMetered },
+    )
+    const shaping = isShaped ? new Shaping({ clock: this.clock, classes }, rates) : undefined
+    const deps = { ...base, store: shown, metrics, zones, shaping }
     const swarm = createSwarm(deps, options)
-    const node = { net, store, metrics, swarm }
+    const node = { net, store, metrics, swarm, shaping }
     this.#nodes.push(node)
     this.hub.connectAll()
     return node

@@ -15,6 +15,7 @@ import {
   INCOMING_MAX,
   SESSIONS_PER_HOST_MAX,
 } from "../../../src/swarm/plain-port.ts"
+import type { RateLimits } from "../../../src/swarm/traffic-class.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
 
@@ -47,8 +48,11 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
 }
 
 /** A node that serves standard clients on a port. */
-async function publicNode(world: MemoryWorld): Promise<{ node: MemoryNode; port: number }> {
-  const node = await world.add({ isPublic: () => true })
+async function publicNode(
+  world: MemoryWorld,
+  rates?: RateLimits,
+): Promise<{ node: MemoryNode; port: number }> {
+  const node = await world.add({ isPublic: () => true }, undefined, rates ? { rates } : {})
   const port = await listen((socket) =>
     node.swarm.servePlain({ duplex: socket }, `127.0.0.1:${socket.remotePort}`),
   )
@@ -95,6 +99,25 @@ async function download(wire: Wire, sizeBytes: number): Promise<Buffer> {
   await Promise.all(blocks)
   return contents
 }
+
+test("a limit holds for standard clients too", async () => {
+  await using world = new MemoryWorld()
+  const up = 500_000
+  const { node, port } = await publicNode(world, { lan: { up } })
+  await ingest(node, bytes)
+  await node.swarm.torrentOf(digest)
+  const wire = await connectWire(port, { fast: true })
+  await once(wire, "have-all")
+  wire.interested()
+  await once(wire, "unchoke")
+  const startMs = performance.now()
+  expect(Buffer.compare(await download(wire, bytes.length), bytes)).toBe(0)
+  const rate = (bytes.length * 1000) / (performance.now() - startMs)
+  // A busy machine may be slower; what passes at the start is no tenth of the whole.
+  expect(rate / up).toBeLessThan(1.15)
+  expect(rate / up).toBeGreaterThan(0.3)
+  wire.destroy()
+})
 
 describe.each([{ fast: true }, { fast: false }])("with fast extension $fast", ({ fast }) => {
   test("a standard client takes a blob", async () => {
