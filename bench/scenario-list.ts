@@ -10,6 +10,7 @@ import { many } from "./scenarios/many.ts"
 import { memory } from "./scenarios/memory.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
+import { scale } from "./scenarios/scale.ts"
 import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
@@ -25,4 +26,5 @@ export const SCENARIOS: readonly Scenario[] = [
   churn,
   hostile,
   memory,
+  scale,
 ]

@@ -13,6 +13,11 @@ import type { PeerNetwork } from "../../src/net/net.ts"
 import { createMemoryStore, type MemoryStore } from "../../src/store/memory-store.ts"
 import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../src/swarm/engine.ts"
 
+/** A run that takes longer, in lower bounds, is stuck. */
+const BOUNDS_MAX = 10
+/** Time moves on in steps of this. */
+const STEP_MS = 100
+
 /** What is simulated. */
 export interface FanOutPlan {
   /** Nodes that fetch. */
@@ -25,16 +30,24 @@ export interface FanOutPlan {
   readonly swarm?: SwarmOptions
 }
 
-/** What came of it. Times are multiples of the time that one copy takes over one link. */
+/** What came of it. */
 export interface FanOutOutcome {
-  /** When each fetcher had all, the first one first. */
+  /** When each fetcher had all, in seconds of simulated time, the first one first. */
   readonly times: readonly number[]
   /** What left the seeder, with all headers, in copies. */
   readonly seedCopies: number
   /** What came and was thrown away, in parts of what was fetched. */
   readonly wastedShare: number
-  /** Seconds of the simulated time. */
-  readonly idealSeconds: number
+}
+
+/**
+ * The time that no schedule can beat, without headers: the seeder sends one copy, each fetcher takes one,
+ * and all together send as many as there are fetchers.
+ */
+export function lowerBoundMs({ fetchers, sizeBytes, rate }: FanOutPlan): number {
+  const { upBytesPerSecond: up, downBytesPerSecond: down } = rate
+  const spread = (fetchers * sizeBytes) / (up * (fetchers + 1))
+  return 1000 * Math.max(sizeBytes / up, sizeBytes / down, spread)
 }
 
 interface SimulatedNode {
@@ -83,10 +96,15 @@ export class FanOut {
     return node
   }
 
-  /** @param onSecond - told each second of virtual time */
-  async run(onSecond?: (world: FanOut) => void): Promise<FanOutOutcome> {
+  /**
+   * @param options.onSecond - told each second of simulated time
+   * @throws Error when some did not finish within ten times the lower bound, or the signal's reason
+   */
+  async run(
+    options: { onSecond?: (world: FanOut) => void; signal?: AbortSignal } = {},
+  ): Promise<FanOutOutcome> {
     const { clock, hub } = this
-    const { fetchers, sizeBytes, rate } = this.#plan
+    const { fetchers, sizeBytes } = this.#plan
     const bytes = contentOf(sizeBytes)
     const digest = digestOf(bytes)
     const seed = this.#add()
@@ -102,7 +120,7 @@ export class FanOut {
       const stop = node.store.onChange((change) => {
         if (change.kind !== "piece" || !blob.pieces.isFull) return
         stop()
-        times.push(clock.monotonicMs() - startMs)
+        times.push((clock.monotonicMs() - startMs) / 1000)
         void blob.finish().then(async () => {
           await torrent.settle("right")
           torrent.close()
@@ -110,10 +128,11 @@ export class FanOut {
         })
       })
     }
-    const idealMs = (sizeBytes * 1000) / rate.downBytesPerSecond
-    for (let steps = 0; times.length < fetchers && steps < idealMs / 10; steps++) {
-      await clock.advance(100)
-      if (steps % 10 === 9) onSecond?.(this)
+    const endMs = startMs + BOUNDS_MAX * lowerBoundMs(this.#plan)
+    while (times.length < fetchers && clock.monotonicMs() < endMs) {
+      options.signal?.throwIfAborted()
+      await clock.advance(STEP_MS)
+      if ((clock.monotonicMs() - startMs) % 1000 === 0) options.onSecond?.(this)
     }
     if (times.length < fetchers) throw new Error(`${fetchers - times.length} did not finish`)
     const wasted = this.nodes.reduce(
@@ -121,10 +140,9 @@ export class FanOut {
       0,
     )
     return {
-      times: times.map((milliseconds) => milliseconds / idealMs),
+      times,
       seedCopies: hub.link(seed.net.id)!.sentBytes / sizeBytes,
       wastedShare: wasted / (fetchers * sizeBytes),
-      idealSeconds: idealMs / 1000,
     }
   }
 }
