@@ -168,7 +168,7 @@ export class Serving implements UploadEvents {
     this.#served.delete(upload)
     const others = this.#byDigest.get(served.digest)
     others?.delete(served)
-    upload.superSeeding?.remove(upload)
+    upload.leaveSuperSeeding()
     if (others?.size === 0) {
       this.#byDigest.delete(served.digest)
       this.#superSeeding.delete(served.digest)

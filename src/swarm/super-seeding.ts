@@ -64,13 +64,19 @@ export class SuperSeeding {
     this.suggest(upload)
   }
 
+  /** A peer asked for a piece and gets nothing of it now: others may take it. */
+  onUnserved(index: number): void {
+    if (this.#isGiven[index] === 0) return
+    this.#isGiven[index] = 0
+    this.#again.push(index)
+  }
+
   /** The peer's turn is over: what it did not ask for others may take. */
   withdraw(upload: Upload): void {
     const open = this.#open.get(upload)
     if (open === undefined) return
     this.#open.delete(upload)
-    for (const index of open) this.#isGiven[index] = 0
-    this.#again.push(...open)
+    for (const index of open) this.onUnserved(index)
   }
 
   /** Gives the next piece that nobody was given; undefined once all were. */

@@ -143,6 +143,7 @@ export class Upload {
   /** Requests of pieces that were never told of are rejected, once it is known what was told. */
   ready(): void {
     this.isReady = true
+    if (this.#isChoked) this.#giveBackSuggestions()
     for (let count = this.requests.count; count > 0; count--) {
       const [index, begin] = [this.requests.index(0), this.requests.begin(0)]
       const length = this.requests.length(0)
@@ -199,10 +200,30 @@ export class Upload {
 
   rejectAll(): void {
     const { requests } = this
+    this.#giveBackSuggestions()
     for (let place = 0; place < requests.count; place++) {
       this.#reject(requests.index(place), requests.begin(place), requests.length(place))
     }
     requests.clear()
+  }
+
+  /** The peer leaves: what it was told to take and did not get others may take. */
+  leaveSuperSeeding(): void {
+    this.#giveBackSuggestions()
+    if (this.arrivingIndex !== undefined) this.superSeeding?.onUnserved(this.arrivingIndex)
+    this.superSeeding?.remove(this)
+    this.superSeeding = undefined
+  }
+
+  /** Of the pieces that are asked for and not begun. */
+  #giveBackSuggestions(): void {
+    const { superSeeding, requests } = this
+    if (superSeeding === undefined) return
+    for (let place = 0; place < requests.count; place++) {
+      const index = requests.index(place)
+      if (index !== this.arrivingIndex) superSeeding.onUnserved(index)
+    }
+    this.#askedIndex = undefined
   }
 
   #noteSent(place: number): void {

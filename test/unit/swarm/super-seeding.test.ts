@@ -58,6 +58,17 @@ test("gives to others what a peer was told and did not ask for, once its turn is
   expect(right!.told.sort()).toEqual([0, 1, 3])
 })
 
+test("gives to others what a peer asked for and was refused", () => {
+  const seeding = new SuperSeeding(2, 0)
+  const [left, right] = createPeers(2, seeding)
+  seeding.suggest(left!.upload)
+  for (const index of left!.told) seeding.onAsked(left!.upload, index)
+  seeding.onUnserved(1)
+  seeding.onUnserved(1)
+  seeding.suggest(right!.upload)
+  expect(right!.told).toEqual([1])
+})
+
 test("takes back what was told to a peer that leaves", () => {
   const seeding = new SuperSeeding(3, 0)
   const [left, right, third] = createPeers(3, seeding)

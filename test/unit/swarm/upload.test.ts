@@ -3,6 +3,7 @@ import { Duplex } from "node:stream"
 import { describe, expect, test } from "vitest"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { createMemoryStore } from "../../../src/store/memory-store.ts"
+import { SuperSeeding } from "../../../src/swarm/super-seeding.ts"
 import { Upload } from "../../../src/swarm/upload.ts"
 import { MESSAGE } from "../../../src/swarm/wire-messages.ts"
 import { WireWriter } from "../../../src/swarm/wire-writer.ts"
@@ -164,5 +165,60 @@ describe("is rejected:", () => {
     const { upload, sent } = await makeUpload({ hasReject: false })
     upload.request(1, 0, BLOCK)
     expect(sent()).toHaveLength(0)
+  })
+})
+
+describe("an upload of a blob that several fetch", () => {
+  /** An upload beside two others, and what can be given to one of them. */
+  async function makeThree() {
+    const { upload, sent } = await makeUpload()
+    upload.announced.add(1)
+    const seeding = new SuperSeeding(3, 0)
+    const told: number[] = []
+    const other = { suggest: (index: number) => told.push(index) } as unknown as Upload
+    upload.superSeeding = seeding
+    seeding.add(upload)
+    seeding.add(other)
+    seeding.add({} as Upload)
+    const given = () => {
+      seeding.suggest(other)
+      return told.sort()
+    }
+    return { upload, sent, given }
+  }
+
+  const suggestions = (sent: Buffer) => {
+    const found: number[] = []
+    for (let at = 0; at < sent.length; at += 4 + sent.readUInt32BE(at)) {
+      if (sent[at + 4] === MESSAGE.suggest) found.push(sent.readUInt32BE(at + 5))
+    }
+    return found
+  }
+
+  test("tells what to take when a turn begins, and others get it when the turn ends", async () => {
+    const { upload, sent, given } = await makeThree()
+    upload.beginChoked(true)
+    upload.choke(false)
+    expect(suggestions(sent())).toEqual([0, 1, 2])
+    expect(given()).toEqual([])
+    upload.choke(true)
+    expect(given()).toEqual([0, 1, 2])
+  })
+
+  test("leaves to others what was asked for and not begun when its turn ends", async () => {
+    const { upload, given } = await makeThree()
+    for (const index of [0, 1, 2]) upload.request(index, 0, BLOCK)
+    upload.nextBatch(BLOCK, take)
+    upload.choke(true)
+    expect(given()).toEqual([1, 2])
+  })
+
+  test("leaves to others what it was sent and did not confirm when it goes", async () => {
+    const { upload, given } = await makeThree()
+    upload.request(0, 0, BLOCK)
+    upload.request(2, 0, BLOCK)
+    upload.nextBatch(BLOCK, take)
+    upload.leaveSuperSeeding()
+    expect(given()).toEqual([0, 1, 2])
   })
 })
