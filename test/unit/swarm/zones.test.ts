@@ -201,7 +201,7 @@ describe("a node of a zone", () => {
     expect(await given(leech, [stuck, far])).toEqual([0, SIZE_BYTES])
   })
 
-  test("shares the pieces out in its zone, so that about one copy crosses its border", async () => {
+  test("gives pieces on inside its zone, so that few cross its border more than once", async () => {
     await using world = new MemoryWorld()
     const far = await world.add({}, undefined, { zone: "tokyo" })
     const leeches = await Promise.all(
