@@ -9,7 +9,7 @@ export interface Clock {
   now(): number
   /** Milliseconds from an arbitrary start that never go back. */
   monotonicMs(): number
-  /** Calls back once after a delay. @returns the way to cancel it */
+  /** Calls back once after a delay; soon when the time has passed already. @returns the way to cancel it */
   after(delayMs: number, callback: () => void): () => void
   /** Waits. @throws the signal's reason when it is aborted first */
   sleep(delayMs: number, options?: { signal?: AbortSignal | undefined }): Promise<void>
@@ -20,7 +20,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs)
+    // Of a time that has passed Node would warn on standard error.
+    const timer = setTimeout(callback, Math.max(0, delayMs))
     timer.unref()
     return () => clearTimeout(timer)
   },

@@ -56,3 +56,13 @@ test("sleeps until time has come", async () => {
   await sleep
   expect(isAwake).toBe(true)
 })
+
+test("the system clock calls back soon when the time has passed, without a word", async () => {
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error) => warnings.push(name)
+  process.on("warning", onWarning)
+  await systemClock.sleep(-0.5)
+  await systemClock.sleep(1)
+  process.off("warning", onWarning)
+  expect(warnings).toEqual([])
+})
