@@ -12,6 +12,7 @@ import { createMemoryHub, type MemoryHub } from "../../src/net/memory-network.ts
 import type { PeerNetwork } from "../../src/net/net.ts"
 import { createMemoryStore, type MemoryStore } from "../../src/store/memory-store.ts"
 import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../src/swarm/engine.ts"
+import { seededRandom } from "../../test/unit/swarm/seeded-random.ts"
 
 /** A run that takes longer, in lower bounds, is stuck. */
 const BOUNDS_MAX = 10
@@ -149,15 +150,4 @@ export class FanOut {
 
 async function* partsOf(bytes: Buffer): AsyncIterable<Uint8Array> {
   yield bytes
-}
-
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
