@@ -77,6 +77,9 @@ export function parseBatch(bytes: Uint8Array, layout: PieceLayout): SignedBatch 
   }
 }
 
+/** Words of a signer about one piece that are remembered at most. */
+const OVERHEARD_PER_PIECE_MAX = 16
+
 /** What one signer says of a blob. */
 interface Testimony {
   readonly signer: PeerId
@@ -120,10 +123,13 @@ export class LiveList {
   add(batch: SignedBatch): boolean {
     const testimony = this.#testimonyOf(batch.signer)
     if (testimony === undefined) return false
-    if (testimony.batchCount >= BATCHES_PER_PIECE_MAX * this.layout.count) return false
     const count = batch.hashes.length / SHA256_BYTES
-    const changes = changesBy(testimony, batch)
-    if (testimony.retractedCount + changes > this.layout.count) return false
+    const isTooOften = testimony.batchCount >= BATCHES_PER_PIECE_MAX * this.layout.count
+    const retractions = testimony.retractedCount + changesBy(testimony, batch)
+    if (isTooOften || retractions > this.layout.count) {
+      this.#overhear(testimony, batch)
+      return false
+    }
     let isNews = false
     for (let offset = 0; offset < count; offset++) {
       const hash = batch.hashes.subarray(offset * SHA256_BYTES, (offset + 1) * SHA256_BYTES)
@@ -280,6 +286,21 @@ export class LiveList {
     return testimony
   }
 
+  /**
+   * Notes what a signer says that is not listened to any more: it is not believed, but who passes it on
+   * on the word of others, who heard the signer later or less often, is not guilty of it.
+   */
+  #overhear(testimony: Testimony, batch: SignedBatch): void {
+    const { retracted } = testimony
+    for (let at = 0; at < batch.hashes.length; at += SHA256_BYTES) {
+      const index = batch.firstIndex + at / SHA256_BYTES
+      const hash = batch.hashes.slice(at, at + SHA256_BYTES)
+      if (wordsOf(testimony, index).some((word) => isEqual(word, hash))) continue
+      const words = retracted.get(index) ?? []
+      if (words.length < OVERHEARD_PER_PIECE_MAX) retracted.set(index, [...words, hash])
+    }
+  }
+
   /** Notes one hash. @returns whether it is news */
   #note(testimony: Testimony, index: number, hash: Uint8Array): boolean {
     const at = index * SHA256_BYTES
@@ -326,9 +347,9 @@ export class LiveList {
 
 /** All that a signer has said of a piece. */
 function wordsOf({ known, hashes, retracted }: Testimony, index: number): readonly Uint8Array[] {
-  if (!known.has(index)) return []
-  const last = hashes.subarray(index * SHA256_BYTES, (index + 1) * SHA256_BYTES)
-  return [last, ...(retracted.get(index) ?? [])]
+  const before = retracted.get(index) ?? []
+  if (!known.has(index)) return before
+  return [hashes.subarray(index * SHA256_BYTES, (index + 1) * SHA256_BYTES), ...before]
 }
 
 /** Of how many pieces a batch says something else than its signer said last. */

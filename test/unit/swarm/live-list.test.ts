@@ -55,6 +55,24 @@ describe("a live list", () => {
     expect(one.covers(0, hash("a blob"))).toBe(true)
   })
 
+  test("remembers what it does not listen to any more, so that who passes it on is not guilty", () => {
+    const list = new LiveList(digest, layout)
+    for (const label of ["one", "two", "three", "four", "five"]) list.add(batch("liar", 0, label))
+    expect(list.covers(0, hash("five"))).toBe(true)
+    expect(list.add(batch("liar", 0, "six"))).toBe(false)
+    expect(list.covers(0, hash("five"))).toBe(true)
+    expect(list.isSaid(0, hash("six"))).toBe(true)
+    expect(list.isSaid(0, hash("seven"))).toBe(false)
+    expect(list.isSaid(1, hash("six"))).toBe(false)
+  })
+
+  test("remembers a bounded number of words of one piece", () => {
+    const list = new LiveList(digest, layout)
+    for (let word = 0; word < 100; word++) list.add(batch("liar", 0, `word ${word}`))
+    const said = Array.from({ length: 100 }, (_, word) => list.isSaid(0, hash(`word ${word}`)))
+    expect(said.filter(Boolean)).toHaveLength(17)
+  })
+
   test("knows a repeated batch from one that says anything new", () => {
     const list = new LiveList(digest, layout)
     list.add(batch("signer", 1, "one", "two"))
