@@ -324,8 +324,8 @@ export class Serving implements UploadEvents {
     for (let index = 0; index < layout.count; index++) {
       if (!upload.announced.has(index)) continue
       if (upload.reader.hasRange(pieceRange(layout, index))) continue
-      upload.announced.delete(index)
       session.sendLost(upload, index)
+      upload.lose(index)
     }
     // A blob that was complete grows again: its pieces are told by the live list from now on.
     if (!upload.reader.isComplete && served.partial === undefined && upload.isReady) {

@@ -132,6 +132,13 @@ export class UploadServer {
       return
     }
     if (this.#isClosed) return
+    if (upload.lossCount !== batch.lossCount) {
+      // What was read may be what came in place of what was lost.
+      this.#buffers.giveBack(batch.messages)
+      this.#flow?.refund(batch.messages.length)
+      upload.rejectBatch(batch)
+      return
+    }
     if (this.#writer.blockPendingBytes === 0) this.#pace.begin()
     this.#writer.blocks(upload.torrent, batch.messages, () => {
       this.#pace.onTaken(batch.messages.length)

@@ -26,6 +26,8 @@ export interface Batch {
   /** The parts of `messages` between the heads. */
   readonly targets: readonly Uint8Array[]
   readonly blockBytes: number
+  /** {@link Upload.lossCount} when it was cut. */
+  readonly lossCount: number
 }
 
 /** The serving side of one torrent on one connection. */
@@ -42,6 +44,8 @@ export class Upload {
   isReady = false
   isInterested = true
   uploadedBytes = 0
+  /** How many pieces were lost so far. */
+  lossCount = 0
   /** The piece that was sent last, until the peer tells that it has it. */
   arrivingIndex: number | undefined
   readonly #writer: WireWriter
@@ -132,6 +136,21 @@ export class Upload {
     return undefined
   }
 
+  /**
+   * A piece is not here any more. What was asked of it is rejected: other bytes may come to its place, and
+   * nobody said yet what they are.
+   */
+  lose(index: number): void {
+    this.announced.delete(index)
+    this.lossCount++
+    const { requests } = this
+    for (let place = requests.count - 1; place >= 0; place--) {
+      if (requests.index(place) !== index) continue
+      this.#reject(index, requests.begin(place), requests.length(place))
+      requests.remove(place)
+    }
+  }
+
   /** Takes a cancel; BEP 6 wants every request answered, so it is rejected. */
   cancel(index: number, begin: number): void {
     const place = this.requests.find(index, begin)
@@ -175,7 +194,8 @@ export class Upload {
     }
     this.#noteSent(count - 1)
     requests.shift(count)
-    return { upload: this, count, start, messages, targets, blockBytes }
+    const { lossCount } = this
+    return { upload: this, count, start, messages, targets, blockBytes, lossCount }
   }
 
   /**

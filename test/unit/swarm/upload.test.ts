@@ -168,6 +168,27 @@ describe("is rejected:", () => {
   })
 })
 
+describe("a piece that is lost", () => {
+  test("is given to nobody who asked before, though other bytes come to its place", async () => {
+    const { upload, sent } = await makeUpload()
+    upload.request(2, 0, 1000)
+    upload.request(0, 0, BLOCK)
+    upload.lose(2)
+    upload.announced.add(2)
+    expect(rejects(sent())).toEqual([[2, 0, 1000]])
+    expect(upload.requests.count).toBe(1)
+  })
+
+  test("shows in a batch that was cut before", async () => {
+    const { upload } = await makeUpload()
+    upload.request(2, 0, 1000)
+    const batch = upload.nextBatch(BLOCK, take)
+    expect(batch.lossCount).toBe(upload.lossCount)
+    upload.lose(2)
+    expect(batch.lossCount).not.toBe(upload.lossCount)
+  })
+})
+
 describe("an upload of a blob that several fetch", () => {
   /** An upload beside two others, and what can be given to one of them. */
   async function makeThree() {
