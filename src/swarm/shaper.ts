@@ -13,6 +13,9 @@ import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
 
 /** The middle of what is promised, so that a late timer on either side breaks neither bound. */
 const AIM = 0.985
+/** On faster links headers and what sockets hold back add up to more than a late timer costs. */
+const FAST_AIM = 0.975
+const FAST_BYTES_PER_SECOND = 1_000_000
 /**
  * No window has more than this of the rate beyond its own: what is saved up, and the turn that begins
  * with the last token. Of five seconds it is 3 %, so that 0.985 becomes 1.015.
@@ -272,7 +275,7 @@ function bucketOf(name: TrafficClass): BucketName {
 }
 
 function rateFor(limit: number): BucketRate {
-  const rateBytes = limit * AIM
+  const rateBytes = limit * (limit < FAST_BYTES_PER_SECOND ? AIM : FAST_AIM)
   const excessBytes = (rateBytes * EXCESS_MS) / 1000
   const burstBytesMin = (rateBytes * BURST_MS_MIN) / 1000
   return { rateBytes, burstBytes: Math.max(excessBytes - turnBytes(rateBytes), burstBytesMin) }
