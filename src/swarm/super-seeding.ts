@@ -16,8 +16,8 @@ export class SuperSeeding {
   readonly #members = new Set<Upload>()
   /** What each was told and has not asked for. */
   readonly #open = new Map<Upload, Set<number>>()
-  /** Pieces that somebody was told of and did not ask for. */
-  readonly #again: number[] = []
+  /** Pieces that somebody was told of or asked for, and did not get. */
+  readonly #again = new Set<number>()
   readonly #start: number
   /** How many pieces from the start on were looked at. */
   #lookedCount = 0
@@ -68,7 +68,7 @@ export class SuperSeeding {
   onUnserved(index: number): void {
     if (this.#isGiven[index] === 0) return
     this.#isGiven[index] = 0
-    this.#again.push(index)
+    this.#again.add(index)
   }
 
   /** The peer's turn is over: what it did not ask for others may take. */
@@ -81,7 +81,8 @@ export class SuperSeeding {
 
   /** Gives the next piece that nobody was given; undefined once all were. */
   #notGiven(): number | undefined {
-    for (let index = this.#again.pop(); index !== undefined; index = this.#again.pop()) {
+    for (const index of this.#again) {
+      this.#again.delete(index)
       if (this.#isGiven[index] === 0) return index
     }
     while (this.#lookedCount < this.#count) {

@@ -22,8 +22,7 @@ const HEADROOM = 2
 /** Processors that others may use meanwhile. */
 const FOREIGN_MAX = 0.3
 const TRIES_MAX = 3
-/** Of 80 when each look at the sockets takes no time; with five busy nodes on two cores each takes long. */
-const WINDOWS_MIN = 20
+const WINDOWS_MIN = 40
 
 interface Transfer {
   readonly sent: readonly Sample[]
@@ -114,8 +113,7 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
     ["5 MB/s", () => 5_000_000],
   ]
   const limitsOfTests: readonly LimitOfTest[] = [...low, ["100 MB/s", () => highBytes]]
-  // Four who give to each other all that they get need only a share of it from the seeder, and more
-  // than that their processors do not carry: there is no demand for the rest.
+  // Without any limit a seeder sends about 92 MB/s to four who give to each other, on two cores.
   const limitsOfMany: readonly LimitOfTest[] = [...low, ["25 MB/s", () => highBytes / 4]]
 
   for (const fetchers of [1, 4]) {
