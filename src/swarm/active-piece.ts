@@ -22,6 +22,14 @@ export interface PiecePart {
   readonly sha256: Uint8Array
 }
 
+/**
+ * One connection to a peer. What a peer gives over another one counts apart: between the two it may have
+ * replaced its bytes in good faith.
+ */
+export interface Giver {
+  readonly peer: PeerId
+}
+
 /** One piece between its first request and its verdict. */
 export class ActivePiece {
   readonly index: number
@@ -36,8 +44,9 @@ export class ActivePiece {
   /** Whether a block was asked of two sources: then what one gives is cancelled at the other. */
   isShared = false
   readonly #states: Uint8Array
-  readonly #givers: Uint8Array
-  readonly #peers: PeerId[] = []
+  /** By block, the place of who gave it. */
+  readonly #giverOf: Uint16Array
+  readonly #givers: Giver[] = []
   #hereCount = 0
   #freeCount: number
   #cursor = 0
@@ -48,7 +57,7 @@ export class ActivePiece {
     this.lengthBytes = lengthBytes
     this.blockCount = Math.ceil(lengthBytes / BLOCK_BYTES)
     this.#states = new Uint8Array(this.blockCount)
-    this.#givers = new Uint8Array(this.blockCount)
+    this.#giverOf = new Uint16Array(this.blockCount)
     this.#freeCount = this.blockCount
   }
 
@@ -71,7 +80,12 @@ export class ActivePiece {
 
   /** Everybody who gave a block. */
   get peers(): readonly PeerId[] {
-    return this.#peers
+    return [...new Set(this.#givers.map(({ peer }) => peer))]
+  }
+
+  /** Whether all of it came over one connection. */
+  get isOfOne(): boolean {
+    return this.#givers.length === 1
   }
 
   /** The bytes of the piece, once it is whole. */
@@ -125,30 +139,52 @@ export class ActivePiece {
   }
 
   /** A block is here. */
-  finish(block: number, peer: PeerId): void {
+  finish(block: number, giver: Giver): void {
     this.#states[block] = HERE
     this.#hereCount++
-    let giver = this.#peers.indexOf(peer)
-    if (giver < 0) giver = this.#peers.push(peer) - 1
-    this.#givers[block] = Math.min(giver, 255)
+    let place = this.#givers.indexOf(giver)
+    if (place < 0) place = this.#givers.push(giver) - 1
+    this.#giverOf[block] = place
   }
 
   /**
-   * Gives the consecutive parts by the peers who gave them; the piece is whole.
+   * Throws away what came over one connection: its piece was lost there, and what it gives from now on may
+   * be of other bytes.
+   * @returns how many blocks
+   */
+  takeBack(giver: Giver): number {
+    const place = this.#givers.indexOf(giver)
+    if (place < 0 || this.isWhole) return 0
+    let count = 0
+    for (let block = 0; block < this.blockCount; block++) {
+      if (this.#states[block] !== HERE) continue
+      const its = this.#giverOf[block]!
+      if (its === place) {
+        this.#free(block)
+        count++
+      } else if (its > place) this.#giverOf[block] = its - 1
+    }
+    this.#givers.splice(place, 1)
+    this.#hereCount -= count
+    return count
+  }
+
+  /**
+   * Gives the consecutive parts by the connections that gave them; the piece is whole.
    * @param whole - SHA-256 of the piece
    */
   parts(whole: Uint8Array): PiecePart[] {
-    const [only, ...others] = this.#peers
-    if (only !== undefined && others.length === 0) {
-      return [{ peer: only, begin: 0, end: this.lengthBytes, sha256: whole }]
+    const [only] = this.#givers
+    if (only !== undefined && this.isOfOne) {
+      return [{ peer: only.peer, begin: 0, end: this.lengthBytes, sha256: whole }]
     }
     const parts: PiecePart[] = []
     for (let first = 0; first < this.blockCount; ) {
       let next = first + 1
-      while (next < this.blockCount && this.#givers[next] === this.#givers[first]) next++
+      while (next < this.blockCount && this.#giverOf[next] === this.#giverOf[first]) next++
       const begin = first * BLOCK_BYTES
       const end = Math.min(next * BLOCK_BYTES, this.lengthBytes)
-      const peer = this.#peers[this.#givers[first]!]!
+      const { peer } = this.#givers[this.#giverOf[first]!]!
       parts.push({ peer, begin, end, sha256: sha256(this.bytes.subarray(begin, end)) })
       first = next
     }

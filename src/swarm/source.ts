@@ -306,7 +306,18 @@ export class Source implements BlockSink {
     if (index >= this.pieces.size) return indexFault(index)
     this.#disputed.delete(index)
     if (this.pieces.has(index)) this.#setHave(index, false)
+    this.#takeBack(index)
     return undefined
+  }
+
+  /** Half of what it had and half of what it will have is of nobody's piece. */
+  #takeBack(index: number): void {
+    const piece = this.#owner.active(index)
+    if (piece === undefined) return
+    const count = piece.takeBack(this)
+    if (count > 0) this.#owner.onWasted(count * BLOCK_BYTES)
+    if (this.#current === piece) this.#leaveCurrent()
+    this.#owner.onFreed(piece)
   }
 
   onChoked(isChoked: boolean): void {

@@ -340,7 +340,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   }
 
   onBlockHere(piece: ActivePiece, block: number, source: Source): void {
-    piece.finish(block, source.peer)
+    piece.finish(block, source)
     const length = piece.blockLength(block)
     this.receivedBytes += length
     this.#deps.onDownloaded(length)
@@ -384,8 +384,8 @@ export class EngineTorrent implements Torrent, SourceOwner {
       if (source === undefined) continue
       source.rejectedPieces++
       if (isDisputed) source.dispute(piece.index)
-      // Of a piece from several nobody knows yet who spoiled it.
-      else if (piece.peers.length === 1) onGarbage(source)
+      // Of a piece over several connections nobody knows yet who spoiled it.
+      else if (piece.isOfOne) onGarbage(source)
     }
     if (!this.#isClosed) this.#roster.askAll()
   }
