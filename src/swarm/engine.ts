@@ -15,6 +15,7 @@ import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
 import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
+import { NEIGHBOURS, Neighbours } from "./neighbours.ts"
 import { PieceLists } from "./piece-lists.ts"
 import { isPlainPeer } from "./plain-peer.ts"
 import { PlainPort } from "./plain-port.ts"
@@ -37,6 +38,8 @@ import type { Zones } from "./zones.ts"
 const TICK_MS = 200
 /** How often a torrent looks for holders that are not attached. */
 const LOOK_MS = 1_000
+/** Neighbours that bring nothing for this time are not enough. */
+const SHORT_MS = 3_000
 /** Sessions that are opened at one time for one blob. */
 const OPENING_MAX = 4
 /** A peer that refused a blob has this time to tell that it does not have it any more. */
@@ -103,6 +106,9 @@ interface Flight {
   readonly stopListening: () => void
   /** Peers to which a session is being opened for it. */
   readonly pending: Set<PeerId>
+  readonly neighbours: Neighbours
+  /** Those that it is exchanged with; undefined: with whoever has it. */
+  chosen: ReadonlySet<PeerId> | undefined
   /** Others fetch it too. */
   hasFellows: boolean
   lookedMs: number
@@ -248,9 +254,11 @@ class Engine implements SwarmEngine {
         if (holder.isPlain === true) return
         torrent.forgive(holder.peer)
         if (!holder.isComplete) flight.hasFellows = true
-        void this.#attach(flight, holder)
+        this.#lookSoon(flight)
       }),
       pending: new Set(),
+      neighbours: new Neighbours(digest, this.#deps.net.id),
+      chosen: undefined,
       hasFellows: false,
       lookedMs: Number.NEGATIVE_INFINITY,
       isLookingSoon: false,
@@ -454,17 +462,20 @@ class Engine implements SwarmEngine {
     return holders.filter(({ peer }) => !this.#isMetered(peer))
   }
 
-  /** Attaches holders, near ones before far ones and whole ones first, else in random order. */
+  /** Attaches the holders that are this node's neighbours for the blob, and leaves others. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
-    const { digest } = flight.torrent.blob
-    const holders = [...this.#members(digest)]
+    const { torrent, neighbours } = flight
+    const holders = this.#members(torrent.blob.digest)
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
-    const order = new Map(holders.map((holder) => [holder, this.#random()]))
-    const rank = (holder: Holder) =>
-      order.get(holder)! - (holder.isComplete ? 1 : 0) + (this.#isFar(holder.peer) ? 2 : 0)
-    holders.sort((a, b) => rank(a) - rank(b))
-    for (const holder of holders) void this.#attach(flight, holder)
+    const ordered = neighbours.ordered(holders, (peer) => this.#isFar(peer))
+    const able = ordered.filter(({ peer }) => torrent.isAble(peer))
+    // Who gets nothing from its neighbours looks further.
+    const isShort = torrent.lastProgressMs() > SHORT_MS
+    const chosen = isShort ? able : able.slice(0, NEIGHBOURS)
+    flight.chosen = new Set(chosen.map(({ peer }) => peer))
+    if (chosen.length >= NEIGHBOURS) torrent.leaveIdle((peer) => flight.chosen?.has(peer) === false)
+    for (const holder of chosen) void this.#attach(flight, holder)
   }
 
   async #attach(flight: Flight, holder: Holder): Promise<void> {
@@ -494,7 +505,9 @@ class Engine implements SwarmEngine {
   #onSession(peer: PeerId): void {
     for (const flight of this.#flights.values()) {
       const holder = this.#members(flight.torrent.blob.digest).find((one) => one.peer === peer)
-      if (holder !== undefined) void this.#attach(flight, holder)
+      if (holder === undefined) continue
+      const isRoom = flight.chosen === undefined || flight.chosen.size < NEIGHBOURS
+      if (isRoom || flight.chosen?.has(peer) === true) void this.#attach(flight, holder)
     }
   }
 

@@ -48,7 +48,12 @@ export class SourceRoster {
   /** @param pendingCount - sessions that are being opened for more sources */
   canTake(peer: PeerId, pendingCount: number): boolean {
     if (this.#live.has(peer) || this.#live.size + pendingCount >= SOURCES_MAX) return false
-    return (this.#stoppedMs.get(peer) ?? 0) <= this.#clock.monotonicMs()
+    return this.isAble(peer)
+  }
+
+  /** Whether a peer is asked, or may be. */
+  isAble(peer: PeerId): boolean {
+    return this.#live.has(peer) || (this.#stoppedMs.get(peer) ?? 0) <= this.#clock.monotonicMs()
   }
 
   add(source: Source): void {

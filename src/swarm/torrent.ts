@@ -217,6 +217,18 @@ export class EngineTorrent implements Torrent, SourceOwner {
     for (const source of this.#roster.all()) if (isOver(source.peer)) source.end("closed")
   }
 
+  /** Leaves sources alone that are not wanted any more, when nothing is asked of them. */
+  leaveIdle(isOver: (peer: PeerId) => boolean): void {
+    for (const source of this.#roster.all()) {
+      if (source.requests.count === 0 && isOver(source.peer)) source.end("closed")
+    }
+  }
+
+  /** Whether a peer is attached or may be. */
+  isAble(peer: PeerId): boolean {
+    return this.#roster.isAble(peer)
+  }
+
   /** A peer has something new. */
   forgive(peer: PeerId): void {
     this.#roster.forgive(peer)

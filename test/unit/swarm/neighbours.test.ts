@@ -1,0 +1,83 @@
+/** With whom a blob is exchanged. */
+import { expect, test } from "vitest"
+import { digestOf } from "../../../src/core/digest.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import { NEIGHBOURS, Neighbours } from "../../../src/swarm/neighbours.ts"
+import type { Holder } from "../../../src/swarm/swarm.ts"
+import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
+import { MemoryWorld } from "./memory-world.ts"
+
+const digest = digestOf(Buffer.from("neighbours"))
+const holder = (peer: string, isComplete = false): Holder => ({ peer, isComplete, sizeBytes: 1 })
+const nowhere = () => false
+const peersOf = (holders: readonly Holder[]) => holders.map(({ peer }) => peer)
+
+test("two that choose by the same rank choose each other more often than not", () => {
+  const all = Array.from({ length: 64 }, (_, index) => `peer ${index}`)
+  const chosen = new Map(
+    all.map((self) => {
+      const others = all.filter((peer) => peer !== self).map((peer) => holder(peer))
+      const ordered = new Neighbours(digest, self).ordered(others, nowhere)
+      return [self, new Set(peersOf(ordered.slice(0, NEIGHBOURS)))]
+    }),
+  )
+  let mutual = 0
+  for (const [self, theirs] of chosen) {
+    for (const peer of theirs) if (chosen.get(peer)!.has(self)) mutual++
+  }
+  expect(mutual / (64 * NEIGHBOURS)).toBeGreaterThan(0.5)
+  const asked = all.map((peer) => [...chosen.values()].filter((theirs) => theirs.has(peer)).length)
+  expect(Math.max(...asked)).toBeLessThanOrEqual(3 * NEIGHBOURS)
+  expect(Math.min(...asked)).toBeGreaterThan(0)
+})
+
+test("near ones come before far ones, and whole ones before others", () => {
+  const holders = [holder("far seed", true), holder("near"), holder("near seed", true)]
+  const ordered = new Neighbours(digest, "self").ordered(holders, (peer) => peer === "far seed")
+  expect(peersOf(ordered)).toEqual(["near seed", "near", "far seed"])
+})
+
+test("the order does not depend on who was heard of first, and differs from blob to blob", () => {
+  const holders = Array.from({ length: 20 }, (_, index) => holder(`peer ${index}`))
+  const ordered = peersOf(new Neighbours(digest, "self").ordered(holders, nowhere))
+  const reversed = new Neighbours(digest, "self").ordered([...holders].reverse(), nowhere)
+  expect(peersOf(reversed)).toEqual(ordered)
+  const other = new Neighbours(digestOf(Buffer.from("another")), "self").ordered(holders, nowhere)
+  expect(peersOf(other)).not.toEqual(ordered)
+})
+
+test("a node takes a blob from a few of many", async () => {
+  const bytes = patternBytes(3_000_000)
+  await using world = new MemoryWorld()
+  for (let count = 0; count < 2 * NEIGHBOURS; count++) await ingest(await world.add(), bytes)
+  const leech = await world.add()
+  const wanted = digestOf(bytes)
+  await until(() => leech.swarm.holders(wanted).length === 2 * NEIGHBOURS, "all are known")
+  const torrent = await join(leech, wanted, bytes.length)
+  await finish(torrent)
+  expect(torrent.sources().length).toBeLessThanOrEqual(NEIGHBOURS)
+})
+
+test("a node whose neighbours bring nothing finds another", async () => {
+  const bytes = patternBytes(600_000)
+  const clock = new VirtualClock()
+  const world = new MemoryWorld({ clock })
+  const stuck = { tricks: { isStuck: true }, contents: bytes }
+  for (let count = 0; count < NEIGHBOURS; count++) {
+    await ingest(await world.add({}, stuck), bytes)
+  }
+  await ingest(await world.add(), bytes)
+  const leech = await world.add()
+  await clock.advance(1_000)
+  const torrent = await join(leech, digestOf(bytes), bytes.length)
+  const startMs = clock.monotonicMs()
+  while (!torrent.blob.pieces.isFull) {
+    expect(clock.monotonicMs() - startMs).toBeLessThan(15_000)
+    await clock.advance(100)
+  }
+  torrent.close()
+  torrent.blob.release()
+  const disposed = world[Symbol.asyncDispose]()
+  await clock.advance(5_000)
+  await disposed
+})
