@@ -13,27 +13,62 @@ import { measurePair } from "./pair.ts"
 import { peerScript } from "./program.ts"
 import { fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
 
-/** Makes the contender of a transfer between two. */
-export async function createSealift(
+/** Makes the contenders of a transfer between two: as nodes of a fleet do it, and as public torrents go. */
+export async function createSealifts(
   workload: Workload,
   options: { signal: AbortSignal },
-): Promise<Contender> {
+): Promise<Contender[]> {
   const seedFolder = await fillSeed(workload, options)
-  const start = (name: string, folder: string, signal: AbortSignal) =>
-    new PeerProcess(name, [process.execPath, peerScript(name), folder, workload.digest], { signal })
+  return [
+    createPair(workload, {
+      name: "sealift",
+      about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
+      program: "sealift",
+      seedFolder,
+      connect: true,
+    }),
+    createPair(workload, {
+      name: "sealift-plain",
+      about:
+        "Sealift both sides as for a public torrent: plaintext, SHA-1 pieces, SHA-256 of the whole",
+      program: "sealift-plain",
+      seedFolder,
+      words: [String(workload.sizeBytes)],
+    }),
+  ]
+}
+
+interface PairShape {
+  readonly name: string
+  readonly about: string
+  /** What the programs of both sides are called, without `-seed` and `-leech`. */
+  readonly program: string
+  readonly seedFolder: string
+  /** What both are told beside folder and digest. */
+  readonly words?: readonly string[]
+  readonly connect?: boolean
+}
+
+function createPair(workload: Workload, { name, about, program, ...shape }: PairShape): Contender {
+  const { seedFolder, words = [], ...rest } = shape
+  const { digest, folder, sizeBytes } = workload
+  const start = (script: string, where: string, signal: AbortSignal) => {
+    const command = [process.execPath, peerScript(script), where, digest, ...words] as const
+    return new PeerProcess(script, command, { signal })
+  }
   return {
-    name: "sealift",
-    about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
+    name,
+    about,
     missing: undefined,
     measure: ({ signal }) =>
       measurePair(
         {
-          folder: workload.folder,
-          sizeBytes: workload.sizeBytes,
-          startSeed: (signal) => start("sealift-seed", seedFolder, signal),
-          startLeech: (folder, signal) => start("sealift-leech", folder, signal),
-          connect: true,
-          verify: (folder) => verifyCopy(workload, findBlob(join(folder, "blobs"), workload)),
+          folder,
+          sizeBytes,
+          startSeed: (inner) => start(`${program}-seed`, seedFolder, inner),
+          startLeech: (where, inner) => start(`${program}-leech`, where, inner),
+          verify: (where) => verifyCopy(workload, findBlob(join(where, "blobs"), workload)),
+          ...rest,
         },
         signal,
       ),

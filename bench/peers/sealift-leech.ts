@@ -19,7 +19,7 @@ const SOURCES_POLL_MS = 50
 const [directory, digestText, ownAddress, warmUp] = process.argv.slice(2) as string[] &
   [string, string]
 const digest = parseDigest(digestText)
-const peer = await startPeer(directory, ownAddress)
+const peer = await startPeer(directory, { address: ownAddress })
 const { net, swarm } = peer
 const delivery = createPeerDelivery(peer)
 say({ event: "ready", address: net.addresses()[0], id: net.id })

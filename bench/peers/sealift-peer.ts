@@ -11,8 +11,7 @@ import { createLibp2pNetwork } from "../../src/net/libp2p-network.ts"
 import type { PeerNetwork } from "../../src/net/net.ts"
 import { openDiskStore } from "../../src/store/disk-store.ts"
 import type { BlobStore } from "../../src/store/store.ts"
-import { createSwarm } from "../../src/swarm/engine.ts"
-import type { Swarm } from "../../src/swarm/swarm.ts"
+import { createSwarm, type SwarmEngine } from "../../src/swarm/engine.ts"
 
 const QUOTA_BYTES = 1024 ** 4
 const LOOPBACK = "127.0.0.1"
@@ -28,7 +27,7 @@ export const TOOLS: { clock: Clock; log: Logger; metrics: MemoryMetrics } = {
 export interface SealiftPeer {
   readonly store: BlobStore
   readonly net: PeerNetwork
-  readonly swarm: Swarm
+  readonly swarm: SwarmEngine
   stop(): Promise<void>
 }
 
@@ -39,14 +38,19 @@ export function openStore(directory: string): Promise<BlobStore> {
 
 /**
  * Starts one side on its own data directory.
- * @param address - the IPv4 address to listen on; the loopback unless told
- * @param bend - what a hostile side makes of its store
+ * @param options.address - the IPv4 address to listen on; the loopback unless told
+ * @param options.bend - what a hostile side makes of its store
+ * @param options.isPublic - whether standard clients may have all that is here
  */
 export async function startPeer(
   directory: string,
-  address: string = LOOPBACK,
-  bend: (store: BlobStore) => BlobStore = (store) => store,
+  options: {
+    address?: string | undefined
+    bend?: (store: BlobStore) => BlobStore
+    isPublic?: boolean
+  } = {},
 ): Promise<SealiftPeer> {
+  const { address = LOOPBACK, bend = (store) => store, isPublic = false } = options
   const store = bend(await openStore(directory))
   const net = await createLibp2pNetwork(TOOLS, {
     identity: createIdentity(),
@@ -55,7 +59,7 @@ export async function startPeer(
     isLan: address !== LOOPBACK,
     mdns: false,
   })
-  const swarm = createSwarm({ ...TOOLS, store, net })
+  const swarm = createSwarm({ ...TOOLS, store, net }, { isPublic: () => isPublic })
   return {
     store,
     net,

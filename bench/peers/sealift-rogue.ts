@@ -29,9 +29,10 @@ const TRICKS: Readonly<Record<RogueKind, Tricks>> = {
 }
 
 const contents = readFileSync(path)
-const peer = await startPeer(directory, address, (store) =>
-  rogueStore(store, TRICKS[kind], contents),
-)
+const peer = await startPeer(directory, {
+  address,
+  bend: (store) => rogueStore(store, TRICKS[kind], contents),
+})
 say({ event: "ready", address: peer.net.addresses()[0], id: peer.net.id })
 await hear()
 say({ event: "sent", sentBytes })

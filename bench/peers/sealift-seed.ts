@@ -10,7 +10,7 @@ import { startProfile } from "./profile.ts"
 import { startPeer } from "./sealift-peer.ts"
 
 const [directory, digestText, address] = process.argv.slice(2) as [string, string, string?]
-const peer = await startPeer(directory, address)
+const peer = await startPeer(directory, { address })
 const reader = peer.store.open(parseDigest(digestText))
 if (reader === undefined) throw new Error("the blob is not in the store")
 const buffer = new Uint8Array(reader.layout.lengthBytes)

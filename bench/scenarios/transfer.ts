@@ -6,7 +6,8 @@
 import { createAria2 } from "../contenders/aria2.ts"
 import { createLibtorrent, type LibtorrentSettings } from "../contenders/libtorrent.ts"
 import { createRaw } from "../contenders/raw.ts"
-import { createSealift } from "../contenders/sealift.ts"
+import { createSealifts } from "../contenders/sealift.ts"
+import { createWebtorrent } from "../contenders/webtorrent.ts"
 import type { Prepared, Scenario } from "../scenario.ts"
 import { createWorkload, makeWorkFolder, removeFolder } from "../workload.ts"
 
@@ -30,9 +31,10 @@ export const transfer: Scenario = {
       return {
         payloadBytes: workload.sizeBytes,
         contenders: [
-          await createSealift(workload, tools),
+          ...(await createSealifts(workload, tools)),
           ...LIBTORRENTS.map((settings) => createLibtorrent(workload, settings)),
           createAria2(workload),
+          createWebtorrent(workload),
           createRaw(workload),
         ],
         close: async () => removeFolder(folder),

@@ -5,6 +5,8 @@
  */
 import { BlockList, connect, isIP, type Socket } from "node:net"
 import type { Clock } from "../../core/clock.ts"
+import { createBorrowedRead } from "../../net/borrowed-read.ts"
+import type { WireStream } from "../wire-socket.ts"
 import { formatAddress } from "./public-listener.ts"
 import type { PeerAddress } from "./torrent-link.ts"
 
@@ -27,7 +29,7 @@ export interface OutreachDeps {
   /** Whether strangers may name addresses of this machine and of private networks. */
   readonly reachesPrivate: boolean
   /** @param address - `HOST:PORT`, numeric */
-  readonly connected: (socket: Socket, address: string) => void
+  readonly connected: (stream: WireStream, address: string) => void
 }
 
 interface Target {
@@ -74,7 +76,8 @@ export class Outreach {
 
   #dial(target: Target): void {
     const { host, port } = target.address
-    const socket = connect({ host, port, noDelay: true, timeout: DIAL_MS_MAX })
+    const { onread, borrow } = createBorrowedRead((): Socket => socket)
+    const socket = connect({ host, port, noDelay: true, timeout: DIAL_MS_MAX, onread })
     target.isBusy = true
     this.#dialCount++
     this.#sockets.add(socket)
@@ -90,7 +93,9 @@ export class Outreach {
       socket.removeAllListeners("timeout")
       const { remoteAddress, remotePort } = socket
       if (this.#isStopped || remoteAddress === undefined) socket.destroy()
-      else this.#deps.connected(socket, formatAddress(remoteAddress, remotePort!))
+      else {
+        this.#deps.connected({ duplex: socket, borrow }, formatAddress(remoteAddress, remotePort!))
+      }
     })
     socket.once("close", () => {
       if (!isConnected) this.#dialCount--

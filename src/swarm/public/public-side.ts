@@ -240,7 +240,7 @@ export class PublicPart implements PublicSide {
     const outreach = new Outreach({
       clock,
       reachesPrivate: this.#options.reachesPrivate,
-      connected: (socket, address) => swarm.servePlain({ duplex: socket }, address, metainfo),
+      connected: (stream, address) => swarm.servePlain(stream, address, metainfo),
     })
     const announced = {
       infoHash: metainfo.infoHash,

@@ -51,7 +51,7 @@ export class TorrentSeek {
     this.#outreach = new Outreach({
       clock: deps.clock,
       reachesPrivate,
-      connected: (socket, address) => wish.connect({ duplex: socket }, address),
+      connected: (stream, address) => wish.connect(stream, address),
     })
     this.#webSeeds = new WebSeeds(
       { ...deps, connected: (duplex, address) => wish.connect({ duplex }, address) },

@@ -1,6 +1,7 @@
 /** Whom a node connects to at the word of strangers, and how often it tries. */
 import { once } from "node:events"
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { afterEach, expect, test } from "vitest"
 import { VirtualClock } from "../../../../src/core/virtual-clock.ts"
 import { isPublicAddress, Outreach } from "../../../../src/swarm/public/outreach.ts"
@@ -21,12 +22,12 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
 function outreach(options: { reachesPrivate?: boolean } = {}) {
   const clock = new VirtualClock(1)
   const addresses: string[] = []
-  const sockets: Socket[] = []
+  const sockets: Duplex[] = []
   const reach = new Outreach({
     clock,
     reachesPrivate: options.reachesPrivate ?? false,
-    connected: (socket, address) => {
-      sockets.push(socket)
+    connected: ({ duplex }, address) => {
+      sockets.push(duplex)
       addresses.push(address)
     },
   })
