@@ -13,5 +13,6 @@ declare module "webtorrent" {
   }
 
   const WebTorrent: new (options: Readonly<Record<string, boolean>>) => Client
+  // biome-ignore lint/style/noDefaultExport: the package has one
   export default WebTorrent
 }
