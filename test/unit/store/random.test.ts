@@ -135,6 +135,7 @@ test("does what the twin in memory does", async () => {
         expect(await outcomeOf(disk, step)).toEqual(await outcomeOf(twin, step))
         if (step.kind === "restart") {
           await disk.close()
+          twin.restart()
           disk = await open()
           disk.onChange((change) => seen.push(change))
         }
