@@ -59,7 +59,10 @@ const verify: Act = async (store) => {
 
 const ACTS: readonly Act[] = [ingest, grow, grow, grow, dropSome, read, read, remove, sweep, verify]
 
-test("stays in one piece under a crowd", async () => {
+/** Each run waits for the disk again and again, which others may keep busy. */
+const TIMEOUT_MS = 120_000
+
+test("stays in one piece under a crowd", { timeout: TIMEOUT_MS }, async () => {
   const action = fc.record({ act: fc.nat(ACTS.length - 1), blob: fc.nat(BLOBS.length - 1) })
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: ACTIONS }), async (actions) => {
