@@ -159,18 +159,26 @@ export class Flight {
     options: { signal: AbortSignal; interest?: Interest | undefined },
   ): Promise<T> {
     const { interest, signal } = options
-    for (;;) {
-      if (interest?.fault !== undefined) throw interest.fault.error
-      if (this.#state === "failed") throw this.#fault
-      const found = look()
-      if (found !== undefined) {
-        if (interest !== undefined) interest.waitingSinceMs = undefined
-        return found
+    // One listener however often it looks.
+    const onAbort = () => this.#pulse.fire()
+    signal.addEventListener("abort", onAbort, { once: true })
+    try {
+      for (;;) {
+        if (interest?.fault !== undefined) throw interest.fault.error
+        if (this.#state === "failed") throw this.#fault
+        const found = look()
+        if (found !== undefined) {
+          if (interest !== undefined) interest.waitingSinceMs = undefined
+          return found
+        }
+        if (this.isOver) throw new DeliveryError("BLOB_UNAVAILABLE", "the flight is over")
+        if (interest !== undefined) interest.waitingSinceMs ??= this.#deps.clock.monotonicMs()
+        this.#aim()
+        signal.throwIfAborted()
+        await this.#pulse.next()
       }
-      if (this.isOver) throw new DeliveryError("BLOB_UNAVAILABLE", "the flight is over")
-      if (interest !== undefined) interest.waitingSinceMs ??= this.#deps.clock.monotonicMs()
-      this.#aim()
-      await this.#pulse.wait(signal)
+    } finally {
+      signal.removeEventListener("abort", onAbort)
     }
   }
 
