@@ -2,7 +2,7 @@
  * SHA-256 digests in the OCI form `sha256:<64 lower-case hex digits>`.
  * @module
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { InputError } from "./errors.ts"
 
 /** An OCI digest; the only algorithm is SHA-256 (OCI image spec, descriptor.md, Digests). */
@@ -31,12 +31,12 @@ export function parseDigest(text: string): Digest {
 
 /** Gives the SHA-256 of some bytes, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest()
+  return hash("sha256", bytes, "buffer")
 }
 
 /** Gives the digest of some bytes. */
 export function digestOf(bytes: Uint8Array): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`
+  return `sha256:${hash("sha256", bytes, "hex")}`
 }
 
 /** Gives the digest whose raw SHA-256 is `raw` (32 bytes). */

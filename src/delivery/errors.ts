@@ -41,3 +41,9 @@ export type DeliveryErrorCode =
   | "FETCH_MESSAGE_INVALID"
 
 export class DeliveryError extends CodedError<DeliveryErrorCode> {}
+
+/** Why what a flight was doing ends with it. One for all: making an error is dear, and nobody sees it. */
+export const FLIGHT_OVER: DeliveryError = new DeliveryError(
+  "DELIVERY_STOPPED",
+  "the flight is over",
+)

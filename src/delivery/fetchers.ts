@@ -42,6 +42,8 @@ export interface FetchersHost {
   missingCount(segment: number): number
   /** When something last came in here, from any source; monotonic. */
   movedAtMs(): number
+  /** Aborted at the end of the flight. */
+  readonly signal: AbortSignal
   onSize(sizeBytes: number, peer: PeerId): void
   /** A fetcher found that the origin wants credentials. */
   onPrivate(): void
@@ -84,7 +86,6 @@ export class Fetchers {
   readonly #limits: DeliveryLimits
   readonly #host: FetchersHost
   readonly #segments = new Map<number, Segment>()
-  readonly #stopping = new AbortController()
   /** Who said that it brings something, since the flight began or began anew. */
   readonly #bringing = new Set<PeerId>()
   /** Fetchers whose bytes turned out wrong together with others'. */
@@ -193,10 +194,6 @@ export class Fetchers {
       segment.asks = 0
       segment.tried.clear()
     }
-  }
-
-  stop(): void {
-    this.#stopping.abort()
   }
 
   #segment(index: number): Segment {
@@ -362,12 +359,12 @@ export class Fetchers {
     const timeout = new AbortController()
     const waitMs = intent === "fetch" ? this.#limits.stallMs : PROBE_MS_MAX
     const cancel = this.#deps.clock.after(waitMs, () => timeout.abort())
-    const signal = AbortSignal.any([timeout.signal, this.#stopping.signal])
+    const signal = AbortSignal.any([timeout.signal, this.#host.signal])
     try {
       const answer = parseFetchAnswer(
         await this.#deps.net.request(peer, FETCH_PROTOCOL, body, { signal }),
       )
-      if (!this.#stopping.signal.aborted) this.#note(peer, answer)
+      if (!this.#host.signal.aborted) this.#note(peer, answer)
       return answer
     } catch (error) {
       // Unreachable, too slow or nonsense: the next peer is asked in all three cases.

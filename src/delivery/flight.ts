@@ -9,7 +9,7 @@ import type { PieceLayout } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
 import type { BlobChange, PartialBlob } from "../store/store.ts"
 import type { BlobRequest, FlightReport } from "./delivery.ts"
-import { DeliveryError, OriginError } from "./errors.ts"
+import { DeliveryError, FLIGHT_OVER, OriginError } from "./errors.ts"
 import { Growth } from "./growth.ts"
 import { type Interest, readerInFront, windowFrom } from "./interest.ts"
 import { type DeliveryLimits, TICK_MS } from "./limit.ts"
@@ -159,18 +159,26 @@ export class Flight {
     options: { signal: AbortSignal; interest?: Interest | undefined },
   ): Promise<T> {
     const { interest, signal } = options
-    for (;;) {
-      if (interest?.fault !== undefined) throw interest.fault.error
-      if (this.#state === "failed") throw this.#fault
-      const found = look()
-      if (found !== undefined) {
-        if (interest !== undefined) interest.waitingSinceMs = undefined
-        return found
+    // One listener however often it looks.
+    const onAbort = () => this.#pulse.fire()
+    signal.addEventListener("abort", onAbort, { once: true })
+    try {
+      for (;;) {
+        if (interest?.fault !== undefined) throw interest.fault.error
+        if (this.#state === "failed") throw this.#fault
+        const found = look()
+        if (found !== undefined) {
+          if (interest !== undefined) interest.waitingSinceMs = undefined
+          return found
+        }
+        if (this.isOver) throw new DeliveryError("BLOB_UNAVAILABLE", "the flight is over")
+        if (interest !== undefined) interest.waitingSinceMs ??= this.#deps.clock.monotonicMs()
+        this.#aim()
+        signal.throwIfAborted()
+        await this.#pulse.next()
       }
-      if (this.isOver) throw new DeliveryError("BLOB_UNAVAILABLE", "the flight is over")
-      if (interest !== undefined) interest.waitingSinceMs ??= this.#deps.clock.monotonicMs()
-      this.#aim()
-      await this.#pulse.wait(signal)
+    } finally {
+      signal.removeEventListener("abort", onAbort)
     }
   }
 
@@ -262,7 +270,9 @@ export class Flight {
     const growth = this.#growth
     growth.meter()
     if (this.#deps.store.stat(this.digest)?.isComplete === true && !this.#isFinishing) {
-      this.#end("complete")
+      // Who sent what is settled by the whole, whoever brought it.
+      if (growth.torrent === undefined) this.#end("complete")
+      else void this.#finish()
       return
     }
     if (!this.#isWanted(nowMs)) {
@@ -523,7 +533,7 @@ export class Flight {
     if (this.isOver) return
     this.#state = state
     for (const unlisten of this.#unlisten) unlisten()
-    this.#stopping.abort(new DeliveryError("DELIVERY_STOPPED", "the flight is over"))
+    this.#stopping.abort(FLIGHT_OVER)
     this.sourcing.stop()
     if (state === "complete") this.#logArrival()
     const isEmpty = this.#growth.blob?.pieces.count === 0
@@ -550,6 +560,7 @@ export class Flight {
     return new Sourcing(this.#deps, this.#limits, {
       digest: this.digest,
       growth: this.#growth,
+      signal: this.#stopping.signal,
       readerPiece: () => this.#readerPiece(),
       movedAtMs: () => this.#movedAtMs(),
       move: () => this.#move(),

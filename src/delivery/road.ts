@@ -103,7 +103,7 @@ class Road implements Delivery {
     this.#assertRunning()
     const known = this.#deps.store.stat(request.digest)
     if (known?.isComplete === true) return known
-    const signal = AbortSignal.any([options.signal, this.#stopping.signal])
+    const { signal } = options
     const interest = newInterest(undefined)
     const flight = this.#board(request, interest)
     const stopTelling = this.#tell(flight, options.onProgress)

@@ -41,6 +41,8 @@ export interface FlightDeps extends DeliveryDeps {
 export interface SourcingHost {
   readonly digest: Digest
   readonly growth: Growth
+  /** Aborted at the end of the flight. */
+  readonly signal: AbortSignal
   /** The piece that a client reads next; 0 if none does. */
   readerPiece(): number
   /** When something last came in, from any source; monotonic. */
@@ -69,7 +71,6 @@ export class Sourcing {
   readonly #deps: FlightDeps
   readonly #limits: DeliveryLimits
   readonly #host: SourcingHost
-  readonly #stopping = new AbortController()
   #isHedged = false
   /** A fetcher said that the content is private there: then each node asks for itself. */
   #isElectionOff = false
@@ -164,9 +165,7 @@ export class Sourcing {
   }
 
   stop(): void {
-    this.#stopping.abort()
     this.pull.stop()
-    this.fetchers.stop()
   }
 
   /** Nothing comes from those who should give: this node goes to its origin itself. */
@@ -242,7 +241,7 @@ export class Sourcing {
     this.#lookUp = "running"
     const { sizes } = this.#host.growth
     await lookUp(this.#deps, this.#host.digest, {
-      signal: this.#stopping.signal,
+      signal: this.#host.signal,
       onHolder: ({ sizeBytes, peer }) => sizes.add(sizeBytes, "peer", peer),
     })
     this.#lookUp = "done"
@@ -280,6 +279,7 @@ export class Sourcing {
       partialHolders: () => this.#partialHolders(),
       missingCount: (segment) => this.missingCount(segment),
       movedAtMs: () => this.#host.movedAtMs(),
+      signal: this.#host.signal,
       onSize: (sizeBytes, peer) => growth.sizes.add(sizeBytes, "peer", peer),
       onPrivate: () => {
         this.#isElectionOff = true

@@ -23,6 +23,11 @@ export class BlobEntry {
   isComplete: boolean
   /** Whether the index has it, or is about to have it, as complete. */
   isNotedComplete: boolean
+  /**
+   * Whether a blob that grows has a file and a record of its own. One of one piece needs neither: it is
+   * not there, or whole.
+   */
+  isOnDisk = true
   isShared: boolean
   lastUsedMs: number
   bootId: string
@@ -70,6 +75,11 @@ export class BlobEntry {
   markChecked(index: number): void {
     this.checked ??= { identity: undefined, pieces: new Bitfield(this.layout.count) }
     this.checked.pieces.add(index)
+  }
+
+  /** Whether the index has a record of it, or is about to. */
+  get isNoted(): boolean {
+    return this.isOnDisk || this.isNotedComplete
   }
 
   /**

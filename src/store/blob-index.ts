@@ -83,10 +83,17 @@ export class BlobIndex {
     return this.#kv.batch(indexes.map((index) => del(pieceKey(digest, index))))
   }
 
-  /** Notes a blob as complete, durably against a loss of power. */
-  complete(record: BlobRecord, list: Uint8Array): Promise<void> {
+  /**
+   * Notes a blob as complete, durably against a loss of power.
+   * @param options.isNew - nothing was noted of it, so there is nothing to forget
+   */
+  complete(
+    record: BlobRecord,
+    list: Uint8Array,
+    { isNew }: { isNew: boolean } = { isNew: false },
+  ): Promise<void> {
     const changes = [putRecord(record), put(LIST + hexOf(record.digest), list)]
-    const count = list.length / SHA256_BYTES
+    const count = isNew ? 0 : list.length / SHA256_BYTES
     for (let index = 0; index < count; index++) changes.push(del(pieceKey(record.digest, index)))
     return this.#kv.batch(changes, { isSync: true })
   }

@@ -66,7 +66,7 @@ export class Directory {
   /** Gives the path of a blob's bytes; its directory is there. */
   blob(digest: Digest, isComplete: boolean): string {
     const hex = hexOf(digest)
-    return join(this.#fan(digest), isComplete ? hex : hex + PARTIAL_SUFFIX)
+    return `${this.#fan(digest)}/${isComplete ? hex : hex + PARTIAL_SUFFIX}`
   }
 
   /** Makes the name of a blob's file durable. */
@@ -103,7 +103,7 @@ export class Directory {
 
   /** Gives the directory of a blob's file, and makes it when it is missing. */
   #fan(digest: Digest): string {
-    const fan = join(this.#blobs, hexOf(digest).slice(0, 2))
+    const fan = `${this.#blobs}/${hexOf(digest).slice(0, 2)}`
     if (this.#fans.has(fan)) return fan
     if (mkdirSync(fan, { recursive: true, mode: DIRECTORY_MODE })) this.#unsynced.add(fan)
     this.#fans.add(fan)

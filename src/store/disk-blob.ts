@@ -3,7 +3,7 @@
  * when the disk lies. Its state in memory and its file's name change in one turn of the event loop.
  * @module
  */
-import { fsync, renameSync } from "node:fs"
+import { fsync, renameSync, rmSync } from "node:fs"
 import { promisify } from "node:util"
 import { Bitfield } from "../core/bitfield.ts"
 import { type Digest, digestOf, digestOfRaw, SHA256_BYTES } from "../core/digest.ts"
@@ -11,8 +11,9 @@ import { codeOf } from "../core/errors.ts"
 import type { BlobEntry } from "./blob-entry.ts"
 import { hashAt } from "./blob-index.ts"
 import { makeSparse } from "./directory.ts"
-import { acquireFile, type DiskContext, identityOf } from "./disk-context.ts"
+import { acquireFile, type DiskContext } from "./disk-context.ts"
 import { blobCorrupt, pieceMissing } from "./faults.ts"
+import { identityOf } from "./file-identity.ts"
 import { PieceWriting } from "./piece-writing.ts"
 import type { WholeOutcome } from "./store.ts"
 import { VerifiedReading } from "./verified-reading.ts"
@@ -99,6 +100,27 @@ export class DiskBlob {
     this.#markComplete(list)
   }
 
+  /**
+   * The only piece is right, and durable at the blob's own place: so is the whole. Notes it and tells.
+   * @param identity - which file it is
+   */
+  async placed(sha256: Uint8Array, identity: string): Promise<void> {
+    const { entry } = this
+    const { digest } = entry
+    entry.isNotedComplete = true
+    try {
+      await this.#ctx.index.complete(entry.record(), sha256, { isNew: true })
+    } catch (error) {
+      entry.isNotedComplete = false
+      rmSync(this.#ctx.directory.blob(digest, true), { force: true })
+      throw error
+    }
+    this.#markComplete(new Uint8Array(sha256))
+    entry.markAllChecked(identity)
+    this.#ctx.changes.emit({ kind: "piece", digest, index: 0 })
+    this.#ctx.changes.emit({ kind: "complete", digest })
+  }
+
   /** Rehashes the pieces that are there and drops the wrong ones. */
   async recheck(): Promise<void> {
     await this.lose(await this.reading.recheck(this.present()))
@@ -121,6 +143,8 @@ export class DiskBlob {
     const drops = entry.dropCount
     if (entry.isComplete) return { kind: "complete" }
     this.#requireAll()
+    // Of no bytes at all.
+    if (!entry.isOnDisk) makeSparse(this.#ctx.directory.blob(entry.digest, false), 0)
     const list = await this.#collectList()
     // Pieces that a reader found changed and dropped meanwhile cannot be hashed: then all are looked at
     // again, and what is missing is told.
@@ -188,7 +212,7 @@ export class DiskBlob {
     return list
   }
 
-  /** Gives what the index knows. Most blobs have one piece, and for that no iterator is needed. */
+  /** Gives what the index knows. For one piece no iterator is needed. */
   #notedPieces(
     digest: Digest,
     count: number,
@@ -226,6 +250,7 @@ export class DiskBlob {
     this.#forgetChecks(dropped)
     entry.isComplete = false
     entry.isNotedComplete = false
+    entry.isOnDisk = true
     entry.bootId = this.#ctx.bootId
     entry.fileEpoch++
     this.#ctx.files.forget(entry.digest)

@@ -2,10 +2,8 @@
  * What the parts of the store on disk share.
  * @module
  */
-import { stat } from "node:fs/promises"
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Counter } from "../core/metrics.ts"
 import type { BlobEntry } from "./blob-entry.ts"
@@ -17,6 +15,7 @@ import type { Lifetime } from "./lifetime.ts"
 import type { PieceBuffers } from "./piece-buffers.ts"
 import type { PieceThread } from "./piece-thread.ts"
 import type { Serial } from "./serial.ts"
+import type { WholePlacing } from "./whole-placing.ts"
 
 /** The tools of one open store. */
 export interface DiskContext {
@@ -29,6 +28,8 @@ export interface DiskContext {
   readonly thread: PieceThread
   /** Hashes whole blobs as they grow: a thread that did both was what all others waited for. */
   readonly wholeThread: PieceThread
+  /** Makes files of blobs of one piece. */
+  readonly placing: WholePlacing
   readonly buffers: PieceBuffers
   readonly changes: Changes
   readonly lifetime: Lifetime
@@ -52,16 +53,5 @@ export async function acquireFile(ctx: DiskContext, entry: BlobEntry): Promise<P
       // The bytes moved while their old place was being opened: look again.
       if (entry.fileEpoch === epoch) throw error
     }
-  }
-}
-
-/** Tells one state of a file from another; undefined when there is no file. */
-export async function identityOf(path: string): Promise<string | undefined> {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
-    return [ino, size, mtimeNs, ctimeNs].join(":")
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined
-    throw error
   }
 }

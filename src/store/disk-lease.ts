@@ -75,6 +75,16 @@ export class DiskReader implements BlobReader {
 
 /** A lease on a growing blob. */
 export class DiskPartial extends DiskReader implements PartialBlob {
+  constructor(ctx: DiskContext, live: LiveBlobs, entry: BlobEntry) {
+    super(ctx, live, entry)
+    if (entry.layout.count <= 1) ctx.placing.growingCount++
+  }
+
+  override release(): void {
+    super.release()
+    if (this.layout.count <= 1) this.ctx.placing.growingCount--
+  }
+
   get pieces(): Bitfield {
     return this.blob.entry.pieces
   }

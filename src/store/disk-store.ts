@@ -44,6 +44,7 @@ import type {
 import { Uploads } from "./upload.ts"
 import { UseNotes } from "./use-notes.ts"
 import { verifyAll } from "./verify.ts"
+import { WholePlacing } from "./whole-placing.ts"
 
 const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
 
@@ -112,13 +113,15 @@ async function openStore(
   const pins = new PinSet()
   for await (const pin of index.pins()) pins.set(pin)
   const bytesMax = options.buffersBytesMax
+  const thread = new PieceThread(deps, { name: "sealift-pieces" })
   const ctx: DiskContext = {
     clock: deps.clock,
     log,
     directory,
     index,
     files: new FilePool(),
-    thread: new PieceThread(deps, { name: "sealift-pieces" }),
+    thread,
+    placing: new WholePlacing({ clock: deps.clock, thread }),
     wholeThread: new PieceThread(deps, { name: "sealift-wholes" }),
     buffers: new PieceBuffers(deps, bytesMax === undefined ? {} : { bytesMax }),
     changes: new Changes(),
@@ -236,7 +239,7 @@ class DiskStore implements BlobStore {
       const entry = this.#table.get(digest)
       if (entry === undefined || entry.isShared === isShared) return
       entry.isShared = isShared
-      await this.#ctx.index.putBlob(entry.record())
+      if (entry.isNoted) await this.#ctx.index.putBlob(entry.record())
     })
   }
 
@@ -302,9 +305,10 @@ class DiskStore implements BlobStore {
   }
 
   async #close(): Promise<void> {
-    const { buffers, files, lifetime, thread, wholeThread } = this.#ctx
+    const { buffers, files, lifetime, placing, thread, wholeThread } = this.#ctx
     lifetime.close()
     buffers.close()
+    placing.flush()
     // Before the others: what waits for a long hash ends with it.
     await Promise.all([thread.close(), wholeThread.close()])
     await lifetime.drain()
@@ -323,6 +327,11 @@ class DiskStore implements BlobStore {
     if (known?.isComplete === true) throw blobComplete(digest)
     const entry = known ?? this.#makePartial(digest, sizeBytes, isShared)
     const lease = new DiskPartial(this.#ctx, this.#live, entry)
+    if (!entry.isOnDisk) {
+      if (known === undefined) this.#ctx.changes.emit({ kind: "partial", digest })
+      this.#uses.touch(entry)
+      return lease
+    }
     // A thread takes as long to start as a channel to open: both at once, not one after the other.
     if (entry.layout.count > 1) {
       this.#ctx.thread.warm()
@@ -330,8 +339,10 @@ class DiskStore implements BlobStore {
     }
     try {
       makeSparse(this.#ctx.directory.blob(digest, false), sizeBytes)
-      if (known === undefined) await this.#announce(entry)
-      else if (entry.bootId !== this.#ctx.bootId) await this.#distrust(entry)
+      if (known === undefined) {
+        await this.#ctx.index.putBlob(entry.record())
+        this.#ctx.changes.emit({ kind: "partial", digest })
+      } else if (entry.bootId !== this.#ctx.bootId) await this.#distrust(entry)
       this.#uses.touch(entry)
       return lease
     } catch (error) {
@@ -346,13 +357,9 @@ class DiskStore implements BlobStore {
     const { bootId, clock } = this.#ctx
     const use = { isShared, lastUsedMs: clock.now() }
     const entry = new BlobEntry({ digest, sizeBytes, isComplete: false, bootId, ...use })
+    entry.isOnDisk = entry.layout.count > 1
     this.#table.add(entry)
     return entry
-  }
-
-  async #announce(entry: BlobEntry): Promise<void> {
-    await this.#ctx.index.putBlob(entry.record())
-    this.#ctx.changes.emit({ kind: "partial", digest: entry.digest })
   }
 
   /** After a loss of power the index may know pieces that never reached the disk. */

@@ -1,12 +1,12 @@
 /**
- * Open files by blob: bounded, least recently used closed first, never one that is in use.
+ * Open files by blob: bounded, least recently used closed first, never one that is in use. Closing one
+ * waits for no disk: handing that to another thread would cost more than it takes.
  * @module
  */
-import { close, open } from "node:fs"
+import { closeSync, open } from "node:fs"
 import { promisify } from "node:util"
 import type { Digest } from "../core/digest.ts"
 
-const closeFile = promisify(close)
 const openFile = promisify(open)
 
 /** Files that stay open without a user. */
@@ -44,6 +44,11 @@ export class FilePool {
     return slot
   }
 
+  /** Whether the file of a blob is open, or about to be. */
+  has(digest: Digest): boolean {
+    return this.#slots.has(digest) || this.#opening.has(digest)
+  }
+
   /** Opens the file of a blob, to write too if it is `isGrowing`, or gives the open one. */
   async acquire(
     digest: Digest,
@@ -62,7 +67,7 @@ export class FilePool {
     const slot = file as Slot
     slot.users--
     if (slot.users > 0) return
-    if (slot.isStale) void closeFile(slot.fd)
+    if (slot.isStale) closeSync(slot.fd)
     else this.#closeIdle()
   }
 
@@ -75,15 +80,14 @@ export class FilePool {
     if (slot === undefined) return
     this.#slots.delete(digest)
     slot.isStale = true
-    if (slot.users === 0) void closeFile(slot.fd)
+    if (slot.users === 0) closeSync(slot.fd)
   }
 
   /** Closes all. Nobody may be using a file any more. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#opening.values()].map(({ slot }) => slot))
-    const fds = [...this.#slots.values()].map((slot) => slot.fd)
+    for (const { fd } of this.#slots.values()) closeSync(fd)
     this.#slots.clear()
-    await Promise.all(fds.map((fd) => closeFile(fd)))
   }
 
   #open(digest: Digest, file: Promise<number>): Opening {
@@ -113,7 +117,7 @@ export class FilePool {
       if (excess <= 0) return
       if (slot.users > 0) continue
       this.#slots.delete(digest)
-      void closeFile(slot.fd)
+      closeSync(slot.fd)
       excess--
     }
   }

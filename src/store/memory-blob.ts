@@ -3,7 +3,7 @@
  * @module
  */
 import { Bitfield } from "../core/bitfield.ts"
-import { type Digest, digestOf } from "../core/digest.ts"
+import { type Digest, digestOf, digestOfRaw } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { type ByteRange, type PieceLayout, pieceRange, piecesOf } from "../core/piece.ts"
 import type { Changes } from "./changes.ts"
@@ -27,6 +27,8 @@ export class MemoryBlob {
   readonly #sha256: (bytes: Uint8Array) => Uint8Array
   isShared: boolean
   isComplete = false
+  /** Whether anything of it would be on a disk. */
+  hasBegun: boolean
   lastUsedMs: number
   leaseCount = 0
 
@@ -39,6 +41,7 @@ export class MemoryBlob {
     this.digest = options.digest
     this.layout = options.layout
     this.pieces = new Bitfield(options.layout.count)
+    this.hasBegun = options.layout.count > 1
     this.isShared = options.isShared
     this.lastUsedMs = options.nowMs
   }
@@ -59,9 +62,14 @@ export class MemoryBlob {
     const isRight = isEqual(actual, wanted) && isEqual(actual, expected ?? actual)
     if (!isRight) return { kind: "mismatch", sha256: actual }
     if (this.pieces.has(index)) return { kind: "written", sha256: actual }
+    this.hasBegun = true
     this.#held.set(index, { bytes: bytes.slice(), sha256: actual })
     this.pieces.add(index)
+    // A blob of one piece is whole by it.
+    const isWhole = this.layout.count === 1 && digestOfRaw(actual) === this.digest
+    if (isWhole) this.isComplete = true
     this.#changes.emit({ kind: "piece", digest: this.digest, index })
+    if (isWhole) this.#complete()
     return { kind: "written", sha256: actual }
   }
 
@@ -138,6 +146,7 @@ export class MemoryBlob {
 
   #complete(): void {
     this.isComplete = true
+    this.hasBegun = true
     this.#changes.emit({ kind: "complete", digest: this.digest })
   }
 }

@@ -45,6 +45,8 @@ const BUFFERS_BYTES_MAX = 16 * 1024 * 1024
 export interface MemoryStore extends BlobStore {
   /** Flips a bit of a byte that is there; the next read of it finds out. */
   flipBit(digest: Digest, offset: number): void
+  /** Forgets what a node forgets that is started anew: blobs of one piece that have had none. */
+  restart(): void
 }
 
 /** How a store in memory is made. */
@@ -83,6 +85,10 @@ class MemoryBlobStore implements MemoryStore {
     this.#quotaBytes = options.quotaBytes ?? Number.MAX_SAFE_INTEGER
     const bytesMax = options.buffersBytesMax ?? BUFFERS_BYTES_MAX
     this.#buffers = new PieceBuffers(deps, { bytesMax })
+  }
+
+  restart(): void {
+    for (const [digest, blob] of this.#blobs) if (!blob.hasBegun) this.#blobs.delete(digest)
   }
 
   stat(digest: Digest): BlobStat | undefined {

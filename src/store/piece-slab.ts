@@ -23,11 +23,17 @@ export class PieceSlab {
   take(lengthBytes: number): Uint8Array | undefined {
     const units = lengthBytes / PIECE_BYTES_MIN
     for (let first = 0; first + units <= this.#isUsed.length; first += units) {
-      if (this.#isUsed.slice(first, first + units).includes(true)) continue
+      if (!this.#isFree(first, units)) continue
       this.#isUsed.fill(true, first, first + units)
       return new Uint8Array(this.#memory, first * PIECE_BYTES_MIN, lengthBytes)
     }
     return undefined
+  }
+
+  #isFree(first: number, units: number): boolean {
+    for (let unit = first; unit < first + units; unit++)
+      if (this.#isUsed[unit] === true) return false
+    return true
   }
 
   giveBack(buffer: Uint8Array): void {

@@ -18,6 +18,7 @@ type Done = Extract<Answer, { kind: "done" }>
 interface Waiter {
   readonly resolve: (answer: Done) => void
   readonly reject: (reason: unknown) => void
+  readonly lengthBytes: number
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never
@@ -37,6 +38,8 @@ export class PieceThread {
   #attachedCount = 0
   #cancelRest: (() => void) | undefined
   #isClosed = false
+  #isReady = false
+  #pendingBytes = 0
 
   constructor(deps: { clock: Clock }, options: { name: string }) {
     this.#clock = deps.clock
@@ -45,6 +48,16 @@ export class PieceThread {
 
   get generation(): number {
     return this.#generation
+  }
+
+  /** Whether the thread runs by now, so that a job need not wait for its start. */
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
+  /** Bytes of jobs that are not answered yet. */
+  get pendingBytes(): number {
+    return this.#pendingBytes
   }
 
   /**
@@ -75,7 +88,9 @@ export class PieceThread {
   ask(job: WithoutId<AskedJob>, transfer?: ArrayBuffer): Promise<Done> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++
-      this.#waiters.set(id, { resolve, reject })
+      const lengthBytes = lengthOf(job)
+      this.#pendingBytes += lengthBytes
+      this.#waiters.set(id, { resolve, reject, lengthBytes })
       if (transfer !== undefined) this.#transfers.push(transfer)
       if (job.kind === "detach") this.#attachedCount--
       this.#post({ ...job, id })
@@ -120,6 +135,7 @@ export class PieceThread {
   }
 
   #restLater(): void {
+    this.#cancelRest?.()
     if (this.#attachedCount > 0) return
     this.#cancelRest = this.#clock.after(IDLE_MS, () => {
       this.#stop().catch(() => {
@@ -152,9 +168,11 @@ export class PieceThread {
   }
 
   #take(answers: readonly Answer[]): void {
+    this.#isReady = true
     for (const answer of answers) {
       const waiter = this.#waiters.get(answer.id)
       this.#waiters.delete(answer.id)
+      this.#pendingBytes -= waiter?.lengthBytes ?? 0
       if (answer.kind === "done") waiter?.resolve(answer)
       else waiter?.reject(Object.assign(new Error(answer.message), { code: answer.code }))
     }
@@ -166,6 +184,7 @@ export class PieceThread {
   #died(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
+    this.#isReady = false
     this.#cancelRest?.()
     this.#attachedCount = 0
     this.#outbox = []
@@ -179,5 +198,11 @@ export class PieceThread {
       : new Error("the store's piece thread ended before it was done", { cause })
     for (const waiter of this.#waiters.values()) waiter.reject(error)
     this.#waiters.clear()
+    this.#pendingBytes = 0
   }
+}
+
+/** Gives the bytes that a job brings along. */
+function lengthOf(job: WithoutId<AskedJob>): number {
+  return "bytes" in job ? job.bytes.length : 0
 }

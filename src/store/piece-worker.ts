@@ -7,9 +7,10 @@ import { hash } from "node:crypto"
 import { writeSync } from "node:fs"
 import { parentPort } from "node:worker_threads"
 import { codeOf, messageOf } from "../core/errors.ts"
+import { place, Settling } from "./placing.ts"
 import { RollingHash } from "./rolling-hash.ts"
 import { readPart } from "./scratch.ts"
-import type { Answer, HashJob, Job, RollJob, WriteJob } from "./thread-job.ts"
+import type { Answer, HashJob, Job, PlaceJob, RollJob, WriteJob } from "./thread-job.ts"
 
 const NO_BYTES = new Uint8Array(0)
 /** Answers are sent together until this many bytes were worked on. */
@@ -20,23 +21,33 @@ const blobs = new Map<number, RollingHash>()
 let answers: Answer[] = []
 let answerBytes = 0
 let isRolling = false
+/** Files of one message that have their names and are not durable yet. */
+let placed: { readonly id: number; readonly fd: number; readonly sha256: Uint8Array }[] = []
+const settling = new Settling()
 
 port.on("message", (jobs: readonly Job[]) => {
   for (const job of jobs) {
     attempt(job)
     if (answerBytes >= ANSWER_BYTES) sendAnswers()
   }
+  settlePlaced()
   sendAnswers()
   rollLater()
 })
+// The thread is there.
+port.postMessage([])
 
 function attempt(job: Job): void {
   try {
     run(job)
   } catch (error) {
     if (!("id" in job)) throw error
-    answers.push({ kind: "failed", id: job.id, code: codeOf(error), message: messageOf(error) })
+    fail(job.id, error)
   }
+}
+
+function fail(id: number, error: unknown): void {
+  answers.push({ kind: "failed", id, code: codeOf(error), message: messageOf(error) })
 }
 
 function run(job: Job): void {
@@ -46,6 +57,9 @@ function run(job: Job): void {
       return
     case "write":
       writePiece(job)
+      return
+    case "place":
+      placeWhole(job)
       return
     case "roll":
       rollPiece(job)
@@ -76,6 +90,32 @@ function writePiece(job: WriteJob): void {
   if (isRight) writeFully(blob.fd, bytes, job.index * blob.lengthBytes)
   answerBytes += bytes.length
   answers.push({ kind: "done", id, sha256, isRight })
+}
+
+function placeWhole(job: PlaceJob): void {
+  const { id, bytes, expected } = job
+  const sha256 = hash("sha256", bytes, "buffer")
+  answerBytes += bytes.length
+  if (sha256.equals(expected)) placed.push({ id, fd: place(job, bytes), sha256 })
+  else answers.push({ kind: "done", id, sha256, isRight: false })
+}
+
+/** Makes durable what was placed; on a slow disk the answers come later. */
+function settlePlaced(): void {
+  if (placed.length === 0) return
+  const files = placed
+  placed = []
+  let isNow = true
+  settling.settle(
+    files.map(({ fd }) => fd),
+    (at, settled) => {
+      const { id, sha256 } = files[at]!
+      if ("fault" in settled) fail(id, settled.fault)
+      else answers.push({ kind: "done", id, sha256, isRight: true, identity: settled.identity })
+      if (!isNow) sendAnswers()
+    },
+  )
+  isNow = false
 }
 
 function rollPiece({ id, blob, index, bytes }: RollJob): void {
@@ -121,8 +161,7 @@ function rollOnce(): void {
     blob.catchUp()
     if (blob.isWhole) for (const id of blob.waiters.splice(0)) answerWhole(id, blob)
   } catch (error) {
-    const failure = { kind: "failed", code: codeOf(error), message: messageOf(error) } as const
-    for (const id of blob.waiters.splice(0)) answers.push({ ...failure, id })
+    for (const id of blob.waiters.splice(0)) fail(id, error)
     blob.restart()
     blob.isBroken = true
   }

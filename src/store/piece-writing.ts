@@ -2,10 +2,11 @@
  * Takes in the pieces of one growing blob: hashed, compared, written, noted in the index.
  * @module
  */
-import { sha256 } from "../core/digest.ts"
+import { rawOf, sha256 } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { pieceRange } from "../core/piece.ts"
 import type { BlobEntry } from "./blob-entry.ts"
+import { makeSparse } from "./directory.ts"
 import { acquireFile, type DiskContext } from "./disk-context.ts"
 import type { PooledFile } from "./file-pool.ts"
 import { writeFully } from "./file-reading.ts"
@@ -24,6 +25,8 @@ const WRITES_MAX = 8
 export interface WritableBlob {
   readonly entry: BlobEntry
   pieceSha256(index: number): Uint8Array | undefined
+  /** The only piece is right and at the blob's own place. */
+  placed(sha256: Uint8Array, identity: string): Promise<void>
 }
 
 /** The blob's open file, and the blob as both threads know it. */
@@ -110,10 +113,38 @@ export class PieceWriting {
     expected: Uint8Array | undefined,
   ): Promise<PieceOutcome> {
     if (this.#entry.pieces.has(index)) return this.#compare(index, sha256(bytes), expected)
-    // A single piece is at most 256 KiB and the whole at once: a thread would gain nothing.
     if (this.#entry.layout.count > 1) return this.#writeByThreads(index, bytes, expected)
-    const outcome = await this.#writeHere(index, bytes, expected)
-    return outcome.kind === "mismatch" ? outcome : this.#note(index, outcome.sha256)
+    const { digest, isOnDisk } = this.#entry
+    const isOther = expected !== undefined && !isEqual(expected, rawOf(digest))
+    // Its file may be read while it becomes whole: it moves to its place in one step with its state.
+    if (isOnDisk || isOther) return this.#writePartial(bytes, expected)
+    const outcome = await this.#ctx.serial.run(digest, () => this.#placeWhole(bytes))
+    const isOver = outcome.kind === "written" || expected !== undefined
+    return isOver ? outcome : this.#writePartial(bytes, expected)
+  }
+
+  /** Makes the blob whole by its only piece, unless that is another one than its digest says. */
+  async #placeWhole(bytes: Uint8Array): Promise<PieceOutcome> {
+    if (this.#entry.pieces.has(0)) return this.#compare(0, sha256(bytes))
+    const { directory, placing } = this.#ctx
+    const { digest } = this.#entry
+    const at = { partialPath: directory.blob(digest, false), path: directory.blob(digest, true) }
+    const { sha256: actual, identity } = await placing.place(at, bytes, rawOf(digest))
+    if (identity === undefined) return { kind: "mismatch", sha256: actual }
+    await this.#blob.placed(actual, identity)
+    return { kind: "written", sha256: actual }
+  }
+
+  /** Takes a piece that is not what the blob's digest says, for whoever finds that out in the end. */
+  async #writePartial(bytes: Uint8Array, expected: Uint8Array | undefined): Promise<PieceOutcome> {
+    const entry = this.#entry
+    if (!entry.isOnDisk) {
+      makeSparse(this.#ctx.directory.blob(entry.digest, false), entry.sizeBytes)
+      entry.isOnDisk = true
+      await this.#ctx.index.putBlob(entry.record())
+    }
+    const outcome = await this.#writeHere(0, bytes, expected)
+    return outcome.kind === "mismatch" ? outcome : this.#note(0, outcome.sha256)
   }
 
   /** Judges bytes of a piece that is there: it stays as it is. */

@@ -77,7 +77,8 @@ export interface PartialBlob extends BlobReader {
   /**
    * Hashes a piece and, if its SHA-256 is `expected` (or nothing was expected), writes it and notes it
    * in the bitmap, durably against the death of the process. Several may be under way at once. A
-   * piece that is there stays as it is: other bytes for it are a mismatch.
+   * piece that is there stays as it is: other bytes for it are a mismatch. A blob of one piece whose
+   * digest is right is complete with it; {@link finish} then has nothing to do.
    * @param bytes - exactly the piece's length; best a part of a buffer from {@link takeBuffer}, which
    * is then hashed and written off the main thread
    */

@@ -26,6 +26,20 @@ export interface WriteJob {
 }
 
 /**
+ * Hash a whole blob of one piece and, if right, make it a file under its own name, durably. Nothing may
+ * be at `path`, or what is there may go.
+ */
+export interface PlaceJob {
+  readonly kind: "place"
+  readonly id: number
+  readonly bytes: Uint8Array
+  readonly expected: Uint8Array
+  /** Where it is written; it gets its own name when all of it is there. */
+  readonly partialPath: string
+  readonly path: string
+}
+
+/**
  * Hash a piece into the whole, if it is the next in order, while it is being checked and written. It
  * counts once {@link WroteJob} says so; {@link DropJob} takes it back.
  */
@@ -77,6 +91,7 @@ export interface DetachJob {
 export type Job =
   | AttachJob
   | WriteJob
+  | PlaceJob
   | RollJob
   | WroteJob
   | HashJob
@@ -92,8 +107,10 @@ export type Answer =
       readonly id: number
       /** Empty for a detach, for a roll, and when the file is shorter than was to be hashed. */
       readonly sha256: Uint8Array
-      /** For a write: whether the SHA-256 was the expected one, and so the bytes were written. */
+      /** For a write or a place: whether the SHA-256 was the expected one, and so it was done. */
       readonly isRight: boolean
+      /** For a place that was done: which file it is; see {@link identityOf}. */
+      readonly identity?: string
     }
   | {
       readonly kind: "failed"

@@ -36,7 +36,8 @@ export class UseNotes {
     const entries = [...this.#unsaved]
     this.#unsaved.clear()
     // A blob that was removed meanwhile must not come back by this.
-    const isThere = (entry: BlobEntry) => this.#deps.table.get(entry.digest) === entry
+    const isThere = (entry: BlobEntry) =>
+      entry.isNoted && this.#deps.table.get(entry.digest) === entry
     const records = entries.filter(isThere).map((entry) => entry.record())
     await Promise.all(records.map((record) => this.#deps.index.putBlob(record)))
   }

@@ -2,13 +2,15 @@
  * Reads of one blob that never give bytes which were not hashed since the file last changed.
  * @module
  */
+import { fstatSync } from "node:fs"
 import { Bitfield } from "../core/bitfield.ts"
 import { sha256 } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import { type ByteRange, pieceRange, piecesOf } from "../core/piece.ts"
 import type { BlobEntry } from "./blob-entry.ts"
-import { acquireFile, type DiskContext, identityOf } from "./disk-context.ts"
+import { acquireFile, type DiskContext } from "./disk-context.ts"
 import { pieceMissing } from "./faults.ts"
+import { identityOf, identityOfStat } from "./file-identity.ts"
 import { readFully } from "./file-reading.ts"
 import { holdsRange } from "./reading.ts"
 
@@ -104,12 +106,23 @@ export class VerifiedReading {
   async #look(): Promise<void> {
     const entry = this.#entry
     const epoch = entry.fileEpoch
-    const identity = await identityOf(this.#ctx.directory.blob(entry.digest, true))
+    const identity = await this.#identity()
     if (entry.fileEpoch !== epoch) return
     this.#lookDueMs = this.#ctx.clock.monotonicMs() + LOOK_MS
     if (entry.checked !== undefined && entry.checked.identity === identity) return
     entry.checked = { identity, pieces: new Bitfield(entry.layout.count) }
     this.#ctx.files.forget(entry.digest)
+  }
+
+  /** Of the file at the blob's place: one that is just being opened is that one. */
+  async #identity(): Promise<string | undefined> {
+    const { digest } = this.#entry
+    if (this.#ctx.files.has(digest)) return identityOf(this.#ctx.directory.blob(digest, true))
+    const file = await this.#acquire()
+    if (file === undefined) return undefined
+    const identity = identityOfStat(fstatSync(file.fd, { bigint: true }))
+    this.#ctx.files.release(file)
+    return identity
   }
 
   #unchecked(pieces: ByteRange): number[] {

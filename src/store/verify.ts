@@ -6,7 +6,7 @@ import { createReadStream, statSync } from "node:fs"
 import { codeOf } from "../core/errors.ts"
 import type { BlobEntry } from "./blob-entry.ts"
 import { type BlobFile, unlinkIfThere } from "./directory.ts"
-import { identityOf } from "./disk-context.ts"
+import { identityOf } from "./file-identity.ts"
 import { type IntakeDeps, ingest } from "./intake.ts"
 import type { VerifyFinding } from "./store.ts"
 
@@ -51,8 +51,7 @@ async function verifyEntry(
 ): Promise<Kind | undefined> {
   if (deps.table.get(entry.digest) !== entry) return undefined
   return deps.live.using(entry, async (blob) => {
-    const path = deps.ctx.directory.blob(entry.digest, entry.isComplete)
-    const isMissing = (await identityOf(path)) === undefined
+    const isMissing = await isFileMissing(deps, entry)
     // What the pool has open may be a file that nobody finds any more.
     if (isMissing) deps.ctx.files.forget(entry.digest)
     const bad = await blob.reading.recheck(blob.present(), options.signal)
@@ -61,6 +60,16 @@ async function verifyEntry(
     else if (options.repair) await blob.lose(bad)
     return isMissing ? "missing" : "corrupt"
   })
+}
+
+async function isFileMissing({ ctx }: IntakeDeps, entry: BlobEntry): Promise<boolean> {
+  for (;;) {
+    const epoch = entry.fileEpoch
+    if (!entry.isComplete && !entry.isOnDisk) return false
+    const identity = await identityOf(ctx.directory.blob(entry.digest, entry.isComplete))
+    // If it moved meanwhile, its old place says nothing.
+    if (entry.fileEpoch === epoch) return identity === undefined
+  }
 }
 
 function foreignFiles(deps: IntakeDeps): BlobFile[] {

@@ -36,7 +36,8 @@ export class Assembly {
   readonly #active = new Map<number, ActivePiece>()
   /** Pieces that somebody left half done, and since when. */
   readonly #orphans = new Map<ActivePiece, number>()
-  readonly #closing = new AbortController()
+  /** Made for the first piece that has to wait for a buffer. */
+  #closing: AbortController | undefined
 
   constructor(deps: AssemblyDeps) {
     this.#deps = deps
@@ -169,12 +170,13 @@ export class Assembly {
   }
 
   close(): void {
-    this.#closing.abort()
+    this.#closing?.abort()
     for (const piece of [...this.#active.values()]) this.#end(piece)
   }
 
   async #waitForBuffer(piece: ActivePiece, source: Source): Promise<void> {
     const { blob } = this.#deps
+    this.#closing ??= new AbortController()
     try {
       const buffer = await blob.takeBuffer({ signal: this.#closing.signal })
       const isNeeded = this.#active.get(piece.index) === piece && piece.buffer === undefined

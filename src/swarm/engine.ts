@@ -435,7 +435,7 @@ class Engine implements SwarmEngine {
     this.#serving.tick(nowMs)
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
-    this.#providing.tick(nowMs)
+    this.#providing.tick(nowMs, this.#flights.size > 0)
     this.#replicas.tick(nowMs)
     this.#holdings.tick()
   }

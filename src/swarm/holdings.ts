@@ -20,6 +20,10 @@ import {
 export const HOLDINGS_PROTOCOL = "/sealift/holdings/1"
 /** Changes gather for this time. */
 const DELTA_MS = 15
+/** When they go on and on they gather longer, … */
+const DELTA_BUSY_MS = 60
+/** … from this push on that comes so soon after another. */
+const DELTA_BUSY_PUSHES = 4
 /** A push that is not answered within this time is given up; the next connection begins anew. */
 const PUSH_MS_MAX = 30_000
 /** Blobs that are looked at per tick, for changes of which the store says nothing. */
@@ -54,6 +58,9 @@ export class Holdings {
   readonly #outboxes = new Map<PeerId, Outbox>()
   readonly #stops: (() => void)[]
   #cancelFlush: (() => void) | undefined
+  #flushedMs = Number.NEGATIVE_INFINITY
+  /** Pushes that began to gather soon after the one before. */
+  #closeCount = 0
   readonly #changed = new Set<Digest>()
   /** Whether each blob was shared when it was last looked at. */
   readonly #shared = new Map<Digest, boolean>()
@@ -78,7 +85,12 @@ export class Holdings {
   /** What this node has of a blob, or who may have it, changed. */
   touch(digest: Digest): void {
     this.#changed.add(digest)
-    this.#cancelFlush ??= this.#deps.clock.after(DELTA_MS, () => this.#flush())
+    if (this.#cancelFlush !== undefined) return
+    const { clock } = this.#deps
+    const nowMs = clock.monotonicMs()
+    this.#closeCount = nowMs - this.#flushedMs < DELTA_BUSY_MS ? this.#closeCount + 1 : 0
+    const isBusy = this.#closeCount >= DELTA_BUSY_PUSHES
+    this.#cancelFlush = clock.after(isBusy ? DELTA_BUSY_MS : DELTA_MS, () => this.#flush())
   }
 
   /** Looks through the store, a few blobs at a time: what is shared may change without a word. */
@@ -146,6 +158,7 @@ export class Holdings {
 
   #flush(): void {
     this.#cancelFlush = undefined
+    this.#flushedMs = this.#deps.clock.monotonicMs()
     for (const outbox of this.#outboxes.values()) {
       for (const digest of this.#changed) outbox.changed.add(digest)
       if (outbox.isRunning) continue

@@ -76,6 +76,7 @@ export class PieceLists {
     this.#whole.delete(digest)
     if (entry === undefined) return
     await entry.loaded
+    if (entry.stored === 0) return
     const keys = Array.from({ length: entry.stored }, (_, order) => keyOf(digest, order))
     try {
       await this.#kv.batch(keys.map((key) => ({ kind: "del", key })))
@@ -169,7 +170,9 @@ export class PieceLists {
       stored: 0,
     }
     this.#entries.set(digest, entry)
-    void this.#load(digest, entry).finally(resolve)
+    // A blob of one piece needs no list, so none was kept.
+    if (layout.count <= 1) resolve()
+    else void this.#load(digest, entry).finally(resolve)
     return entry
   }
 

@@ -9,8 +9,10 @@ import type { Logger } from "../core/log.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { lengthPrefixed } from "./length-prefix.ts"
 
-/** At most one record goes out per this time. */
+/** At most one record goes out per this time … */
 const PROVIDE_EVERY_MS = 200
+/** … and fewer while blobs come in: a walk through the DHT costs as much as ten small blobs. */
+const PROVIDE_BUSY_MS = 2_000
 /** Records of kad-dht live 48 hours; they are renewed well before. */
 const RENEW_MS: number = 12 * 60 * 60 * 1000
 const PROVIDE_MS_MAX = 20_000
@@ -47,8 +49,10 @@ export class Providing {
     this.#due.delete(digest)
   }
 
-  tick(nowMs: number): void {
-    if (this.#isRunning || nowMs - this.#lastMs < PROVIDE_EVERY_MS) return
+  /** @param isBusy - whether blobs come in at this time */
+  tick(nowMs: number, isBusy: boolean): void {
+    const everyMs = isBusy ? PROVIDE_BUSY_MS : PROVIDE_EVERY_MS
+    if (this.#isRunning || nowMs - this.#lastMs < everyMs) return
     // Nobody is there to be told; what is due stays due.
     if (this.#net.peers().length === 0) return
     const next = this.#nextDue(nowMs)

@@ -1,6 +1,6 @@
 /**
  * Answers the requests of one connection: round robin over its torrents, one vectored read and one
- * write for a run of contiguous blocks, the next read while the last write is on its way.
+ * write for a run of contiguous blocks, the next reads while the last write is on its way.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
@@ -15,6 +15,8 @@ import { WritePace } from "./write-pace.ts"
 
 /** Most block bytes of one read and write. */
 const BATCH_BYTES_MAX: number = 1024 * 1024
+/** Torrents that are read from at the same time: of small blobs each read is mostly waiting. */
+const READS_MAX = 4
 /** Buffers up to this length are not worth keeping. */
 const KEPT_BYTES_MIN: number = 4 * BLOCK_BYTES
 const BUFFER_BYTES: number = BATCH_BYTES_MAX + (BATCH_BYTES_MAX / BLOCK_BYTES) * PIECE_HEAD_BYTES
@@ -57,7 +59,9 @@ export class UploadServer {
   readonly #flow: Flow | undefined
   #uploads: Upload[] = []
   #turn = 0
-  #isRunning = false
+  /** What is being read now; of each upload one batch, so that its blocks stay in order. */
+  readonly #reading = new Set<Upload>()
+  #readingBytes = 0
   #isClosed = false
 
   constructor(deps: {
@@ -94,18 +98,22 @@ export class UploadServer {
 
   /** There may be something to do. */
   kick(): void {
-    if (this.#isRunning || this.#isClosed) return
-    const upload = this.#next()
-    if (upload === undefined) return
-    this.#isRunning = true
-    void this.#run(upload)
+    while (this.#reading.size < READS_MAX && !this.#isClosed) {
+      const upload = this.#next()
+      if (upload === undefined) return
+      void this.#run(upload)
+    }
   }
 
-  async #run(first: Upload): Promise<void> {
-    for (let upload: Upload | undefined = first; upload !== undefined; upload = this.#next()) {
-      await this.#serve(this.#nextBatch(upload))
-    }
-    this.#isRunning = false
+  async #run(upload: Upload): Promise<void> {
+    const batch = this.#nextBatch(upload)
+    const { length } = batch.messages
+    this.#reading.add(upload)
+    this.#readingBytes += length
+    await this.#serve(batch)
+    this.#reading.delete(upload)
+    this.#readingBytes -= length
+    this.kick()
   }
 
   /** Under a limit batches are small, so that no connection waits long for its turn. */
@@ -150,7 +158,7 @@ export class UploadServer {
   }
 
   #isAhead(): boolean {
-    return this.#writer.blockPendingBytes >= this.#pace.aheadBytes
+    return this.#writer.blockPendingBytes + this.#readingBytes >= this.#pace.aheadBytes
   }
 
   /** Gives the next upload whose turn it is, unless the stream has enough to do. */
@@ -159,7 +167,7 @@ export class UploadServer {
     const uploads = this.#uploads
     for (let step = 0; step < uploads.length; step++) {
       const upload = uploads[(this.#turn + step) % uploads.length]!
-      if (!upload.isServable) continue
+      if (!upload.isServable || this.#reading.has(upload)) continue
       // It is woken when its turn has come.
       if (this.#flow?.allowance() === 0) return undefined
       this.#turn = (this.#turn + step + 1) % uploads.length

@@ -46,7 +46,12 @@ export class WireSocket {
     const { hasContexts, traffic } = options
     this.#traffic = traffic
     const onSmall = traffic === undefined ? undefined : (bytes: number) => traffic.onSent(bytes)
-    this.writer = new WireWriter(duplex, { hasContexts, onSmall })
+    this.writer = new WireWriter(duplex, {
+      hasContexts,
+      onSmall,
+      // Each write to a socket wakes the other side: what one turn of the event loop brings goes together.
+      soon: stream.borrow === undefined ? queueMicrotask : setImmediate,
+    })
   }
 
   get isClosed(): boolean {

@@ -22,6 +22,7 @@ export class WireWriter {
   #start = 0
   #end = 0
   readonly #onSmall: ((bytes: number) => void) | undefined
+  readonly #soon: (flush: () => void) => void
   #context: number | undefined
   #isScheduled = false
   /** Bytes of blocks handed to the stream and not yet taken by it. */
@@ -31,13 +32,20 @@ export class WireWriter {
    * @param options.hasContexts - whether several torrents share the connection
    * (protocol/wire-extension.md)
    * @param options.onSmall - told of all bytes that are not blocks
+   * @param options.soon - puts off a flush, in which all messages until then go together; to the end of
+   * the running task unless given
    */
   constructor(
     duplex: Duplex,
-    options: { hasContexts: boolean; onSmall?: ((bytes: number) => void) | undefined },
+    options: {
+      hasContexts: boolean
+      onSmall?: ((bytes: number) => void) | undefined
+      soon?: (flush: () => void) => void
+    },
   ) {
     this.#duplex = duplex
     this.#onSmall = options.onSmall
+    this.#soon = options.soon ?? queueMicrotask
     this.#hasContexts = options.hasContexts
   }
 
@@ -163,7 +171,7 @@ export class WireWriter {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => {
+    this.#soon(() => {
       this.#isScheduled = false
       this.flush()
     })

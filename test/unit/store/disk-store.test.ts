@@ -51,17 +51,22 @@ test("gives everything back after a restart", async () => {
   expect((await verifyAll(second, false)).map((finding) => finding.kind)).toEqual(["ok", "ok"])
 })
 
-test("finishes a blob of one piece that was written before a restart", async () => {
+test("a blob of one piece is whole with it, also after a restart; before it leaves no trace", async () => {
   const directory = temporaryDirectory()
   const bytes = bytesOf(10_000, 3)
   const first = await openAt(directory)
-  await writePieces(await first.openPartial(digestOf(bytes), bytes.length), bytes, [0])
+  const blob = await first.openPartial(digestOf(bytes), bytes.length)
+  expect(filesBelow(directory, "blobs")).toEqual([])
+  await writePieces(blob, bytes, [0])
+  expect(await blob.finish()).toEqual({ kind: "complete" })
+  blob.release()
+  const empty = await first.openPartial(digestOf(bytesOf(10, 4)), 10)
+  empty.release()
   await first.close()
 
   const second = await openAt(directory)
-  const again = await second.openPartial(digestOf(bytes), bytes.length)
-  expect(await again.finish()).toEqual({ kind: "complete" })
-  again.release()
+  expect([...second.list()]).toMatchObject([{ digest: digestOf(bytes), isComplete: true }])
+  expect(filesBelow(directory, "blobs").length).toBe(1)
   expect(Buffer.compare(second.pieceList(digestOf(bytes))!, sha256(bytes))).toBe(0)
 })
 
@@ -81,12 +86,15 @@ test("keeps its files from other users", async () => {
   const directory = join(temporaryDirectory(), "made", "here")
   const store = await openAt(directory)
   const { digest } = await store.ingest(streamOf(bytesOf(10, 1)), {})
-  const partial = await store.openPartial(digestOf(bytesOf(20, 1)), 20)
+  const whole = bytesOf(20, 1)
+  await writePieces(await store.openPartial(digestOf(whole), 20), whole, [0])
+  const partial = await store.openPartial(digestOf(bytesOf(300_000, 1)), 300_000)
   const modeOf = (path: string) => statSync(path).mode & 0o777
   for (const part of ["", "index", "staging", "blobs", "blobs/sha256"]) {
     expect(modeOf(join(directory, part))).toBe(0o700)
   }
   expect(modeOf(pathOf(directory, digest, "complete"))).toBe(0o600)
+  expect(modeOf(pathOf(directory, digestOf(whole), "complete"))).toBe(0o600)
   expect(modeOf(pathOf(directory, partial.digest, "partial"))).toBe(0o600)
   partial.release()
 })

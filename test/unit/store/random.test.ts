@@ -118,7 +118,10 @@ function stateOf(store: BlobStore): unknown {
   return { stats, lists, pins: [...store.pins()], usage: store.usage() }
 }
 
-test("does what the twin in memory does", async () => {
+/** Each run waits for the disk again and again, which others may keep busy. */
+const TIMEOUT_MS = 120_000
+
+test("does what the twin in memory does", { timeout: TIMEOUT_MS }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: STEPS_MAX }), async (steps) => {
       const directory = temporaryDirectory()
@@ -135,6 +138,7 @@ test("does what the twin in memory does", async () => {
         expect(await outcomeOf(disk, step)).toEqual(await outcomeOf(twin, step))
         if (step.kind === "restart") {
           await disk.close()
+          twin.restart()
           disk = await open()
           disk.onChange((change) => seen.push(change))
         }

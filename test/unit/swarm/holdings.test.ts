@@ -120,6 +120,24 @@ describe("between neighbours", () => {
     expect(heard.index.holders(blob("b"))).toHaveLength(1)
   })
 
+  test("changes that go on and on are told in fewer, longer messages", async () => {
+    const { clock, store, heard } = await neighbours()
+    const moments = new Set<number>()
+    for (let count = 0; count < 100; count++) {
+      const stop = heard.index.onHolder(blob(`blob ${count}`), () => {
+        moments.add(clock.monotonicMs())
+        stop()
+      })
+      await ingest({ store }, Buffer.from(`blob ${count}`))
+      await clock.advance(6)
+    }
+    await clock.advance(65)
+    expect(heard.index.holders(blob("blob 99"))).toHaveLength(1)
+    // 600 ms: a message each 15 ms would be 40.
+    expect(moments.size).toBeGreaterThanOrEqual(10)
+    expect(moments.size).toBeLessThanOrEqual(16)
+  })
+
   test("an answer to a question enters the index", async () => {
     const { store, heard, teller } = await neighbours()
     await ingest({ store }, Buffer.from("a"))
