@@ -13,6 +13,7 @@ import { OriginError } from "./errors.ts"
 import { GAP_BYTES_MAX, type GapView, nextRun } from "./gap.ts"
 import { type DeliveryDeps, type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
+import type { OriginMemory } from "./origin-memory.ts"
 import { readAnswer } from "./origin-stream.ts"
 import type { OriginTraffic } from "./origin-traffic.ts"
 import { OwnPieces } from "./own-pieces.ts"
@@ -41,7 +42,8 @@ export interface PullHost {
   /** An origin began to answer. @returns the blob to write to; undefined: do not read on */
   onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
   onPiece(index: number): void
-  onBytes(count: number): void
+  /** Bytes of the blob from a position on. */
+  onChunk(chunk: Uint8Array, positionBytes: number, ref: OriginRef): void
   onFault(fault: OriginError): void
   /** A place is not read any more in this flight. */
   onCondemned(fault: OriginError, ref: OriginRef): void
@@ -85,6 +87,7 @@ export interface OriginSlots {
 
 export interface PullDeps extends DeliveryDeps {
   readonly slots: OriginSlots
+  readonly memory: OriginMemory
   readonly traffic: OriginTraffic
 }
 
@@ -302,10 +305,10 @@ export class OriginPull {
           reserve.move(index)
           return this.#goesOn(index, stream, blob)
         },
-        onBytes: (count) => {
-          this.receivedBytes += count
-          stream.pendingBytes += count
-          this.#host.onBytes(count)
+        onChunk: (chunk, positionBytes) => {
+          this.receivedBytes += chunk.length
+          stream.pendingBytes += chunk.length
+          this.#host.onChunk(chunk, positionBytes, place.ref)
         },
         onWriting: (index) => {
           stream.writing.add(index)

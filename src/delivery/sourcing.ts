@@ -11,6 +11,7 @@ import { segmentCount, segmentOf } from "./election.ts"
 import { DeliveryError, OriginError } from "./errors.ts"
 import { Fetchers } from "./fetchers.ts"
 import type { Growth } from "./growth.ts"
+import { Head } from "./head.ts"
 import type { DeliveryDeps, DeliveryLimits } from "./limit.ts"
 import { lookUp } from "./look-up.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
@@ -45,7 +46,11 @@ export interface SourcingHost {
   readerPiece(): number
   /** When something last came in, from any source; monotonic. */
   movedAtMs(): number
+  /** Where a reader begins that has nothing yet; undefined when there is none. */
+  beginningBytes(): number | undefined
   move(): void
+  /** Readers look again. */
+  stir(): void
   onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
   onStoreFault(error: StoreError): void
   /** What an elected fetcher brought is most likely wrong. */
@@ -66,6 +71,7 @@ export interface Want {
 export class Sourcing {
   readonly pull: OriginPull
   readonly fetchers: Fetchers
+  readonly head: Head
   readonly #deps: FlightDeps
   readonly #limits: DeliveryLimits
   readonly #host: SourcingHost
@@ -81,6 +87,7 @@ export class Sourcing {
     this.#host = host
     this.pull = this.#createPull()
     this.fetchers = this.#createFetchers()
+    this.head = this.#createHead()
   }
 
   /** Starts what is to be started. */
@@ -98,6 +105,7 @@ export class Sourcing {
     }
     this.pull.mine = new Set([...wanted].filter((segment) => this.fetchers.isSelf(segment)))
     if (this.pull.isMetered && !this.pull.isUsable) this.pull.interrupt()
+    this.#beginHead()
     this.pull.pump(this.#host.readerPiece())
     const isBrought = errands.some((segment) => this.fetchers.isPeer(segment))
     growth.torrent?.setFetching(isWhole || isBrought)
@@ -165,6 +173,7 @@ export class Sourcing {
 
   stop(): void {
     this.#stopping.abort()
+    this.head.end()
     this.pull.stop()
     this.fetchers.stop()
   }
@@ -258,14 +267,60 @@ export class Sourcing {
       torrent: () => growth.torrent,
       onHeader: (answer, ref) => this.#host.onHeader(answer, ref),
       onPiece: (index) => growth.torrent?.announcePiece(index),
-      onBytes: (count) => {
-        this.#host.move()
-        this.#deps.meters.received("origin", count)
+      onChunk: (chunk, positionBytes, ref) => {
+        this.head.pour(positionBytes, chunk, ref)
+        this.#onOriginBytes(chunk.length)
       },
       onFault: (fault) => this.#deps.meters.originFault(fault.code),
       onCondemned: (fault, ref) => this.#deps.memory.noteFault(ref, digest, fault),
       onStoreFault: (error) => this.#host.onStoreFault(error),
       wake: () => this.#host.wake(),
+    })
+  }
+
+  #onOriginBytes(count: number): void {
+    this.#host.move()
+    this.#deps.meters.received("origin", count)
+  }
+
+  /** A client's first bytes come from this node's own origin, whoever is elected. */
+  #beginHead(): void {
+    const positionBytes = this.#host.beginningBytes()
+    if (positionBytes === undefined || this.hasCompleteHolder) return
+    this.head.begin(positionBytes)
+    const { layout } = this.#host.growth
+    const { start } = this.head
+    const { ref } = this.pull
+    if (layout === undefined || start === undefined || ref === undefined) return
+    const piece = Math.floor(start / layout.lengthBytes)
+    const isLast = piece >= layout.count - 1
+    // What this node reads itself brings the head with it.
+    const isOwn =
+      !isLast && this.fetchers.isSelf(segmentOf(layout, piece, this.#limits.segmentBytes))
+    if (!isLast && !isOwn && this.pull.isUsable) this.head.ask(ref)
+  }
+
+  #createHead(): Head {
+    const { digest, growth } = this.#host
+    const { meters, memory, log } = this.#deps
+    return new Head(this.#deps, this.#limits, {
+      digest,
+      sizeBytes: () => growth.sizeBytes,
+      has: (positionBytes) => {
+        const { blob } = growth
+        return blob?.pieces.has(Math.floor(positionBytes / blob.layout.lengthBytes)) === true
+      },
+      onHeader: async (answer, ref) => (await this.#host.onHeader(answer, ref)) !== undefined,
+      onBytes: (count) => {
+        this.pull.receivedBytes += count
+        this.#onOriginBytes(count)
+      },
+      onFault: (fault, ref) => {
+        log.warn({ digest, registry: ref.registry, code: fault.code }, fault.message)
+        meters.originFault(fault.code)
+        memory.noteFault(ref, digest, fault)
+      },
+      stir: () => this.#host.stir(),
     })
   }
 
