@@ -115,6 +115,11 @@ export class Flight {
     if (request.origin !== undefined) this.learnRef(request.origin)
   }
 
+  /** What a peer believes the size to be. */
+  learnHint(sizeBytes: number, peer: PeerId): void {
+    this.#growth.sizes.add(sizeBytes, "peer", peer)
+  }
+
   learnRef(ref: OriginRef): void {
     this.sourcing.pull.addRef(ref)
     const isNew =

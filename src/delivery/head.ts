@@ -1,6 +1,6 @@
 /**
  * The first bytes that a client waits for, straight from this node's own origin: nobody is elected for
- * them, and no piece has to be whole before they go out (docs/decisions/0015-head-from-own-origin.md).
+ * them, and no piece has to be whole before they go out (docs/decisions/0015-stampede-over-slow-links.md).
  * @module
  */
 import type { Digest } from "../core/digest.ts"

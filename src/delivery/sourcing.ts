@@ -4,6 +4,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import type { PeerId } from "../net/net.ts"
 import type { StoreError } from "../store/errors.ts"
 import type { PartialBlob } from "../store/store.ts"
@@ -21,6 +22,8 @@ import type { OriginTraffic } from "./origin-traffic.ts"
 
 /** Segments from the reader onwards that have a fetcher at the same time. */
 const SEGMENTS_AHEAD = 8
+/** Longer than any blob. */
+const WHOLE_BYTES = 2 * BLOB_BYTES_MAX
 
 /** Where the counts of all flights go. */
 export interface FlightMeters {
@@ -95,7 +98,7 @@ export class Sourcing {
     const { growth } = this.#host
     if (isWhole) this.#hedge(nowMs)
     // Private content is brought for nobody else.
-    const wanted = new Set(growth.isPrivate ? [] : errands)
+    const wanted = new Set(growth.isPrivate ? [] : errands.map((one) => this.#known(one)))
     const isOriginDue = isWhole && (this.#isHedged || !this.hasCompleteHolder)
     const hasRef = this.pull.ref !== undefined
     if (isOriginDue && hasRef) for (const segment of this.#segmentsAhead()) wanted.add(segment)
@@ -107,7 +110,7 @@ export class Sourcing {
     if (this.pull.isMetered && !this.pull.isUsable) this.pull.interrupt()
     this.#beginHead()
     this.pull.pump(this.#host.readerPiece())
-    const isBrought = errands.some((segment) => this.fetchers.isPeer(segment))
+    const isBrought = errands.some((segment) => this.isLeft(segment))
     growth.torrent?.setFetching(isWhole || isBrought)
     if (this.#lookUp === "none" && isWhole && !this.#hasSource()) void this.#findHolders()
   }
@@ -125,12 +128,29 @@ export class Sourcing {
   }
 
   missingCount(segment: number): number {
-    return this.#host.growth.missingCount(segment, this.#limits.segmentBytes)
+    return this.#host.growth.missingCount(this.#known(segment), this.segmentBytes)
   }
 
   /** Whether this node reads a segment from its own origin at this moment. */
   isReading(segment: number): boolean {
-    return this.fetchers.isSelf(segment) && this.pull.isStreaming
+    return this.fetchers.isSelf(this.#known(segment)) && this.pull.isStreaming
+  }
+
+  /** Whether a segment was left to a peer. */
+  isLeft(segment: number): boolean {
+    return this.fetchers.isPeer(this.#known(segment))
+  }
+
+  /** Undefined: as the blob's size gives. What knows no ranges is one segment. */
+  get segmentBytes(): number | undefined {
+    const { ref } = this.pull
+    const isWhole = ref !== undefined && this.#deps.memory.isRangeless(ref)
+    return isWhole ? WHOLE_BYTES : this.#limits.segmentBytes
+  }
+
+  /** Gives the segment that this node takes a peer's for, which may not know yet that there is one. */
+  #known(segment: number): number {
+    return this.segmentBytes === WHOLE_BYTES ? 0 : segment
   }
 
   /** The whole was wrong: others are to fetch, or this node trusts its own origin alone. */
@@ -201,7 +221,7 @@ export class Sourcing {
   #segmentsAhead(): number[] {
     const { layout } = this.#host.growth
     if (layout === undefined) return [0]
-    const { segmentBytes } = this.#limits
+    const { segmentBytes } = this
     const count = segmentCount(layout.sizeBytes, segmentBytes)
     const reader = Math.min(this.#host.readerPiece(), Math.max(0, layout.count - 1))
     const first = segmentOf(layout, reader, segmentBytes)
@@ -263,6 +283,7 @@ export class Sourcing {
     return new OriginPull(this.#deps, this.#limits, {
       digest,
       layout: () => growth.layout,
+      segmentBytes: () => this.segmentBytes,
       blob: () => growth.blob,
       torrent: () => growth.torrent,
       onHeader: (answer, ref) => this.#host.onHeader(answer, ref),
@@ -272,6 +293,10 @@ export class Sourcing {
         this.#onOriginBytes(chunk.length)
       },
       onFault: (fault) => this.#deps.meters.originFault(fault.code),
+      onRangeless: (ref) => {
+        this.#deps.memory.noteRangeless(ref)
+        this.#host.wake()
+      },
       onCondemned: (fault, ref) => this.#deps.memory.noteFault(ref, digest, fault),
       onStoreFault: (error) => this.#host.onStoreFault(error),
       wake: () => this.#host.wake(),
@@ -295,8 +320,7 @@ export class Sourcing {
     const piece = Math.floor(start / layout.lengthBytes)
     const isLast = piece >= layout.count - 1
     // What this node reads itself brings the head with it.
-    const isOwn =
-      !isLast && this.fetchers.isSelf(segmentOf(layout, piece, this.#limits.segmentBytes))
+    const isOwn = !isLast && this.fetchers.isSelf(segmentOf(layout, piece, this.segmentBytes))
     if (!isLast && !isOwn && this.pull.isUsable) this.head.ask(ref)
   }
 

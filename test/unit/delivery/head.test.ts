@@ -23,6 +23,8 @@ const SIZE = 8 * MIB
 const HEAD = SIZE / 2_048
 /** A piece takes a second to the one who was elected. */
 const SLOW = { bytesPerSecond: PIECE }
+/** One node reads all of it. */
+const ONE_SEGMENT = { delivery: { limits: { segmentBytes: 64 * MIB } } }
 const FAST: OriginBehaviour = { bytesPerSecond: 50 * MIB }
 const AT_ONCE_MS = 60
 const ORIGIN_CODES = [
@@ -49,7 +51,7 @@ async function crowd(label: string, behaviour: OriginBehaviour, count = 3): Prom
   const world = createWorld()
   const bytes = bytesOf(label, SIZE)
   const digest = world.registry.put(bytes)
-  const nodes = Array.from({ length: count }, () => world.node())
+  const nodes = Array.from({ length: count }, () => world.node(ONE_SEGMENT))
   for (const node of nodes) node.treat(SLOW)
   for (const node of nodes) node.delivery.ensure(wish(digest, SIZE), open).catch(() => {})
   await world.pass(300)
