@@ -172,6 +172,15 @@ describe("a head", () => {
     expect(digestOf(await world.run(drain(node.delivery.open(wish(digest), open))))).toBe(digest)
   })
 
+  test("that took credentials keeps the blob here: all of it comes from the own origin", async () => {
+    const { world, digest, others } = await crowd("private", { ...FAST, usesCredentials: true })
+    const node = others[0]!
+    const pull = drain(node.delivery.open(wish(digest, SIZE), open))
+    expect(digestOf(await world.run(pull))).toBe(digest)
+    expect(node.store.stat(digest)).toMatchObject({ isComplete: true, isShared: false })
+    expect(originBytes(node)).toBeGreaterThan(SIZE / 2)
+  })
+
   test.each<[string, OriginBehaviour]>([
     ["knows no ranges", { ...FAST, ignoresRanges: true }],
     ["says 401", { status: 401 }],
