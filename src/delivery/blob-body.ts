@@ -9,6 +9,7 @@ import type { BlobReader, BlobStore } from "../store/store.ts"
 import type { BlobRequest } from "./delivery.ts"
 import { DeliveryError } from "./errors.ts"
 import type { Flight } from "./flight.ts"
+import type { HeadBytes } from "./head.ts"
 import type { Interest } from "./interest.ts"
 
 /** Bytes of one chunk to a reader. */
@@ -45,7 +46,13 @@ export async function* readBody(
   options: BodyOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { range, interest, signal, request } = options
-  const cursor = { at: range.start, emitted: new Map(), memory: createMemory(options) }
+  const cursor: Cursor = {
+    at: range.start,
+    emitted: new Map(),
+    memory: createMemory(options),
+    head: undefined,
+    doubted: undefined,
+  }
   let flight: Flight | undefined
   let heals = { at: -1, count: 0 }
   try {
@@ -57,6 +64,7 @@ export async function* readBody(
           flight?.leave(interest)
           flight = undefined
           verifyEmitted(deps, request.digest, cursor)
+          await verifyHead(reader, request.digest, cursor)
           yield* readComplete(reader, { deps, cursor, end: range.end, interest })
         } else {
           if (flight === undefined || flight.isOver) flight = deps.board(request, interest)
@@ -85,6 +93,14 @@ interface Cursor {
   readonly emitted: Map<number, Uint8Array>
   /** Gives where to read the next chunk to; undefined: to fresh memory. */
   readonly memory: () => Uint8Array | undefined
+  /** What went to the client before its piece was here, until that piece bears it out. */
+  head: EmittedHead | undefined
+  /** SHA-256 of a piece that does not: one of the two is wrong, and the whole digest says which. */
+  doubted: Uint8Array | undefined
+}
+
+interface EmittedHead extends HeadBytes {
+  readonly start: number
 }
 
 /**
@@ -116,6 +132,25 @@ function verifyEmitted({ store }: BodyDeps, digest: Digest, { emitted }: Cursor)
     if (Buffer.compare(sha256, right) !== 0) throw wrongBytes(digest)
   }
   emitted.clear()
+}
+
+/**
+ * The same for what went out before its piece was here: now it is certain who was wrong.
+ * @throws DeliveryError `BLOB_MISMATCH`
+ */
+async function verifyHead(reader: BlobReader, digest: Digest, cursor: Cursor): Promise<void> {
+  const { head } = cursor
+  if (head === undefined) return
+  if (!(await isBorneOut(reader, head))) {
+    head.blame()
+    throw wrongBytes(digest)
+  }
+  cursor.head = undefined
+}
+
+async function isBorneOut(reader: BlobReader, { start, bytes }: EmittedHead): Promise<boolean> {
+  const there = await reader.read({ start, end: start + bytes.length })
+  return Buffer.compare(there, bytes) === 0
 }
 
 function wrongBytes(digest: Digest): DeliveryError {
@@ -167,17 +202,37 @@ async function* readGrowing(
     const { layout } = flight
     if (layout === undefined) return undefined
     const piece = Math.floor(cursor.at / layout.lengthBytes)
-    if (!flight.mayEmit(piece, { isBounded })) return undefined
-    return { piece, range: chunkOf(layout, piece, { cursor, range }) }
+    const isDoubted = isSame(cursor.doubted, flight.pieceSha256(piece))
+    if (!isDoubted && flight.mayEmit(piece, { isBounded })) {
+      return { piece, range: chunkOf(layout, piece, { cursor, range }) }
+    }
+    return flight.headFrom(cursor.at, range.end)
   }
   for (;;) {
     const chunk = await flight.until(next, { signal, interest })
     // A lease that was taken before the blob was there, or before it was whole, is taken anew.
     if (chunk === "complete" || reader === undefined) return
+    if ("bytes" in chunk) {
+      noteHead(cursor, chunk)
+      interest.positionBytes = cursor.at
+      interest.hasUnproved = true
+      yield lend(chunk.bytes, cursor.memory())
+      if (cursor.at >= range.end) return
+      continue
+    }
     const before = flight.pieceSha256(chunk.piece)
     const bytes = await reader.read(chunk.range, cursor.memory())
     if (!isSame(before, flight.pieceSha256(chunk.piece))) continue
     if (!isSame(before, cursor.emitted.get(chunk.piece) ?? before)) throw wrongBytes(flight.digest)
+    if (cursor.head !== undefined) {
+      const isRight = await isBorneOut(reader, cursor.head)
+      if (!isSame(before, flight.pieceSha256(chunk.piece))) continue
+      if (!isRight) {
+        cursor.doubted = before
+        continue
+      }
+      cursor.head = undefined
+    }
     cursor.emitted.set(chunk.piece, before!)
     cursor.at = chunk.range.end
     interest.positionBytes = cursor.at
@@ -185,6 +240,18 @@ async function* readGrowing(
     yield bytes
     if (cursor.at >= range.end) return
   }
+}
+
+function lend(bytes: Uint8Array, place: Uint8Array | undefined): Uint8Array {
+  if (place === undefined) return bytes
+  place.set(bytes)
+  return place.subarray(0, bytes.length)
+}
+
+function noteHead(cursor: Cursor, { bytes, blame }: HeadBytes): void {
+  const head = cursor.head ?? { start: cursor.at, bytes: new Uint8Array(0) }
+  cursor.head = { start: head.start, bytes: Buffer.concat([head.bytes, bytes]), blame }
+  cursor.at += bytes.length
 }
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

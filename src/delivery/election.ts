@@ -8,13 +8,32 @@ import { type ByteRange, type PieceLayout, piecesOf } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
 import { lengthPrefixed, uint32 } from "../swarm/length-prefix.ts"
 
-/** One fetcher is elected for this much of a blob. A multiple of every piece length. */
-export const SEGMENT_BYTES: number = 64 * 1024 * 1024
+const MIB = 1024 * 1024
+/** One fetcher is elected for a segment: the shortest, and the longest. */
+export const SEGMENT_BYTES_MIN: number = MIB
+export const SEGMENT_BYTES_MAX: number = 64 * MIB
+/** Segments are longer while a blob has more of them than this. */
+const SEGMENTS_WANTED_MAX = 32
 
 const ELECTION_LABEL = "sealift/election/v1"
 
+/**
+ * Gives the length of a blob's segments: so many that all nodes read a part of it, and no more. A
+ * multiple of its piece length.
+ */
+export function segmentLength(sizeBytes: number): number {
+  let lengthBytes = SEGMENT_BYTES_MIN
+  while (lengthBytes < SEGMENT_BYTES_MAX && sizeBytes > lengthBytes * SEGMENTS_WANTED_MAX) {
+    lengthBytes *= 2
+  }
+  return lengthBytes
+}
+
 /** Gives how many segments a blob has; one of no bytes has one, which is empty. */
-export function segmentCount(sizeBytes: number, segmentBytes: number = SEGMENT_BYTES): number {
+export function segmentCount(
+  sizeBytes: number,
+  segmentBytes: number = segmentLength(sizeBytes),
+): number {
   return Math.max(1, Math.ceil(sizeBytes / segmentBytes))
 }
 
@@ -22,9 +41,9 @@ export function segmentCount(sizeBytes: number, segmentBytes: number = SEGMENT_B
 export function segmentPieces(
   layout: PieceLayout,
   segment: number,
-  segmentBytes: number = SEGMENT_BYTES,
+  segmentBytes: number = segmentLength(layout.sizeBytes),
 ): ByteRange {
-  const start = segment * segmentBytes
+  const start = Math.min(segment * segmentBytes, layout.sizeBytes)
   return piecesOf(layout, { start, end: Math.min(start + segmentBytes, layout.sizeBytes) })
 }
 
@@ -32,7 +51,7 @@ export function segmentPieces(
 export function segmentOf(
   layout: PieceLayout,
   piece: number,
-  segmentBytes: number = SEGMENT_BYTES,
+  segmentBytes: number = segmentLength(layout.sizeBytes),
 ): number {
   return Math.floor((piece * layout.lengthBytes) / segmentBytes)
 }

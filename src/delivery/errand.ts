@@ -50,6 +50,7 @@ export async function answerFetch(
   if (deps.errandCount() >= ERRANDS_MAX) return refused("FETCHER_BUSY")
   const flight = deps.begin(digest, ref)
   if (flight === undefined) return refused("FETCHER_BUSY")
+  if (request.sizeBytes !== undefined) flight.learnHint(request.sizeBytes, context.peer)
   flight.addErrand(segment, context.peer)
   const answer = await answerOf(deps, flight, { segment, signal: context.signal })
   if (answer.kind === "refused") flight.dropErrand(segment)
@@ -108,7 +109,7 @@ async function answerOf(
     const fault = sourcing.pull.isUsable ? undefined : sourcing.pull.fault()
     if (fault !== undefined) return refusedBy(fault)
     const isRead = sourcing.isReading(segment) && sourcing.pull.hasAnswered
-    const isBrought = isRead || sourcing.fetchers.isPeer(segment)
+    const isBrought = isRead || sourcing.isLeft(segment)
     const isKnown = isBrought && sizeBytes !== undefined
     return isKnown ? { kind: "fetching", sizeBytes, doneBytes } : undefined
   }

@@ -14,7 +14,7 @@ import {
 } from "../core/json.ts"
 import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import { isRepository } from "../core/reference.ts"
-import { SEGMENT_BYTES, segmentCount } from "./election.ts"
+import { segmentCount } from "./election.ts"
 import { DeliveryError, type OriginErrorCode } from "./errors.ts"
 import type { OriginRef } from "./origin.ts"
 
@@ -98,7 +98,7 @@ export function encodeFetchRequest(request: FetchRequest): Uint8Array {
  */
 export function parseFetchRequest(
   bytes: Uint8Array,
-  segmentBytes: number = SEGMENT_BYTES,
+  segmentBytes?: number | undefined,
 ): FetchRequest {
   const object = messageOf(bytes)
   const digest = asText(field(object, "digest")) ?? ""
@@ -112,9 +112,9 @@ export function parseFetchRequest(
   const hasSize = field(object, "size") !== undefined
   const sizeBytes = hasSize ? sizeOf(object) : undefined
   const segment = asCount(field(object, "segment"))
-  if (segment === undefined || segment >= segmentCount(sizeBytes ?? BLOB_BYTES_MAX, segmentBytes)) {
-    throw invalid("segment")
-  }
+  // Without the size nobody knows how long segments are.
+  const count = sizeBytes === undefined ? 1 : segmentCount(sizeBytes, segmentBytes)
+  if (segment === undefined || segment >= count) throw invalid("segment")
   return { digest, sizeBytes, ref: { registry, repository }, segment, intent }
 }
 

@@ -11,6 +11,7 @@ import type { BlobChange, PartialBlob } from "../store/store.ts"
 import type { BlobRequest, FlightReport } from "./delivery.ts"
 import { DeliveryError, FLIGHT_OVER, OriginError } from "./errors.ts"
 import { Growth } from "./growth.ts"
+import type { HeadBytes } from "./head.ts"
 import { type Interest, readerInFront, windowFrom } from "./interest.ts"
 import { type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
@@ -114,6 +115,11 @@ export class Flight {
     if (request.origin !== undefined) this.learnRef(request.origin)
   }
 
+  /** What a peer believes the size to be. */
+  learnHint(sizeBytes: number, peer: PeerId): void {
+    this.#growth.sizes.add(sizeBytes, "peer", peer)
+  }
+
   learnRef(ref: OriginRef): void {
     this.sourcing.pull.addRef(ref)
     const isNew =
@@ -193,6 +199,19 @@ export class Flight {
     return !options.isBounded || this.sourcing.pull.own?.bears(blob, piece) === true
   }
 
+  /**
+   * Gives bytes that this node's own origin sent first, before their piece is here: also for a bounded
+   * range, but none of the last piece, which proves the whole.
+   */
+  headFrom(start: number, end: number): HeadBytes | undefined {
+    const { blob } = this.#growth
+    if (blob === undefined || this.#isFinishing) return undefined
+    if (Math.floor(start / blob.layout.lengthBytes) >= blob.layout.count - 1) return undefined
+    const { head } = this.sourcing
+    const bytes = head.from(start, end)
+    return bytes && { bytes, blame: () => head.blame() }
+  }
+
   /** Gives the SHA-256 of a piece that is here (32 bytes). */
   pieceSha256(piece: number): Uint8Array | undefined {
     return this.#growth.blob?.pieceSha256(piece)
@@ -226,6 +245,7 @@ export class Flight {
       return
     }
     this.#move()
+    this.sourcing.head.onPiece()
     this.#pulse.fire()
     this.#aim()
     if (this.#growth.blob?.pieces.isFull === true) this.wake()
@@ -374,6 +394,7 @@ export class Flight {
   /** Gives up a size that proved wrong. */
   #discard(sizeBytes: number): void {
     this.#growth.discard(sizeBytes)
+    this.sourcing.head.end()
     this.sourcing.pull.own = undefined
     this.#aimedPiece = undefined
     this.#state = "looking"
@@ -407,6 +428,7 @@ export class Flight {
     this.#mismatchCount++
     this.#deps.log.warn({ digest: this.digest, count: this.#mismatchCount }, "wrong whole digest")
     pull.interrupt()
+    this.sourcing.head.end()
     const all = Array.from({ length: blob.layout.count }, (_, index) => index)
     const isOwn = all.length > 0 && all.every((index) => pull.own?.bears(blob, index) === true)
     const foreign = all.filter((index) => pull.own?.bears(blob, index) !== true)
@@ -563,7 +585,12 @@ export class Flight {
       signal: this.#stopping.signal,
       readerPiece: () => this.#readerPiece(),
       movedAtMs: () => this.#movedAtMs(),
+      beginningBytes: () => {
+        const reader = readerInFront(this.#interests)
+        return reader?.hasBegun === false ? reader.positionBytes : undefined
+      },
       move: () => this.#move(),
+      stir: () => this.#pulse.fire(),
       onHeader: (answer, ref) => this.#onHeader(answer, ref),
       onStoreFault: (error) => this.fail(error),
       onCorrupt: () => void this.#doubt().catch((error: unknown) => this.fail(error)),

@@ -11,7 +11,8 @@ export const GAP_BYTES_MAX: number = 256 * 1024
 /** The pieces of a blob as one look sees them. */
 export interface GapView {
   readonly layout: PieceLayout
-  readonly segmentBytes: number
+  /** As long as the blob's size gives when left out. */
+  readonly segmentBytes: number | undefined
   /** Segments that this node reads. */
   readonly mine: ReadonlySet<number>
   has(index: number): boolean

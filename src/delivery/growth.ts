@@ -74,7 +74,7 @@ export class Growth {
   }
 
   /** Counts the pieces of a segment that are missing; 1 while the size is unknown. */
-  missingCount(segment: number, segmentBytes: number): number {
+  missingCount(segment: number, segmentBytes: number | undefined): number {
     const { layout } = this
     if (layout === undefined) return 1
     const pieces = segmentPieces(layout, segment, segmentBytes)

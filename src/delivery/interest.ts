@@ -4,8 +4,11 @@
  */
 import { type ByteRange, type PieceLayout, pieceRange } from "../core/piece.ts"
 
-/** Pieces that a reader is given before all others. */
+/** Pieces that a reader is given before all others; or this part of a large blob … */
 const WINDOW_PIECES = 8
+const WINDOW_PART = 1 / 8
+/** … but never more. */
+const WINDOW_PIECES_MAX = 64
 
 /** Somebody who waits for a flight. */
 export interface Interest {
@@ -53,6 +56,7 @@ function isBefore(a: Interest, b: Interest): boolean {
 
 /** Gives the bytes that the swarm brings first to a reader at a piece. */
 export function windowFrom(layout: PieceLayout, piece: number): ByteRange {
-  const last = Math.min(piece + WINDOW_PIECES, layout.count) - 1
+  const part = Math.min(Math.ceil(layout.count * WINDOW_PART), WINDOW_PIECES_MAX)
+  const last = Math.min(piece + Math.max(part, WINDOW_PIECES), layout.count) - 1
   return { start: pieceRange(layout, piece).start, end: pieceRange(layout, last).end }
 }

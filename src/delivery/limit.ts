@@ -10,7 +10,6 @@ import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
 import type { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
-import { SEGMENT_BYTES } from "./election.ts"
 import type { Origin, OriginRef } from "./origin.ts"
 
 /** What delivery stands on. */
@@ -27,8 +26,8 @@ export interface DeliveryDeps {
 }
 
 export interface DeliveryLimits {
-  /** All nodes must agree on it (protocol/origin-election.md); only tests change it. */
-  readonly segmentBytes: number
+  /** Of all blobs, in place of what their sizes give; all nodes must agree on it. For tests. */
+  readonly segmentBytes: number | undefined
   /** A source that gives nothing for this long loses its work to another. */
   readonly stallMs: number
   /** Within this time a reader has its first bytes, or an error, unless something moves. */
@@ -51,7 +50,7 @@ export interface DeliveryOptions {
 }
 
 export const DELIVERY_LIMITS: DeliveryLimits = {
-  segmentBytes: SEGMENT_BYTES,
+  segmentBytes: undefined,
   stallMs: STALL_MS_MAX,
   answerMs: UPSTREAM_ANSWER_MS_MAX,
   breakMs: 10_000,

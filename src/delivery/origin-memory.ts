@@ -12,6 +12,7 @@ const ACCESS_MS = 60_000
 /** A fetcher does not ask its origin again for others within this time after a fault. */
 const FAULT_MS = 2_000
 const SILENT_MS = 60_000
+const RANGELESS_MS = 600_000
 const ENTRIES_MAX = 1_024
 
 /** A map whose entries are forgotten after a time, and the oldest when there are too many. */
@@ -44,11 +45,13 @@ export class OriginMemory {
   readonly #access: Recent<"public" | "private">
   readonly #faults: Recent<OriginError>
   readonly #silent: Recent<true>
+  readonly #rangeless: Recent<true>
 
   constructor(clock: Clock) {
     this.#access = new Recent(clock)
     this.#faults = new Recent(clock)
     this.#silent = new Recent(clock)
+    this.#rangeless = new Recent(clock)
   }
 
   /** Tells whether the origin took credentials in that repository; undefined: not known. */
@@ -66,6 +69,15 @@ export class OriginMemory {
 
   noteFault(ref: OriginRef, digest: Digest, fault: OriginError): void {
     this.#faults.set(`${digest} ${keyOf(ref)}`, fault, FAULT_MS)
+  }
+
+  /** Tells whether the origin sent more than the part that it was asked for. */
+  isRangeless(ref: OriginRef): boolean {
+    return this.#rangeless.get(keyOf(ref)) === true
+  }
+
+  noteRangeless(ref: OriginRef): void {
+    this.#rangeless.set(keyOf(ref), true, RANGELESS_MS)
   }
 
   /** Tells whether a peer said that it does not speak the protocol of elections. */

@@ -13,6 +13,7 @@ import { OriginError } from "./errors.ts"
 import { GAP_BYTES_MAX, type GapView, nextRun } from "./gap.ts"
 import { type DeliveryDeps, type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
+import type { OriginMemory } from "./origin-memory.ts"
 import { readAnswer } from "./origin-stream.ts"
 import type { OriginTraffic } from "./origin-traffic.ts"
 import { OwnPieces } from "./own-pieces.ts"
@@ -36,13 +37,18 @@ const STREAMS_MAX = 2
 export interface PullHost {
   readonly digest: Digest
   layout(): PieceLayout | undefined
+  /** Of this blob; undefined: as its size gives. */
+  segmentBytes(): number | undefined
   blob(): PartialBlob | undefined
   torrent(): Torrent | undefined
   /** An origin began to answer. @returns the blob to write to; undefined: do not read on */
   onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
   onPiece(index: number): void
-  onBytes(count: number): void
+  /** Bytes of the blob from a position on. */
+  onChunk(chunk: Uint8Array, positionBytes: number, ref: OriginRef): void
   onFault(fault: OriginError): void
+  /** The origin sent the whole when it was asked for a part. */
+  onRangeless(ref: OriginRef): void
   /** A place is not read any more in this flight. */
   onCondemned(fault: OriginError, ref: OriginRef): void
   onStoreFault(error: StoreError): void
@@ -85,6 +91,7 @@ export interface OriginSlots {
 
 export interface PullDeps extends DeliveryDeps {
   readonly slots: OriginSlots
+  readonly memory: OriginMemory
   readonly traffic: OriginTraffic
 }
 
@@ -286,6 +293,7 @@ export class OriginPull {
     this.own ??= new OwnPieces(layout.count)
     const start = Math.floor(answer.range.start / layout.lengthBytes)
     stream.isRangeless = start < stream.run.start
+    if (stream.isRangeless) this.#host.onRangeless(place.ref)
     const end = stream.isRangeless ? layout.count : Math.min(stream.run.end, layout.count)
     stream.run = { start, end }
     stream.at = start
@@ -302,10 +310,10 @@ export class OriginPull {
           reserve.move(index)
           return this.#goesOn(index, stream, blob)
         },
-        onBytes: (count) => {
-          this.receivedBytes += count
-          stream.pendingBytes += count
-          this.#host.onBytes(count)
+        onChunk: (chunk, positionBytes) => {
+          this.receivedBytes += chunk.length
+          stream.pendingBytes += chunk.length
+          this.#host.onChunk(chunk, positionBytes, place.ref)
         },
         onWriting: (index) => {
           stream.writing.add(index)
@@ -340,9 +348,9 @@ export class OriginPull {
     const { layout } = blob
     const next = blob.pieces.nextMissing(index)
     // An origin that knows no ranges is read to the end: a second answer would cost the same again.
-    if (stream.isRangeless) return next < layout.count
+    if (stream.isRangeless) return next < layout.count && this.mine.size > 0
     if (next >= stream.run.end) return false
-    if (!this.mine.has(segmentOf(layout, next, this.#limits.segmentBytes))) return false
+    if (!this.mine.has(segmentOf(layout, next, this.#host.segmentBytes()))) return false
     return (next - index) * layout.lengthBytes <= GAP_BYTES_MAX
   }
 
@@ -374,7 +382,7 @@ export class OriginPull {
     this.#host.wake()
   }
 
-  /** Before the size is known: the whole, or the segment that was asked for. */
+  /** Before the size is known: the whole, of which no more is read than is wanted. */
   #firstRun(): ByteRange | undefined {
     if (this.#streams.size > 0) return undefined
     return { start: 0, end: Number.POSITIVE_INFINITY }
@@ -382,12 +390,7 @@ export class OriginPull {
 
   #rangeOf(run: ByteRange): ByteRange | undefined {
     const layout = this.#host.layout()
-    if (layout === undefined) {
-      const first = Math.min(...this.mine)
-      const { segmentBytes } = this.#limits
-      if (first === 0) return undefined
-      return { start: first * segmentBytes, end: (first + 1) * segmentBytes }
-    }
+    if (layout === undefined) return undefined
     if (run.start === 0 && run.end >= layout.count) return undefined
     const end = pieceRange(layout, Math.min(run.end, layout.count) - 1).end
     return { start: pieceRange(layout, run.start).start, end }
@@ -398,7 +401,7 @@ export class OriginPull {
     if (layout.count === 0) return isRunning ? undefined : { start: 0, end: 0 }
     const view: GapView = {
       layout,
-      segmentBytes: this.#limits.segmentBytes,
+      segmentBytes: this.#host.segmentBytes(),
       mine: this.mine,
       has: (index) => this.#host.blob()?.pieces.has(index) ?? false,
       isCovered: (index) => this.#isCovered(index),

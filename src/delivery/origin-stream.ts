@@ -22,7 +22,7 @@ export interface ReadOptions {
   readonly goesOn: (index: number) => boolean
   /** Lets chunks pass as the limits of this node allow. */
   readonly throttle: Throttle | undefined
-  readonly onBytes: (count: number) => void
+  readonly onChunk: (chunk: Uint8Array, positionBytes: number) => void
   /** A piece is received and about to be hashed and written; tells when that is over. */
   readonly onWriting: (index: number) => () => void
   /** A piece came, and whether it is written: not so when other bytes were there first. */
@@ -58,7 +58,7 @@ export async function readAnswer(
         })
       }
       options.throttle?.came(chunk.length)
-      options.onBytes(chunk.length)
+      options.onChunk(chunk, position)
       position += chunk.length
       if (position > answer.range.end) {
         throw new OriginError("ORIGIN_CORRUPT", "the origin sent more bytes than it said")

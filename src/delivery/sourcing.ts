@@ -4,6 +4,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import type { PeerId } from "../net/net.ts"
 import type { StoreError } from "../store/errors.ts"
 import type { PartialBlob } from "../store/store.ts"
@@ -11,6 +12,7 @@ import { segmentCount, segmentOf } from "./election.ts"
 import { DeliveryError, OriginError } from "./errors.ts"
 import { Fetchers } from "./fetchers.ts"
 import type { Growth } from "./growth.ts"
+import { Head } from "./head.ts"
 import type { DeliveryDeps, DeliveryLimits } from "./limit.ts"
 import { lookUp } from "./look-up.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
@@ -20,6 +22,8 @@ import type { OriginTraffic } from "./origin-traffic.ts"
 
 /** Segments from the reader onwards that have a fetcher at the same time. */
 const SEGMENTS_AHEAD = 8
+/** Longer than any blob. */
+const WHOLE_BYTES = 2 * BLOB_BYTES_MAX
 
 /** Where the counts of all flights go. */
 export interface FlightMeters {
@@ -47,7 +51,11 @@ export interface SourcingHost {
   readerPiece(): number
   /** When something last came in, from any source; monotonic. */
   movedAtMs(): number
+  /** Where a reader begins that has nothing yet; undefined when there is none. */
+  beginningBytes(): number | undefined
   move(): void
+  /** Readers look again. */
+  stir(): void
   onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
   onStoreFault(error: StoreError): void
   /** What an elected fetcher brought is most likely wrong. */
@@ -68,6 +76,7 @@ export interface Want {
 export class Sourcing {
   readonly pull: OriginPull
   readonly fetchers: Fetchers
+  readonly head: Head
   readonly #deps: FlightDeps
   readonly #limits: DeliveryLimits
   readonly #host: SourcingHost
@@ -82,6 +91,7 @@ export class Sourcing {
     this.#host = host
     this.pull = this.#createPull()
     this.fetchers = this.#createFetchers()
+    this.head = this.#createHead()
   }
 
   /** Starts what is to be started. */
@@ -89,7 +99,7 @@ export class Sourcing {
     const { growth } = this.#host
     if (isWhole) this.#hedge(nowMs)
     // Private content is brought for nobody else.
-    const wanted = new Set(growth.isPrivate ? [] : errands)
+    const wanted = new Set(growth.isPrivate ? [] : errands.map((one) => this.#known(one)))
     const isOriginDue = isWhole && (this.#isHedged || !this.hasCompleteHolder)
     const hasRef = this.pull.ref !== undefined
     if (isOriginDue && hasRef) for (const segment of this.#segmentsAhead()) wanted.add(segment)
@@ -99,8 +109,9 @@ export class Sourcing {
     }
     this.pull.mine = new Set([...wanted].filter((segment) => this.fetchers.isSelf(segment)))
     if (this.pull.isMetered && !this.pull.isUsable) this.pull.interrupt()
+    this.#beginHead()
     this.pull.pump(this.#host.readerPiece())
-    const isBrought = errands.some((segment) => this.fetchers.isPeer(segment))
+    const isBrought = errands.some((segment) => this.isLeft(segment))
     growth.torrent?.setFetching(isWhole || isBrought)
     if (this.#lookUp === "none" && isWhole && !this.#hasSource()) void this.#findHolders()
   }
@@ -118,12 +129,29 @@ export class Sourcing {
   }
 
   missingCount(segment: number): number {
-    return this.#host.growth.missingCount(segment, this.#limits.segmentBytes)
+    return this.#host.growth.missingCount(this.#known(segment), this.segmentBytes)
   }
 
   /** Whether this node reads a segment from its own origin at this moment. */
   isReading(segment: number): boolean {
-    return this.fetchers.isSelf(segment) && this.pull.isStreaming
+    return this.fetchers.isSelf(this.#known(segment)) && this.pull.isStreaming
+  }
+
+  /** Whether a segment was left to a peer. */
+  isLeft(segment: number): boolean {
+    return this.fetchers.isPeer(this.#known(segment))
+  }
+
+  /** Undefined: as the blob's size gives. What knows no ranges is one segment. */
+  get segmentBytes(): number | undefined {
+    const { ref } = this.pull
+    const isWhole = ref !== undefined && this.#deps.memory.isRangeless(ref)
+    return isWhole ? WHOLE_BYTES : this.#limits.segmentBytes
+  }
+
+  /** Gives the segment that this node takes a peer's for, which may not know yet that there is one. */
+  #known(segment: number): number {
+    return this.segmentBytes === WHOLE_BYTES ? 0 : segment
   }
 
   /** The whole was wrong: others are to fetch, or this node trusts its own origin alone. */
@@ -165,6 +193,7 @@ export class Sourcing {
   }
 
   stop(): void {
+    this.head.end()
     this.pull.stop()
   }
 
@@ -191,7 +220,7 @@ export class Sourcing {
   #segmentsAhead(): number[] {
     const { layout } = this.#host.growth
     if (layout === undefined) return [0]
-    const { segmentBytes } = this.#limits
+    const { segmentBytes } = this
     const count = segmentCount(layout.sizeBytes, segmentBytes)
     const reader = Math.min(this.#host.readerPiece(), Math.max(0, layout.count - 1))
     const first = segmentOf(layout, reader, segmentBytes)
@@ -253,18 +282,68 @@ export class Sourcing {
     return new OriginPull(this.#deps, this.#limits, {
       digest,
       layout: () => growth.layout,
+      segmentBytes: () => this.segmentBytes,
       blob: () => growth.blob,
       torrent: () => growth.torrent,
       onHeader: (answer, ref) => this.#host.onHeader(answer, ref),
       onPiece: (index) => growth.torrent?.announcePiece(index),
-      onBytes: (count) => {
-        this.#host.move()
-        this.#deps.meters.received("origin", count)
+      onChunk: (chunk, positionBytes, ref) => {
+        this.head.pour(positionBytes, chunk, ref)
+        this.#onOriginBytes(chunk.length)
       },
       onFault: (fault) => this.#deps.meters.originFault(fault.code),
+      onRangeless: (ref) => {
+        this.#deps.memory.noteRangeless(ref)
+        this.#host.wake()
+      },
       onCondemned: (fault, ref) => this.#deps.memory.noteFault(ref, digest, fault),
       onStoreFault: (error) => this.#host.onStoreFault(error),
       wake: () => this.#host.wake(),
+    })
+  }
+
+  #onOriginBytes(count: number): void {
+    this.#host.move()
+    this.#deps.meters.received("origin", count)
+  }
+
+  /** A client's first bytes come from this node's own origin, whoever is elected. */
+  #beginHead(): void {
+    const positionBytes = this.#host.beginningBytes()
+    if (positionBytes === undefined || this.hasCompleteHolder) return
+    this.head.begin(positionBytes)
+    const { layout } = this.#host.growth
+    const { start } = this.head
+    const { ref } = this.pull
+    if (layout === undefined || start === undefined || ref === undefined) return
+    const piece = Math.floor(start / layout.lengthBytes)
+    const isLast = piece >= layout.count - 1
+    // What this node reads itself brings the head with it.
+    const isOwn = !isLast && this.fetchers.isSelf(segmentOf(layout, piece, this.segmentBytes))
+    if (!isLast && !isOwn && this.pull.isUsable) this.head.ask(ref)
+  }
+
+  #createHead(): Head {
+    const { digest, growth } = this.#host
+    const { meters, memory, log } = this.#deps
+    return new Head(this.#deps, this.#limits, {
+      digest,
+      sizeBytes: () => growth.sizeBytes,
+      has: (positionBytes) => {
+        const { blob } = growth
+        return blob?.pieces.has(Math.floor(positionBytes / blob.layout.lengthBytes)) === true
+      },
+      onHeader: async (answer, ref) => (await this.#host.onHeader(answer, ref)) !== undefined,
+      onBytes: (count) => {
+        this.pull.receivedBytes += count
+        this.#onOriginBytes(count)
+      },
+      onFault: (fault, ref) => {
+        log.warn({ digest, registry: ref.registry, code: fault.code }, fault.message)
+        meters.originFault(fault.code)
+        memory.noteFault(ref, digest, fault)
+      },
+      stir: () => this.#host.stir(),
     })
   }
 

@@ -20,6 +20,10 @@ const SLOW_MS = 300
 const RELIEF_MS = 1_000
 /** A piece that a reader waits for may take this long before a second source is asked for it. */
 const HEDGE_MS = 500
+/** And only if what is left of it takes so long and that one is so many times as soon: over slow links … */
+const LATE_MS = 1_500
+/** … every piece takes long, and what is asked twice mostly comes twice. */
+const HEDGE_GAIN = 2
 /** A part of a piece that nobody goes on with is thrown away after this time. */
 const ORPHAN_MS_MAX = 4_000
 
@@ -98,8 +102,12 @@ export class Assembly {
     const index = this.#deps.picker.firstAwaited()
     const piece = index === undefined ? undefined : this.#active.get(index)
     if (piece === undefined || piece.isShared || nowMs - piece.sinceMs < HEDGE_MS) return
-    const fastest = this.#deps.roster.fastestFor(piece)
-    if (fastest !== undefined) askAgain(piece, fastest, piece.blockCount)
+    const { roster } = this.#deps
+    const fastest = roster.fastestFor(piece)
+    if (fastest === undefined) return
+    const lateMs = Math.max(0, ...roster.all().map((source) => source.dueMs(piece, nowMs)))
+    if (lateMs < LATE_MS || fastest.freeMs(piece, nowMs) * HEDGE_GAIN > lateMs) return
+    askAgain(piece, fastest, piece.blockCount)
   }
 
   /**

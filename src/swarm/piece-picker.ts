@@ -19,6 +19,11 @@ export interface TakeOptions {
    * in order is hashed as a whole while it comes, and not read again at the end.
    */
   readonly isInOrder?: boolean | undefined
+  /**
+   * Others fetch it too: of what a reader waits for the rarest, not the first. Readers that all begin at
+   * one moment would ask for the same pieces in the same order, and have nothing to give to each other.
+   */
+  readonly isShared?: boolean | undefined
 }
 
 /** Keeps what is missing, what is being fetched, and how many sources have each piece. */
@@ -176,13 +181,26 @@ export class PiecePicker {
   }
 
   #inWindow(pieces: Bitfield, options: TakeOptions): number | undefined {
-    return this.#firstAllowed(this.#window, pieces, options)
+    if (options.isShared !== true) return this.#firstAllowed(this.#window, pieces, options)
+    const { start, end } = this.#window
+    const shift = Math.floor(this.#random() * (end - start))
+    let best: number | undefined
+    for (let step = 0; step < end - start; step++) {
+      const index = start + ((step + shift) % (end - start))
+      if (!this.#isAllowed(index, pieces, options)) continue
+      if (best === undefined || this.#availability[index]! < this.#availability[best]!) best = index
+    }
+    return best
+  }
+
+  #isAllowed(index: number, pieces: Bitfield, options: TakeOptions): boolean {
+    if (this.#position[index]! < 0 || !pieces.has(index)) return false
+    return options.withReserved === true || this.#reservations[index] === 0
   }
 
   #firstAllowed(range: ByteRange, pieces: Bitfield, options: TakeOptions): number | undefined {
     for (let index = range.start; index < range.end; index++) {
-      if (this.#position[index]! < 0 || !pieces.has(index)) continue
-      if (options.withReserved === true || this.#reservations[index] === 0) return index
+      if (this.#isAllowed(index, pieces, options)) return index
     }
     return undefined
   }

@@ -14,6 +14,7 @@ import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
 import { encodeBatch } from "./live-list.ts"
 import type { PieceLists } from "./piece-lists.ts"
 import { isPlainPeer } from "./plain-peer.ts"
+import { Scattering } from "./scattering.ts"
 import type { ChannelSession } from "./session.ts"
 import { SuperSeeding } from "./super-seeding.ts"
 import { Upload } from "./upload.ts"
@@ -74,6 +75,7 @@ export class Serving implements UploadEvents {
   readonly #served = new Map<Upload, Served>()
   readonly #byDigest = new Map<Digest, Set<Served>>()
   readonly #superSeeding = new Map<Digest, SuperSeeding>()
+  readonly #scattering = new Map<Digest, Scattering>()
   #lookedMs = 0
   #isStopping = false
 
@@ -136,6 +138,10 @@ export class Serving implements UploadEvents {
   onHave(session: UploadHost, upload: Upload, index: number): void {
     upload.onHave(index)
     this.#slotsOf(session).onHave(session)
+    const digest = this.#served.get(upload)?.digest
+    if (digest !== undefined && this.#scattering.get(digest)?.release(index) === true) {
+      this.#announceAll(digest, [index])
+    }
   }
 
   #begin(
@@ -172,7 +178,9 @@ export class Serving implements UploadEvents {
     if (others?.size === 0) {
       this.#byDigest.delete(served.digest)
       this.#superSeeding.delete(served.digest)
-    }
+      this.#scattering.delete(served.digest)
+    } else
+      this.#announceAll(served.digest, this.#scattering.get(served.digest)?.leave(upload) ?? [])
     upload.reader.release()
     served.partial?.release()
   }
@@ -193,6 +201,7 @@ export class Serving implements UploadEvents {
   }
 
   onListGrown(digest: Digest, pieces: ByteRange): void {
+    this.#scatter(digest, pieces)
     for (const served of this.#byDigest.get(digest) ?? []) this.#announce(served, pieces)
   }
 
@@ -213,6 +222,9 @@ export class Serving implements UploadEvents {
   tick(nowMs: number): void {
     this.#memberSlots.tick(nowMs)
     this.#publicSlots.tick(nowMs)
+    for (const [digest, scattering] of this.#scattering) {
+      this.#announceAll(digest, scattering.overdue(nowMs))
+    }
     if (nowMs - this.#lookedMs < LOOK_MS) return
     this.#lookedMs = nowMs
     for (const served of [...this.#served.values()]) {
@@ -277,6 +289,9 @@ export class Serving implements UploadEvents {
     let seeding = this.#superSeeding.get(digest)
     if (seeding === undefined) {
       seeding = new SuperSeeding(count, this.#deps.firstPieceOf(digest, count))
+      for (let index = 0; index < count; index++) {
+        if (this.#deps.copiesOf(digest, index) > 0) seeding.onGiven(index)
+      }
       this.#superSeeding.set(digest, seeding)
     }
     if (upload.superSeeding === seeding) return
@@ -299,13 +314,42 @@ export class Serving implements UploadEvents {
     session.answer(upload)
   }
 
+  /** Of what nobody else has one peer is told first. */
+  #scatter(digest: Digest, pieces: ByteRange): void {
+    const all = [...(this.#byDigest.get(digest) ?? [])]
+    const growing = all.filter(({ partial, upload }) => partial !== undefined && upload.isReady)
+    const idle = growing.filter(({ upload }) => upload.isInterested && !upload.isChoked)
+    if (idle.length < 2) return
+    const scattering = this.#scattering.get(digest) ?? new Scattering()
+    this.#scattering.set(digest, scattering)
+    const nowMs = this.#deps.clock.monotonicMs()
+    for (let index = pieces.start; index < pieces.end; index++) {
+      const isTold = growing.some(({ upload }) => upload.announced.has(index))
+      const isSole = this.#deps.copiesOf(digest, index) === 0
+      if (isTold || !isSole || idle[0]!.partial?.pieces.has(index) !== true) continue
+      scattering.give(
+        index,
+        idle.map(({ upload }) => upload),
+        nowMs,
+      )
+    }
+  }
+
+  #announceAll(digest: Digest, indexes: readonly number[]): void {
+    for (const served of indexes.length === 0 ? [] : (this.#byDigest.get(digest) ?? [])) {
+      for (const index of indexes) this.#announce(served, { start: index, end: index + 1 })
+    }
+  }
+
   /** Tells pieces of a growing blob that are here and borne out by the list. */
   #announce(served: Served, pieces: ByteRange): void {
     const { upload, digest, session, partial } = served
     const list = this.#deps.lists.get(digest)
     if (partial === undefined || list === undefined) return
+    const scattering = this.#scattering.get(digest)
     for (let index = pieces.start; index < pieces.end; index++) {
       if (upload.announced.has(index) || !partial.pieces.has(index)) continue
+      if (scattering?.mayTell(index, upload) === false) continue
       const hash = partial.pieceSha256(index)
       if (hash === undefined || !list.covers(index, hash)) continue
       const batch = list.batchFor(index)

@@ -27,6 +27,8 @@ const STALLS_MAX = 3
 const BUFFER_WAIT_MS_MAX = 1_000
 /** Cancelled requests whose answers are waited for. */
 const CANCELLED_MAX = 8192
+/** A piece of a source whose pace nobody knows is taken to need this time. */
+const HEARSAY_MS = 1_000
 /** After a stall a source is asked again after this time. */
 const STALL_PAUSE_MS = 5_000
 
@@ -155,6 +157,25 @@ export class Source implements BlockSink {
     const waitedMs = nowMs - this.lastBlockMs
     if (rateBytes <= 0) return this.requests.count === 0 ? 0 : waitedMs
     return Math.max(waitedMs, (this.requests.count * BLOCK_BYTES * 1000) / rateBytes)
+  }
+
+  /** How long until it has given what it owes of a piece, milliseconds; 0 if it owes nothing. */
+  dueMs(piece: ActivePiece, nowMs: number): number {
+    let place = this.requests.count - 1
+    while (place >= 0 && this.requests.index(place) !== piece.index) place--
+    return place < 0 ? 0 : this.#timeOfMs(place + 1, nowMs)
+  }
+
+  /** How long until it would have given all of a piece that is missing, milliseconds. */
+  freeMs(piece: ActivePiece, nowMs: number): number {
+    return this.#timeOfMs(this.requests.count + piece.blockCount - piece.hereCount, nowMs)
+  }
+
+  #timeOfMs(blockCount: number, nowMs: number): number {
+    const rateBytes = this.score.rateBytesAt(nowMs)
+    const waitedMs = this.requests.count === 0 ? 0 : nowMs - this.lastBlockMs
+    if (rateBytes <= 0) return Math.max(waitedMs, HEARSAY_MS)
+    return Math.max(waitedMs, (blockCount * BLOCK_BYTES * 1000) / rateBytes)
   }
 
   /** Takes back the requests of a piece of which nothing came yet. */

@@ -57,6 +57,11 @@ export class SuperSeeding {
     }
   }
 
+  /** Somebody has a piece, from here or from elsewhere. */
+  onGiven(index: number): void {
+    this.#isGiven[index] = 1
+  }
+
   /** A peer asks for a piece, suggested or not. */
   onAsked(upload: Upload, index: number): void {
     this.#isGiven[index] = 1

@@ -33,8 +33,11 @@ const RECONSIDER_MS = 2_000
 
 /** When nothing came for this time, a node takes from a seed what it wants and not what the seed says. */
 const STARVING_MS = 1_000
-/** The same when a reader has waited for one piece for this time. */
+/** The same when a reader has waited for one piece for this time, and so many others came meanwhile … */
 const READER_MS = 500
+const READER_PIECES = 8
+/** … or for this time. */
+const READER_MS_MAX = 2_000
 
 /** What a torrent needs of the engine. */
 export interface TorrentDeps {
@@ -94,6 +97,8 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** The first piece that a reader waits for, and since when. */
   #awaited: number | undefined
   #awaitedMs = 0
+  /** How many pieces were missing then. */
+  #awaitedMissing = 0
 
   constructor(blob: PartialBlob, deps: TorrentDeps) {
     this.blob = blob
@@ -275,7 +280,11 @@ export class EngineTorrent implements Torrent, SourceOwner {
   tick(nowMs: number): void {
     for (const source of this.#roster.all()) source.tick(nowMs)
     const awaited = this.picker.firstAwaited()
-    if (awaited !== this.#awaited) [this.#awaited, this.#awaitedMs] = [awaited, nowMs]
+    if (awaited !== this.#awaited) {
+      this.#awaited = awaited
+      this.#awaitedMs = nowMs
+      this.#awaitedMissing = this.picker.missingCount
+    }
     this.#assembly.tick(nowMs)
     this.#check.tick(nowMs)
     this.#roster.askAll()
@@ -305,8 +314,9 @@ export class EngineTorrent implements Torrent, SourceOwner {
 
   #chosen(source: Source, pieces: Bitfield): number | undefined {
     // Nothing is rare for who fetches alone.
-    const isInOrder = source.isOpened && source.pieces.isFull && !this.#deps.hasFellows()
-    const options = { isInOrder }
+    const hasFellows = this.#deps.hasFellows()
+    const isInOrder = source.isOpened && source.pieces.isFull && !hasFellows
+    const options = { isInOrder, isShared: hasFellows && !this.#isReaderWaiting() }
     return this.picker.take(pieces, options) ?? this.#reservedFor(pieces, options)
   }
 
@@ -421,7 +431,11 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** Whether a reader has waited for the same piece for a while. */
   #isReaderWaiting(): boolean {
     const isAwaited = this.#awaited !== undefined && this.picker.firstAwaited() === this.#awaited
-    return isAwaited && this.clock.monotonicMs() - this.#awaitedMs > READER_MS
+    if (!isAwaited) return false
+    const waitedMs = this.clock.monotonicMs() - this.#awaitedMs
+    if (waitedMs > READER_MS_MAX) return true
+    const { missingCount } = this.picker
+    return waitedMs > READER_MS && this.#awaitedMissing - missingCount >= READER_PIECES
   }
 
   /** Reserved pieces are left to the origin reader, unless it does not move and nothing else is left. */

@@ -79,7 +79,20 @@ const { size: _, ...SIZELESS } = REQUEST
 const { sizeBytes: __, ...READ_SIZELESS } = READ
 const FORM = "FETCH_MESSAGE_INVALID"
 message("request", "A whole request.", REQUEST, READ)
-message("request-size-unknown", "No size.", SIZELESS, READ_SIZELESS)
+message(
+  "request-size-unknown",
+  "No size: then there is one segment.",
+  { ...SIZELESS, segment: 0 },
+  { ...READ_SIZELESS, segment: 0 },
+)
+message("request-size-needed", "A later segment of a blob of unknown size.", SIZELESS, FORM)
+// 70 MiB: segments of 4 MiB, since there would be 35 of 2 MiB.
+message(
+  "request-segment-last",
+  "The last one.",
+  { ...REQUEST, segment: 17 },
+  { ...READ, segment: 17 },
+)
 const BEGIN = { intent: "begin" }
 const YIELD = { intent: "yield" }
 message("request-begin", "About to read.", { ...REQUEST, ...BEGIN }, { ...READ, ...BEGIN })
@@ -93,7 +106,7 @@ message(
   { ...REQUEST, digest: REQUEST.digest.toUpperCase() },
   FORM,
 )
-message("request-segment-beyond", "A segment after the end.", { ...REQUEST, segment: 2 }, FORM)
+message("request-segment-beyond", "A segment after the end.", { ...REQUEST, segment: 18 }, FORM)
 message("request-segment-negative", "Below 0.", { ...REQUEST, segment: -1 }, FORM)
 message("request-size-beyond", "Over 2^40 bytes.", { ...REQUEST, size: 2 ** 40 + 1 }, FORM)
 message("request-registry-path", "A slash.", { ...REQUEST, registry: "host/path" }, FORM)

@@ -98,8 +98,9 @@ describe("delivery on the engine", () => {
     const sizeBytes = 3 * MIB
     const digest = registry.put(bytesOf("engine dies", sizeBytes))
     const pulls = nodes.map((node) => codeOfFailure(pull(node, digest, sizeBytes)))
-    await until(() => nodes.some((node) => originBytes(node) > MIB))
-    const fetcher = nodes.find((node) => originBytes(node) > 0)!
+    // Each reads a segment of a mebibyte, or several.
+    await until(() => nodes.some((node) => originBytes(node) > MIB / 2))
+    const fetcher = nodes.find((node) => originBytes(node) > MIB / 2)!
     hub.drop(fetcher.net.id)
     await Promise.all(pulls)
     for (const node of nodes) {

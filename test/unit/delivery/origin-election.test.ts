@@ -7,8 +7,10 @@ import { pieceLayout } from "../../../src/core/piece.ts"
 import {
   electionScore,
   rankFetchers,
-  SEGMENT_BYTES,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_BYTES_MIN,
   segmentCount,
+  segmentLength,
   segmentOf,
   segmentPieces,
 } from "../../../src/delivery/election.ts"
@@ -89,10 +91,14 @@ describe("the order of fetchers", () => {
 
 describe("segments", () => {
   test("cover all pieces once, whatever the size", () => {
-    const sizes = fc.oneof(fc.nat({ max: 2 ** 31 - 1 }), fc.constantFrom(0, 1, SEGMENT_BYTES))
+    const sizes = fc.oneof(
+      fc.nat({ max: 2 ** 31 - 1 }),
+      fc.constantFrom(0, 1, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX, 2 ** 40),
+    )
     fc.assert(
       fc.property(sizes, (sizeBytes) => {
         const layout = pieceLayout(sizeBytes)
+        expect(segmentLength(sizeBytes) % layout.lengthBytes).toBe(0)
         let next = 0
         for (let segment = 0; segment < segmentCount(sizeBytes); segment++) {
           const { start, end } = segmentPieces(layout, segment)

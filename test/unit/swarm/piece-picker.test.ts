@@ -32,6 +32,29 @@ describe("take", () => {
     expect(takeAll(all, Bitfield.full(20)).slice(0, 3)).toEqual([7, 8, 9])
   })
 
+  test("gives the rarest of the window, not the first, where others fetch too", () => {
+    const all = picker(20)
+    all.setWindow({ start: 7, end: 11 })
+    for (const index of [7, 8, 10]) all.addHave(index)
+    for (const index of [7, 8]) all.addHave(index)
+    const options = { isShared: true }
+    const full = Bitfield.full(20)
+    expect([all.take(full, options), all.take(full, options)]).toEqual([9, 10])
+    const rest = [all.take(full, options), all.take(full, options)]
+    expect(rest.sort()).toEqual([7, 8])
+  })
+
+  test("gives nodes that begin together different pieces of the same window", () => {
+    const firsts = new Set<number>()
+    for (let seed = 0; seed < 40; seed++) {
+      const fresh = new PiecePicker(new Bitfield(50), { random: seededRandom(seed) })
+      fresh.setWindow({ start: 10, end: 18 })
+      firsts.add(fresh.take(Bitfield.full(50), { isShared: true })!)
+    }
+    expect(firsts.size).toBeGreaterThan(4)
+    for (const index of firsts) expect(index >= 10 && index < 18).toBe(true)
+  })
+
   test("begins a blob at a random piece, whatever is rare", () => {
     const firsts = new Set<number>()
     for (let seed = 0; seed < 40; seed++) {

@@ -86,3 +86,12 @@ test("begins where it is told to, and goes round", () => {
   seeding.suggest(left!.upload)
   expect(left!.told).toEqual([3, 4, 0, 1])
 })
+
+test("does not suggest what others have already", () => {
+  const seeding = new SuperSeeding(6, 0)
+  for (const index of [0, 1, 4]) seeding.onGiven(index)
+  const [left, right] = createPeers(2, seeding)
+  seeding.suggest(left!.upload)
+  seeding.suggest(right!.upload)
+  expect([left!.told, right!.told]).toEqual([[2, 3, 5], []])
+})
