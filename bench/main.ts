@@ -10,6 +10,7 @@ import { dirname, join } from "node:path"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
 import { parseCommand, scenarioList, UsageError } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
+import { packageFile } from "./package-file.ts"
 import { contextLines, type Report, renderReport } from "./report.ts"
 import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "./scenario.ts"
 import { type ContenderFigures, figuresOf } from "./statistics.ts"
@@ -111,6 +112,10 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   }
 }
 
+// As `bin/sealift.js` does: without it each process and thread of the suite holds a compiler.
+if (import.meta.filename.endsWith(".ts")) {
+  process.env.NODE_COMPILE_CACHE ??= packageFile("node_modules/.cache/sealift")
+}
 const controller = new AbortController()
 process.once("SIGINT", () => controller.abort(new Error("interrupted")))
 process.once("SIGTERM", () => controller.abort(new Error("terminated")))

@@ -10,7 +10,7 @@ import type { Contender } from "../scenario.ts"
 import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
-import { peerScript } from "./program.ts"
+import { sealiftPeer } from "./program.ts"
 import { fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
 
 /** Makes the contender of a transfer between two. */
@@ -20,7 +20,7 @@ export async function createSealift(
 ): Promise<Contender> {
   const seedFolder = await fillSeed(workload, options)
   const start = (name: string, folder: string, signal: AbortSignal) =>
-    new PeerProcess(name, [process.execPath, peerScript(name), folder, workload.digest], { signal })
+    new PeerProcess(name, [...sealiftPeer(name), folder, workload.digest], { signal })
   return {
     name: "sealift",
     about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
@@ -51,7 +51,7 @@ export async function createSealiftCrowd(
   const { workload, missing } = crowd
   const { folder: seedFolder, warmUp } = await fillMeshSeed(workload, options)
   const command = (name: string, folder: string, { address }: LabHost) =>
-    [process.execPath, peerScript(name), folder, workload.digest, address, warmUp] as const
+    [...sealiftPeer(name), folder, workload.digest, address, warmUp] as const
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",
