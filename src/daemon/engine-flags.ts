@@ -9,6 +9,9 @@ export const ENGINE_FLAGS: readonly string[] = [
   // it never gives back: without this an idle node has 25 MiB more, and one that serves 65 MiB more,
   // at the same rate (measured with four pulls of 300 MB at once).
   "--semi-space-growth-factor=1",
+  // Collects the old generation when it has grown by a fifth. V8 lets it grow to several times what is
+  // alive on a machine with much memory: 5,000 small blobs made 390 MiB of heap, of which 56 were alive.
+  "--heap-growing-percent=20",
   // undici parses HTTP in one huge WebAssembly function; optimizing it takes 22 MiB at once, of which
   // the allocator keeps 13. It sees headers, not bodies. Only both flags together turn that off.
   "--no-wasm-tier-up",
