@@ -29,6 +29,8 @@ export interface Member {
 export interface Fetched {
   readonly seconds: number
   readonly wastedBytes: number
+  /** The same by reason. */
+  readonly wastedBy: Readonly<Record<string, number>>
   readonly bans: readonly { readonly id: string; readonly reason: string }[]
   /** Pieces that were refused, by sender. */
   readonly rejected: Readonly<Record<string, number>>
