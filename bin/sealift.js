@@ -2,7 +2,7 @@
 // The command. It must run under Node 20: it finds the locked Node 24 and hands over to it.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { createRequire, enableCompileCache } from "node:module"
+import nodeModule, { createRequire } from "node:module"
 import { constants } from "node:os"
 import { fileURLToPath } from "node:url"
 
@@ -28,7 +28,8 @@ function keepStrippedSources() {
   const folder = fileURLToPath(new URL("../node_modules/.cache/sealift", import.meta.url))
   // Threads look for the variable; this thread is past that.
   process.env.NODE_COMPILE_CACHE ??= folder
-  enableCompileCache(process.env.NODE_COMPILE_CACHE)
+  // By its name it could not be imported under Node 20, which has none.
+  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE)
 }
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
