@@ -102,6 +102,8 @@ export interface Scenario {
   readonly lines?: readonly Line[]
   /** Rounds before the measured ones that are not counted; 1 unless told. */
   readonly uncountedRounds?: number
+  /** A run that takes longer hangs; ten minutes unless told. */
+  readonly runMsMax?: number
   /** The contender that the others are compared with. */
   readonly baseline: string
   generate(options: BenchOptions, tools: { signal: AbortSignal }): Promise<Prepared>

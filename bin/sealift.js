@@ -2,7 +2,7 @@
 // The command. It must run under Node 20: it finds the locked Node 24 and hands over to it.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
+import nodeModule, { createRequire } from "node:module"
 import { constants } from "node:os"
 import { fileURLToPath } from "node:url"
 
@@ -19,7 +19,21 @@ function lockedNode() {
   }
 }
 
+/**
+ * Keeps the sources as Node made them of TypeScript, so that the next start, and each thread, needs not
+ * load the compiler: 45 MiB of a node that works. It lies where whoever can write could as well write
+ * the packages that run here, never in a folder that others share.
+ */
+function keepStrippedSources() {
+  const folder = fileURLToPath(new URL("../node_modules/.cache/sealift", import.meta.url))
+  // Threads look for the variable; this thread is past that.
+  process.env.NODE_COMPILE_CACHE ??= folder
+  // By its name it could not be imported under Node 20, which has none.
+  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE)
+}
+
 if (Number(process.versions.node.split(".")[0]) >= 24) {
+  if (main === source) keepStrippedSources()
   await import(main.href)
 } else {
   const node = lockedNode()

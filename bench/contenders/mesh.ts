@@ -7,7 +7,7 @@ import { join } from "node:path"
 import type { LabHost } from "../../test/support/network-lab.ts"
 import { type PeerMessage, PeerProcess } from "../peer-process.ts"
 import { removeFolder, verifyCopy, type Workload } from "../workload.ts"
-import { peerScript } from "./program.ts"
+import { sealiftPeer } from "./program.ts"
 import { findBlob, type SealiftSeed } from "./sealift-seed.ts"
 
 /**
@@ -29,6 +29,8 @@ export interface Member {
 export interface Fetched {
   readonly seconds: number
   readonly wastedBytes: number
+  /** The same by reason. */
+  readonly wastedBy: Readonly<Record<string, number>>
   readonly bans: readonly { readonly id: string; readonly reason: string }[]
   /** Pieces that were refused, by sender. */
   readonly rejected: Readonly<Record<string, number>>
@@ -117,7 +119,7 @@ export class Mesh {
   ): Promise<Member> {
     const { namespace, address } = host
     const own = [folder, this.#workload.digest, address, ...words]
-    const command = ["netns", "exec", namespace, process.execPath, peerScript(script), ...own]
+    const command = ["netns", "exec", namespace, ...sealiftPeer(script), ...own]
     const child = new PeerProcess(`${script} on ${address}`, ["ip", ...command], {
       signal: this.#signal,
     })

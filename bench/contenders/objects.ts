@@ -15,7 +15,7 @@ import type { Contender, Sample } from "../scenario.ts"
 import { percentileOf } from "../statistics.ts"
 import { removeFolder, touchMemory } from "../workload.ts"
 import { measurePair } from "./pair.ts"
-import { findProgram, peerScript } from "./program.ts"
+import { findProgram, peerScript, sealiftPeer } from "./program.ts"
 
 /** Makes the contender of Sealift on both sides. */
 export async function createSealiftObjects(
@@ -28,7 +28,7 @@ export async function createSealiftObjects(
   const command = [peerScript("sealift-ingest-objects"), ...paths]
   await promisify(execFile)(process.execPath, command, { signal })
   const startPeer = (script: string, folder: string, runSignal: AbortSignal) =>
-    new PeerProcess(name, [process.execPath, peerScript(script), folder, workload.planPath], {
+    new PeerProcess(name, [...sealiftPeer(script), folder, workload.planPath], {
       signal: runSignal,
     })
   return {

@@ -10,7 +10,7 @@ import type { Contender } from "../scenario.ts"
 import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
-import { peerScript } from "./program.ts"
+import { sealiftPeer } from "./program.ts"
 import { fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
 
 /** Makes the contenders of a transfer between two: as nodes of a fleet do it, and as public torrents go. */
@@ -53,7 +53,7 @@ function createPair(workload: Workload, { name, about, program, ...shape }: Pair
   const { seedFolder, words = [], ...rest } = shape
   const { digest, folder, sizeBytes } = workload
   const start = (script: string, where: string, signal: AbortSignal) => {
-    const command = [process.execPath, peerScript(script), where, digest, ...words] as const
+    const command = [...sealiftPeer(script), where, digest, ...words] as const
     return new PeerProcess(script, command, { signal })
   }
   return {
@@ -86,7 +86,7 @@ export async function createSealiftCrowd(
   const { workload, missing } = crowd
   const { folder: seedFolder, warmUp } = await fillMeshSeed(workload, options)
   const command = (name: string, folder: string, { address }: LabHost) =>
-    [process.execPath, peerScript(name), folder, workload.digest, address, warmUp] as const
+    [...sealiftPeer(name), folder, workload.digest, address, warmUp] as const
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",

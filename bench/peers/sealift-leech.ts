@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDigest } from "../../src/core/digest.ts"
+import { WASTE_REASONS } from "../../src/swarm/waste.ts"
 import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
 import { createPeerDelivery, TRANSFER_MS_MAX } from "./sealift-delivery.ts"
@@ -42,11 +43,16 @@ const channels = {
   tls: TOOLS.metrics.value("sealift_net_channels_tls"),
   libp2p: TOOLS.metrics.value("sealift_net_channels_libp2p"),
 }
-const wastedBytes = TOOLS.metrics.value("sealift_swarm_wasted_bytes_total")
+const WASTED = "sealift_swarm_wasted_bytes_total"
+const wastedBytes = TOOLS.metrics.value(WASTED)
+const wastedBy = Object.fromEntries(
+  WASTE_REASONS.map((reason) => [reason, TOOLS.metrics.value(WASTED, { reason })]),
+)
 // Verdicts follow when the whole is proved, and the blob is there a moment before.
 while (delivery.flights().length > 0) await sleep(HOLDER_POLL_MS)
 const bans = net.bans().map(({ peer: id, reason }) => ({ id, reason }))
-say({ event: "done", seconds, channels, wastedBytes, bans, rejected: Object.fromEntries(rejected) })
+const waste = { wastedBytes, wastedBy }
+say({ event: "done", seconds, channels, ...waste, bans, rejected: Object.fromEntries(rejected) })
 await hear()
 await delivery.stop({ deadlineMs: 0 })
 await peer.stop()

@@ -121,9 +121,19 @@ async function measureHostile(
     times,
     last: max / ideal,
     wastedPercent: (100 * wastedBytes) / (honest * workload.sizeBytes),
+    wastedBy: sumsOf(done.map((one) => one.wastedBy)),
     ...judge(rogues, done),
   }
   return { seconds: max, usage: {}, notes }
+}
+
+/** Adds up numbers of the same name. */
+function sumsOf(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const [name, value] of records.flatMap((record) => Object.entries(record))) {
+    sums[name] = (sums[name] ?? 0) + value
+  }
+  return sums
 }
 
 /** Who was found guilty by whom, and how many bad pieces that took. */

@@ -25,6 +25,8 @@ const BLOBS = 20_000
 /** A fiftieth of all that goes through. */
 const QUOTA_BYTES = 8 * MIB
 const AT_ONCE = 8
+/** 20,000 blobs need 6 minutes of an idle machine. */
+const SOAK_MS_MAX = 45 * 60 * 1000
 /** How often the nodes are looked at. */
 const LOOKS = 40
 /** A node's memory rises until its caches are full; what counts is the slope from this look on. */
@@ -64,6 +66,7 @@ export const memory: Scenario = {
     return { heading: note, across: "blobs", note }
   }),
   uncountedRounds: 0,
+  runMsMax: SOAK_MS_MAX,
   baseline: "first",
   async generate(options): Promise<Prepared> {
     const workspace = openWorkspace("bench", MEMORY_FOLDER)

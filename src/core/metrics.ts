@@ -47,9 +47,14 @@ export class MemoryMetrics implements Metrics {
     this.#gauges.set(name, read)
   }
 
-  /** Reads a counter or a gauge; 0 when it never moved. */
+  /** Reads a gauge or a counter, without labels the sum over all of them; 0 when it never moved. */
   value(name: string, labels?: Labels): number {
-    return this.#gauges.get(name)?.() ?? this.#values.get(keyOf(name, labels)) ?? 0
+    const gauge = this.#gauges.get(name)
+    if (gauge !== undefined) return gauge()
+    if (labels !== undefined) return this.#values.get(keyOf(name, labels)) ?? 0
+    let sum = 0
+    for (const [key, value] of this.#values) if (key.startsWith(`${name}{`)) sum += value
+    return sum
   }
 }
 

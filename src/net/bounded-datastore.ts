@@ -35,7 +35,7 @@ export class BoundedDatastore implements Datastore {
     const name = key.toString()
     this.#pairs.delete(name)
     if (value.length > RECORD_BYTES_MAX) return key
-    this.#pairs.set(name, { key, value })
+    this.#pairs.set(name, { key: compactKey(key), value: compact(value) })
     const [oldest] = this.#pairs.keys()
     if (this.#pairs.size > RECORDS_MAX) this.#pairs.delete(oldest!)
     return key
@@ -101,6 +101,14 @@ export class BoundedDatastore implements Datastore {
     for (const order of query.orders ?? []) kept.sort(order)
     yield* sliceOf(kept, query)
   }
+}
+
+/** Bytes of libp2p lie in pools of 8 KiB and in frames of the network: a view would keep all of them. */
+const compact = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
+function compactKey(key: Key): Key {
+  const KeyOfBytes = key.constructor as new (bytes: Uint8Array) => Key
+  return new KeyOfBytes(compact(key.uint8Array()))
 }
 
 function sliceOf<T>(all: readonly T[], query: { offset?: number; limit?: number }): readonly T[] {

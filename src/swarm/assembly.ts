@@ -5,6 +5,7 @@
  */
 import type { Bitfield } from "../core/bitfield.ts"
 import type { Clock } from "../core/clock.ts"
+import { BLOCK_BYTES } from "../core/limits.ts"
 import { pieceRange } from "../core/piece.ts"
 import type { PartialBlob } from "../store/store.ts"
 import { ActivePiece } from "./active-piece.ts"
@@ -119,14 +120,21 @@ export class Assembly {
     if (this.#deps.picker.candidateCount > 0) return
     const sources = this.#deps.roster.all()
     const idle = sources.filter((source) => source.requests.count === 0 && source.isAskable)
-    const slow = new Set(sources.filter((source) => source.etaMs(nowMs) > SLOW_MS))
-    if (idle.length === 0 || slow.size === 0) return
+    const slow = sources.filter((source) => source.etaMs(nowMs) > SLOW_MS)
+    if (idle.length === 0 || slow.length === 0) return
+    // What each slow one may still be relieved of.
+    const budgets = new Map<Source, number>()
     for (const source of idle) {
       let left = SHARED_BLOCKS_MAX
       for (const piece of this.#active.values()) {
         if (!source.pieces.has(piece.index)) continue
-        if (![...slow].some((one) => one.owes(piece))) continue
-        left -= askAgain(piece, source, left)
+        const owing = slow.find((one) => one.owes(piece))
+        if (owing === undefined) continue
+        const known = budgets.get(owing)
+        const budget = known ?? meetingBlocks(owing, source, nowMs)
+        const count = askAgain(piece, source, Math.min(left, budget))
+        budgets.set(owing, budget - count)
+        left -= count
         if (left === 0) break
       }
     }
@@ -212,6 +220,19 @@ export class Assembly {
     this.#orphans.delete(piece)
     this.returnBuffer(piece)
   }
+}
+
+/**
+ * Gives how many blocks an idle source brings from the end before a slow one gets there from the start.
+ * More than that would come twice: a block is on its way long before a cancel can stop it.
+ */
+function meetingBlocks(slow: Source, idle: Source, nowMs: number): number {
+  const [slowRate, idleRate] = [slow.score.rateBytesAt(nowMs), idle.score.rateBytesAt(nowMs)]
+  // Of whom nothing is known one block is asked; who stands still owes all.
+  if (idleRate <= 0) return 1
+  if (slowRate <= 0) return SHARED_BLOCKS_MAX
+  const together = (idleRate * slowRate) / (idleRate + slowRate)
+  return Math.floor((slow.etaMs(nowMs) * together) / 1000 / BLOCK_BYTES)
 }
 
 /** Asks a source for blocks that another owes, from the last on. @returns how many it was asked */

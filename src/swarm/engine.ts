@@ -31,6 +31,7 @@ import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
 import { TorrentBook } from "./torrent-book.ts"
 import { BatchBuffers } from "./upload-server.ts"
+import { Waste } from "./waste.ts"
 import type { WireStream } from "./wire-socket.ts"
 import type { Zones } from "./zones.ts"
 
@@ -130,14 +131,13 @@ class Engine implements SwarmEngine {
   readonly #plain: PlainPort
   readonly #flights = new Map<Digest, Flight>()
   readonly #downloaded: Counter
-  readonly #wasted: Counter
+  readonly #waste: Waste
   readonly #bans: Counter
   readonly #stopStore: () => void
   #cancelTick: () => void = () => {}
   #downloadedBytes = 0
-  #wastedBytes = 0
-  /** Of both, what the counters know: they are told on each tick, not on each block. */
-  #countedBytes = { downloaded: 0, wasted: 0 }
+  /** Of it, what the counter knows: it is told on each tick, not on each block. */
+  #countedBytes = 0
   #isStopped = false
 
   constructor(deps: SwarmDeps, options: SwarmOptions) {
@@ -147,7 +147,7 @@ class Engine implements SwarmEngine {
     this.#mayFetch = sharedOnly(store, options.mayFetch)
     const mayFetch = this.#mayFetch
     this.#downloaded = metrics.counter("sealift_swarm_downloaded_bytes_total", "From peers.")
-    this.#wasted = metrics.counter("sealift_swarm_wasted_bytes_total", "From peers, thrown away.")
+    this.#waste = new Waste(metrics)
     this.#bans = metrics.counter("sealift_swarm_bans_total", "Peers proved bad.", ["reason"])
     const uploaded = metrics.counter("sealift_swarm_uploaded_bytes_total", "To peers.")
     this.#lists = new PieceLists({ net, kv: store.kv("live-lists"), log }, (digest, pieces) => {
@@ -331,9 +331,7 @@ class Engine implements SwarmEngine {
       onDownloaded: (bytes) => {
         this.#downloadedBytes += bytes
       },
-      onWasted: (bytes) => {
-        this.#wastedBytes += bytes
-      },
+      onWasted: (bytes, reason) => this.#waste.add(bytes, reason),
       onGoodPiece: (peer) => this.#holdings.index.trueClaim(peer),
       onSourceEnded: (_torrent, source, reason) => this.#onSourceEnded(source.peer, digest, reason),
       onBatch: (_torrent, payload, source) => void this.#onBatch(blob, payload, source),
@@ -449,10 +447,9 @@ class Engine implements SwarmEngine {
   }
 
   #count(): void {
-    const [downloaded, wasted] = [this.#downloadedBytes, this.#wastedBytes]
-    this.#downloaded.add(downloaded - this.#countedBytes.downloaded)
-    this.#wasted.add(wasted - this.#countedBytes.wasted)
-    this.#countedBytes = { downloaded, wasted }
+    this.#downloaded.add(this.#downloadedBytes - this.#countedBytes)
+    this.#countedBytes = this.#downloadedBytes
+    this.#waste.tell()
   }
 
   /** Peers that have the blob and take part in its swarm; standard clients come by themselves. */

@@ -13,6 +13,7 @@ import { PeerScore } from "./peer-score.ts"
 import { RequestRing } from "./request-ring.ts"
 import type { Flow } from "./shaper.ts"
 import { Suggestions } from "./suggestions.ts"
+import type { WasteReason } from "./waste.ts"
 import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
 import { WAIT } from "./wire-parser.ts"
 
@@ -53,7 +54,7 @@ export interface SourceOwner {
   onSourceHave(source: Source, index: number, hasIt: boolean): boolean
   onSourceEnded(source: Source, reason: SourceEnd): void
   onBlockHere(piece: ActivePiece, block: number, source: Source): void
-  onWasted(bytes: number): void
+  onWasted(bytes: number, reason: WasteReason): void
   onBatch(payload: Uint8Array, source: Source): void
   /** Blocks of this piece became free again. */
   onFreed(piece: ActivePiece): void
@@ -336,7 +337,7 @@ export class Source implements BlockSink {
     const piece = this.#owner.active(index)
     if (piece === undefined) return
     const count = piece.takeBack(this)
-    if (count > 0) this.#owner.onWasted(count * BLOCK_BYTES)
+    if (count > 0) this.#owner.onWasted(count * BLOCK_BYTES, "broken-off")
     if (this.#current === piece) this.#leaveCurrent()
     this.#owner.onFreed(piece)
   }
@@ -383,7 +384,7 @@ export class Source implements BlockSink {
     const piece = this.#owner.active(index)
     if (piece === undefined) {
       this.#removeRequest(place)
-      this.#owner.onWasted(length)
+      this.#owner.onWasted(length, "overtaken")
       return undefined
     }
     if (piece.buffer === undefined && !this.#owner.provideBuffer(piece, this)) {
@@ -393,7 +394,7 @@ export class Source implements BlockSink {
     this.#removeRequest(place)
     const block = begin / BLOCK_BYTES
     if (!piece.begin(block)) {
-      this.#owner.onWasted(length)
+      this.#owner.onWasted(length, "duplicate")
       return undefined
     }
     this.#receiving = { piece, block, length }
@@ -429,7 +430,7 @@ export class Source implements BlockSink {
     if (receiving === undefined) return
     this.#receiving = undefined
     receiving.piece.abort(receiving.block)
-    this.#owner.onWasted(receiving.length)
+    this.#owner.onWasted(receiving.length, "broken-off")
     this.link.discardBlock()
     this.#owner.onFreed(receiving.piece)
   }
@@ -497,7 +498,7 @@ export class Source implements BlockSink {
   }
 
   #onUnasked(index: number, begin: number, length: number): void {
-    this.#owner.onWasted(length)
+    this.#owner.onWasted(length, "cancelled")
     if (this.#takeCancelled(index, begin)) return
     this.link.fail({ code: "LIMIT_EXCEEDED", message: "a block that was not asked for" })
   }

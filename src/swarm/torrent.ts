@@ -22,6 +22,7 @@ import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
 import type { SourceReport, Torrent } from "./swarm.ts"
+import type { WasteReason } from "./waste.ts"
 import { ZoneBias } from "./zone-bias.ts"
 
 /** Pieces of one source that nobody signed, after which it is not asked any more in this flight. */
@@ -58,7 +59,7 @@ export interface TorrentDeps {
   /** Whether a node of this node's zone has all of the blob. */
   hasNearHolder(torrent: EngineTorrent): boolean
   onDownloaded(bytes: number): void
-  onWasted(bytes: number): void
+  onWasted(bytes: number, reason: WasteReason): void
   onGoodPiece(peer: PeerId): void
   onSourceEnded(torrent: EngineTorrent, source: Source, reason: SourceEnd): void
   onBatch(torrent: EngineTorrent, payload: Uint8Array, source: Source): void
@@ -110,7 +111,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
     const { picker } = this
     this.#roster = new SourceRoster({ clock, picker })
     const roster = this.#roster
-    const onWasted = (bytes: number) => this.onWasted(bytes)
+    const onWasted = (bytes: number) => this.onWasted(bytes, "orphaned")
     this.#assembly = new Assembly({ blob, clock, picker, roster, onWasted })
     this.#check = new PieceCheck({
       blob,
@@ -374,9 +375,9 @@ export class EngineTorrent implements Torrent, SourceOwner {
     } else if (piece.isShared) this.#assembly.cancelElsewhere(piece, block, source)
   }
 
-  onWasted(bytes: number): void {
+  onWasted(bytes: number, reason: WasteReason): void {
     this.wastedBytes += bytes
-    this.#deps.onWasted(bytes)
+    this.#deps.onWasted(bytes, reason)
   }
 
   onBatch(payload: Uint8Array, source: Source): void {
@@ -399,7 +400,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   /** A piece has another digest than the list says; its senders answer for it when it is proved. */
   #onRefused(piece: ActivePiece, digest: Uint8Array): void {
     this.#judge.note({ index: piece.index, sha256: digest, parts: piece.parts(digest) })
-    this.#giveBack(piece)
+    this.#giveBack(piece, "refused")
     const isDisputed = this.list.isSaid(piece.index, digest)
     for (const peer of piece.peers) {
       const source = this.#roster.get(peer)
@@ -413,13 +414,13 @@ export class EngineTorrent implements Torrent, SourceOwner {
   }
 
   #onDiscarded(piece: ActivePiece, reason: "disk" | "unlisted"): void {
-    this.#giveBack(piece)
+    this.#giveBack(piece, "discarded")
     if (reason === "unlisted") this.#isUnlisted = true
     else this.#pausedUntilMs = this.clock.monotonicMs() + FAULT_PAUSE_MS
   }
 
-  #giveBack(piece: ActivePiece): void {
-    this.onWasted(piece.lengthBytes)
+  #giveBack(piece: ActivePiece, reason: WasteReason): void {
+    this.onWasted(piece.lengthBytes, reason)
     this.picker.giveBack(piece.index)
   }
 

@@ -9,17 +9,12 @@ import { addNodeOptions, flagsOf } from "../../cli/command/node-options.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
+import { ENGINE_FLAGS } from "../../daemon/engine-flags.ts"
 
 /** A node that has not stopped by then is left to die. */
 const STOP_MS_MAX = 9_500
 const EXIT_INTERRUPTED = 130
 const EXIT_FORCED = 1
-/**
- * Keeps V8's young generation at its first size. Loading the rooms makes it grow to 3 × 16 MiB, which
- * it never gives back: without this an idle node has 25 MiB more, and one that serves 65 MiB more, at
- * the same rate (measured with four pulls of 300 MB at once).
- */
-const YOUNG_GENERATION_FLAG = "--semi-space-growth-factor=1"
 
 export const nodeCommand: CommandSpec = {
   examples: [
@@ -33,7 +28,7 @@ export const nodeCommand: CommandSpec = {
 
 async function runNode(invocation: Invocation): Promise<void> {
   const { host, options, out } = invocation
-  setFlagsFromString(YOUNG_GENERATION_FLAG)
+  for (const flag of ENGINE_FLAGS) setFlagsFromString(flag)
   const stopping = Promise.withResolvers<"interrupted" | "terminated">()
   let signalCount = 0
   const onTerminate = () => {

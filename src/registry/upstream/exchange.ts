@@ -101,6 +101,9 @@ export class Exchange {
       const retryAfter = parseRetryAfter(headers.get("retry-after"), this.#clock)
       throw statusFault(endpoint.registry, reply.statusCode, retryAfter)
     }
+    // An answer without a body ends as well: until it does, undici listens to the signal, and that keeps
+    // the signal, the connection and all that belongs to them.
+    if (question.method === "HEAD") discard(this.#clock, reply.body)
     const usedCredentials = used?.usesCredentials === true
     return { status: reply.statusCode, headers, body: reply.body, usedCredentials }
   }

@@ -4,7 +4,23 @@ import { BoundedDatastore } from "../../../src/net/bounded-datastore.ts"
 type Key = Parameters<BoundedDatastore["get"]>[0]
 
 /** As much of libp2p's key as the store uses. */
-const keyOf = (name: string): Key => ({ toString: () => name }) as Key
+class NamedKey {
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  uint8Array(): Uint8Array {
+    return this.#bytes
+  }
+
+  toString(): string {
+    return Buffer.from(this.#bytes).toString()
+  }
+}
+
+const keyOf = (name: string): Key => new NamedKey(Buffer.from(name)) as unknown as Key
 const value = (byte: number): Uint8Array => Uint8Array.of(byte)
 
 async function all<T>(source: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
@@ -21,6 +37,17 @@ describe("bounded datastore", () => {
     store.delete(keyOf("/a"))
     expect(store.has(keyOf("/a"))).toBe(false)
     expect(() => store.get(keyOf("/a"))).toThrow(expect.objectContaining({ name: "NotFoundError" }))
+  })
+
+  test("keeps nothing of the pools and frames that keys and values lie in", async () => {
+    const store = new BoundedDatastore()
+    const frame = new Uint8Array(8 * 1024)
+    frame.set(Buffer.from("/a"), 100)
+    store.put(new NamedKey(frame.subarray(100, 102)) as unknown as Key, frame.subarray(200, 240))
+    const [pair] = await all(store.query({}))
+    expect(pair!.key.toString()).toBe("/a")
+    expect(pair!.key.uint8Array().buffer.byteLength).toBe(2)
+    expect(pair!.value.buffer.byteLength).toBe(40)
   })
 
   test("answers queries by prefix, filter, order, offset and limit", async () => {
