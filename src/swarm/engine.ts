@@ -15,7 +15,7 @@ import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
 import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
-import { NEIGHBOURS, Neighbours } from "./neighbours.ts"
+import { PEER_SET_MAX, PeerSet } from "./peer-set.ts"
 import { PieceLists } from "./piece-lists.ts"
 import { isPlainPeer } from "./plain-peer.ts"
 import { PlainPort } from "./plain-port.ts"
@@ -39,7 +39,7 @@ import type { Zones } from "./zones.ts"
 const TICK_MS = 200
 /** How often a torrent looks for holders that are not attached. */
 const LOOK_MS = 1_000
-/** Neighbours that bring nothing for this time are not enough. */
+/** PeerSet that bring nothing for this time are not enough. */
 const SHORT_MS = 3_000
 /** Sessions that are opened at one time for one blob. */
 const OPENING_MAX = 4
@@ -107,7 +107,7 @@ interface Flight {
   readonly stopListening: () => void
   /** Peers to which a session is being opened for it. */
   readonly pending: Set<PeerId>
-  readonly neighbours: Neighbours
+  readonly peerSet: PeerSet
   /** Those that it is exchanged with; undefined: with whoever has it. */
   chosen: ReadonlySet<PeerId> | undefined
   /** Others fetch it too. */
@@ -257,7 +257,7 @@ class Engine implements SwarmEngine {
         this.#lookSoon(flight)
       }),
       pending: new Set(),
-      neighbours: new Neighbours(digest, this.#deps.net.id),
+      peerSet: new PeerSet(digest, this.#deps.net.id),
       chosen: undefined,
       hasFellows: false,
       lookedMs: Number.NEGATIVE_INFINITY,
@@ -462,16 +462,17 @@ class Engine implements SwarmEngine {
   /** Attaches the holders that are this node's neighbours for the blob, and leaves others. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
-    const { torrent, neighbours } = flight
+    const { torrent, peerSet } = flight
     const holders = this.#members(torrent.blob.digest)
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
-    const ordered = neighbours.ordered(holders, (peer) => this.#isFar(peer))
+    const ordered = peerSet.ordered(holders, (peer) => this.#isFar(peer))
     const able = ordered.filter(({ peer }) => torrent.isAble(peer))
     // Who gets nothing from its neighbours looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
-    const chosen = isShort ? able : able.slice(0, NEIGHBOURS)
+    const chosen = isShort ? able : able.slice(0, PEER_SET_MAX)
     flight.chosen = new Set(chosen.map(({ peer }) => peer))
-    if (chosen.length >= NEIGHBOURS) torrent.leaveIdle((peer) => flight.chosen?.has(peer) === false)
+    if (chosen.length >= PEER_SET_MAX)
+      torrent.leaveIdle((peer) => flight.chosen?.has(peer) === false)
     for (const holder of chosen) void this.#attach(flight, holder)
   }
 
@@ -503,7 +504,7 @@ class Engine implements SwarmEngine {
     for (const flight of this.#flights.values()) {
       const holder = this.#members(flight.torrent.blob.digest).find((one) => one.peer === peer)
       if (holder === undefined) continue
-      const isRoom = flight.chosen === undefined || flight.chosen.size < NEIGHBOURS
+      const isRoom = flight.chosen === undefined || flight.chosen.size < PEER_SET_MAX
       if (isRoom || flight.chosen?.has(peer) === true) void this.#attach(flight, holder)
     }
   }

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest"
 import { digestOf } from "../../../src/core/digest.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
-import { NEIGHBOURS, Neighbours } from "../../../src/swarm/neighbours.ts"
+import { PEER_SET_MAX, PeerSet } from "../../../src/swarm/peer-set.ts"
 import type { Holder } from "../../../src/swarm/swarm.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { MemoryWorld } from "./memory-world.ts"
@@ -17,45 +17,45 @@ test("two that choose by the same rank choose each other more often than not", (
   const chosen = new Map(
     all.map((self) => {
       const others = all.filter((peer) => peer !== self).map((peer) => holder(peer))
-      const ordered = new Neighbours(digest, self).ordered(others, nowhere)
-      return [self, new Set(peersOf(ordered.slice(0, NEIGHBOURS)))]
+      const ordered = new PeerSet(digest, self).ordered(others, nowhere)
+      return [self, new Set(peersOf(ordered.slice(0, PEER_SET_MAX)))]
     }),
   )
   let mutual = 0
   for (const [self, theirs] of chosen) {
     for (const peer of theirs) if (chosen.get(peer)!.has(self)) mutual++
   }
-  expect(mutual / (64 * NEIGHBOURS)).toBeGreaterThan(0.5)
+  expect(mutual / (64 * PEER_SET_MAX)).toBeGreaterThan(0.5)
   const asked = all.map((peer) => [...chosen.values()].filter((theirs) => theirs.has(peer)).length)
-  expect(Math.max(...asked)).toBeLessThanOrEqual(3 * NEIGHBOURS)
+  expect(Math.max(...asked)).toBeLessThanOrEqual(3 * PEER_SET_MAX)
   expect(Math.min(...asked)).toBeGreaterThan(0)
 })
 
 test("near ones come before far ones, and whole ones before others", () => {
   const holders = [holder("far seed", true), holder("near"), holder("near seed", true)]
-  const ordered = new Neighbours(digest, "self").ordered(holders, (peer) => peer === "far seed")
+  const ordered = new PeerSet(digest, "self").ordered(holders, (peer) => peer === "far seed")
   expect(peersOf(ordered)).toEqual(["near seed", "near", "far seed"])
 })
 
 test("the order does not depend on who was heard of first, and differs from blob to blob", () => {
   const holders = Array.from({ length: 20 }, (_, index) => holder(`peer ${index}`))
-  const ordered = peersOf(new Neighbours(digest, "self").ordered(holders, nowhere))
-  const reversed = new Neighbours(digest, "self").ordered([...holders].reverse(), nowhere)
+  const ordered = peersOf(new PeerSet(digest, "self").ordered(holders, nowhere))
+  const reversed = new PeerSet(digest, "self").ordered([...holders].reverse(), nowhere)
   expect(peersOf(reversed)).toEqual(ordered)
-  const other = new Neighbours(digestOf(Buffer.from("another")), "self").ordered(holders, nowhere)
+  const other = new PeerSet(digestOf(Buffer.from("another")), "self").ordered(holders, nowhere)
   expect(peersOf(other)).not.toEqual(ordered)
 })
 
 test("a node takes a blob from a few of many", async () => {
   const bytes = patternBytes(3_000_000)
   await using world = new MemoryWorld()
-  for (let count = 0; count < 2 * NEIGHBOURS; count++) await ingest(await world.add(), bytes)
+  for (let count = 0; count < 2 * PEER_SET_MAX; count++) await ingest(await world.add(), bytes)
   const leech = await world.add()
   const wanted = digestOf(bytes)
-  await until(() => leech.swarm.holders(wanted).length === 2 * NEIGHBOURS, "all are known")
+  await until(() => leech.swarm.holders(wanted).length === 2 * PEER_SET_MAX, "all are known")
   const torrent = await join(leech, wanted, bytes.length)
   await finish(torrent)
-  expect(torrent.sources().length).toBeLessThanOrEqual(NEIGHBOURS)
+  expect(torrent.sources().length).toBeLessThanOrEqual(PEER_SET_MAX)
 })
 
 test("a node whose neighbours bring nothing finds another", async () => {
@@ -63,7 +63,7 @@ test("a node whose neighbours bring nothing finds another", async () => {
   const clock = new VirtualClock()
   const world = new MemoryWorld({ clock })
   const stuck = { tricks: { isStuck: true }, contents: bytes }
-  for (let count = 0; count < NEIGHBOURS; count++) {
+  for (let count = 0; count < PEER_SET_MAX; count++) {
     await ingest(await world.add({}, stuck), bytes)
   }
   await ingest(await world.add(), bytes)

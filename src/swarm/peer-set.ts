@@ -9,11 +9,11 @@ import type { PeerId } from "../net/net.ts"
 import type { Holder } from "./swarm.ts"
 
 /** Sources of a blob that has more: enough that two of them rarely miss the same piece. */
-export const NEIGHBOURS = 8
+export const PEER_SET_MAX = 8
 const RANK_BYTES = 6
 
 /** Ranks pairs of peers for one blob; both of a pair come to the same number, so that most choose each other. */
-export class Neighbours {
+export class PeerSet {
   readonly #digest: Uint8Array
   readonly #selfId: PeerId
   readonly #ranks = new Map<PeerId, number>()
