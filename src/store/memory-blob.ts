@@ -25,17 +25,24 @@ export class MemoryBlob {
   readonly #held = new Map<number, Piece>()
   readonly #changes: Changes
   readonly #sha256: (bytes: Uint8Array) => Uint8Array
+  readonly #keep: (piece: Uint8Array) => Uint8Array
   isShared: boolean
   isComplete = false
   lastUsedMs: number
   leaseCount = 0
 
   constructor(
-    deps: { changes: Changes; sha256: (bytes: Uint8Array) => Uint8Array },
+    deps: {
+      changes: Changes
+      sha256: (bytes: Uint8Array) => Uint8Array
+      /** Gives what is kept of a piece whose bytes may change afterwards. */
+      keep: (piece: Uint8Array) => Uint8Array
+    },
     options: { digest: Digest; layout: PieceLayout; isShared: boolean; nowMs: number },
   ) {
     this.#changes = deps.changes
     this.#sha256 = deps.sha256
+    this.#keep = deps.keep
     this.digest = options.digest
     this.layout = options.layout
     this.pieces = new Bitfield(options.layout.count)
@@ -59,7 +66,7 @@ export class MemoryBlob {
     const isRight = isEqual(actual, wanted) && isEqual(actual, expected ?? actual)
     if (!isRight) return { kind: "mismatch", sha256: actual }
     if (this.pieces.has(index)) return { kind: "written", sha256: actual }
-    this.#held.set(index, { bytes: bytes.slice(), sha256: actual })
+    this.#held.set(index, { bytes: this.#keep(bytes), sha256: actual })
     this.pieces.add(index)
     this.#changes.emit({ kind: "piece", digest: this.digest, index })
     return { kind: "written", sha256: actual }
@@ -69,7 +76,7 @@ export class MemoryBlob {
   fill(bytes: Uint8Array): void {
     for (let index = 0; index < this.layout.count; index++) {
       const { start, end } = pieceRange(this.layout, index)
-      const part = bytes.slice(start, end)
+      const part = this.#keep(bytes.subarray(start, end))
       this.#held.set(index, { bytes: part, sha256: this.#sha256(part) })
       this.pieces.add(index)
     }
