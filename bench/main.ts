@@ -36,14 +36,15 @@ function choose(prepared: Prepared, options: BenchOptions): Contender[] {
  */
 async function measureAll(
   contenders: readonly Contender[],
-  { runs, uncounted, signal }: { runs: number; uncounted: number; signal: AbortSignal },
+  options: { runs: number; uncounted: number; runMsMax: number; signal: AbortSignal },
 ): Promise<Map<string, Sample[]>> {
+  const { runs, uncounted, runMsMax, signal } = options
   const samples = new Map<string, Sample[]>(contenders.map((one) => [one.name, []]))
   for (let round = 1 - uncounted; round <= runs; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const contender = contenders[(round + uncounted + turn) % contenders.length]!
       signal.throwIfAborted()
-      const limit = AbortSignal.timeout(RUN_MS_MAX)
+      const limit = AbortSignal.timeout(runMsMax)
       const sample = await contender.measure({ signal: AbortSignal.any([signal, limit]) })
       if (round > 0) samples.get(contender.name)!.push(sample)
       const run = round <= 0 ? "not counted" : `run ${round}/${runs}`
@@ -82,8 +83,9 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   const prepared = await scenario.generate(options, { signal })
   try {
     const contenders = choose(prepared, options)
-    const { uncountedRounds: uncounted = 1 } = scenario
-    const samples = await measureAll(contenders, { runs: options.runs, uncounted, signal })
+    const { uncountedRounds: uncounted = 1, runMsMax = RUN_MS_MAX } = scenario
+    const limits = { runs: options.runs, uncounted, runMsMax, signal }
+    const samples = await measureAll(contenders, limits)
     const report: Report = {
       scenario: scenario.name,
       figures: scenario.figures ?? [],

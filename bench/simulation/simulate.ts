@@ -1,0 +1,31 @@
+/**
+ * Runs a simulated fan-out at the reduced scale, in a process of its own.
+ * @module
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import type { FanOutOutcome, FanOutPlan } from "./plan.ts"
+
+/** `process.ts`, or what it was compiled to. */
+const PROGRAM: string = fileURLToPath(
+  new URL(import.meta.url.endsWith(".js") ? "./process.js" : "./process.ts", import.meta.url),
+)
+/** Ten thousand nodes take about a third of it. */
+const HEAP_MIB_MAX = 12_000
+
+/** @throws Error when it failed: what it said stands on standard error; the signal's reason */
+export async function simulate(
+  plan: FanOutPlan,
+  options: { signal?: AbortSignal; isQuiet?: boolean } = {},
+): Promise<FanOutOutcome> {
+  const words = [`--max-old-space-size=${HEAP_MIB_MAX}`, PROGRAM, JSON.stringify(plan)]
+  const child = spawn(process.execPath, words, {
+    stdio: ["ignore", "pipe", options.isQuiet === true ? "ignore" : "inherit"],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  })
+  const [said, [code]] = await Promise.all([text(child.stdout), once(child, "close")])
+  if (code !== 0) throw new Error(`the simulation ended with ${code}`)
+  return JSON.parse(said) as FanOutOutcome
+}
