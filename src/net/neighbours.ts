@@ -1,6 +1,6 @@
 /**
  * Keeps a bounded number of connections in a fleet of any size: each node is joined to a few others that
- * it picked at random, and all nodes together form a random graph of that degree (protocol/discovery.md).
+ * it picked at random, and all nodes together form a random graph of that degree.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
