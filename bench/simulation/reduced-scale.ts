@@ -61,7 +61,7 @@ export function reduceScale(): void {
 export function reduced(text: string, reductions: readonly Reduction[]): string {
   let result = text
   for (const [name, divisor] of reductions) {
-    const places = new RegExp(`^((?:export )?const ${name}(?:: number)? = )(.+)$`, "gm")
+    const places = new RegExp(`^((?:export )?const ${name}(?:: number)? = )(.+?);?$`, "gm")
     const count = [...result.matchAll(places)].length
     if (count !== 1) throw new Error(`${name} is defined ${count} times where it should be once`)
     result = result.replace(places, `$1($2) / ${divisor}`)

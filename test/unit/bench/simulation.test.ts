@@ -85,5 +85,6 @@ test("a constant that is not where it should be is an error, not a world of anot
   const text = "const A = 2 * KIB\nexport const B: number = 8\n"
   expect(reduced(text, [["A", 4]])).toContain("const A = (2 * KIB) / 4")
   expect(reduced(text, [["B", 2]])).toContain("export const B: number = (8) / 2")
+  expect(reduced("export const A = 9;\n", [["A", 3]])).toBe("export const A = (9) / 3\n")
   expect(() => reduced(text, [["C", 2]])).toThrow("C is defined 0 times")
 })
