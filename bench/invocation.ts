@@ -32,7 +32,7 @@ function parseCount(name: string, text: string, max: number): number {
 
 /** @throws UsageError */
 function parseNetwork(
-  { name, defaults: { network } }: Scenario,
+  { name, hostsMax, defaults: { network } }: Scenario,
   { hosts, rate, delay }: { hosts?: string; rate?: string; delay?: string },
 ): NetworkShape | undefined {
   if (network === undefined && (hosts ?? rate ?? delay) !== undefined) {
@@ -41,7 +41,8 @@ function parseNetwork(
   return network === undefined
     ? undefined
     : {
-        hosts: hosts === undefined ? network.hosts : parseCount("hosts", hosts, HOSTS_MAX),
+        hosts:
+          hosts === undefined ? network.hosts : parseCount("hosts", hosts, hostsMax ?? HOSTS_MAX),
         rateMbit: rate === undefined ? network.rateMbit : parseCount("rate", rate, RATE_MBIT_MAX),
         delayMs: delay === undefined ? 0 : parseCount("delay", delay, DELAY_MS_MAX),
       }

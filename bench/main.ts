@@ -85,8 +85,8 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   try {
     const contenders = choose(prepared, options)
     const { uncountedRounds: uncounted = 1, runMsMax = RUN_MS_MAX } = scenario
-    const { runs } = options
-    const samples = await measureAll(contenders, { runs, uncounted, runMsMax, signal })
+    const limits = { runs: options.runs, uncounted, runMsMax, signal }
+    const samples = await measureAll(contenders, limits)
     const report: Report = {
       scenario: scenario.name,
       figures: scenario.figures ?? [],

@@ -100,10 +100,12 @@ export interface Scenario {
   /** Notes of the samples that are lists of times: each becomes a distribution in the report. */
   readonly series?: readonly Series[]
   readonly lines?: readonly Line[]
+  /** Most that `--hosts` may say; 128 unless told. */
+  readonly hostsMax?: number
+  /** A run that takes longer hangs, in milliseconds; ten minutes unless told. */
+  readonly runMsMax?: number
   /** Rounds before the measured ones that are not counted; 1 unless told. */
   readonly uncountedRounds?: number
-  /** A run that takes longer hangs; ten minutes unless told. */
-  readonly runMsMax?: number
   /** The contender that the others are compared with. */
   readonly baseline: string
   generate(options: BenchOptions, tools: { signal: AbortSignal }): Promise<Prepared>

@@ -8,6 +8,8 @@ interface Timer {
   readonly dueMs: number
   readonly order: number
   readonly callback: () => void
+  /** Whether promises need not settle after it. */
+  readonly isQuiet: boolean
   isCancelled: boolean
 }
 
@@ -17,9 +19,12 @@ export class VirtualClock implements Clock {
   #order = 0
   /** A binary heap, the next one first: a simulation of many nodes has many timers. */
   readonly #timers: Timer[] = []
+  readonly #settle: () => Promise<void>
 
-  constructor(startMs = 0) {
+  /** @param settle - lets promises settle after each step; a whole turn of the event loop unless told */
+  constructor(startMs = 0, settle: () => Promise<void> = turnOfTheLoop) {
     this.#nowMs = startMs
+    this.#settle = settle
   }
 
   now(): number {
@@ -31,12 +36,15 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    const dueMs = this.#nowMs + Math.max(0, delayMs)
-    const timer: Timer = { dueMs, order: this.#order++, callback, isCancelled: false }
-    this.#push(timer)
+    const timer = this.#add(delayMs, callback, false)
     return () => {
       timer.isCancelled = true
     }
+  }
+
+  /** Like `after`, for what neither settles a promise nor wakes anybody: the next step follows at once. */
+  afterQuietly(delayMs: number, callback: () => void): void {
+    this.#add(delayMs, callback, true)
   }
 
   sleep(delayMs: number, options?: { signal?: AbortSignal | undefined }): Promise<void> {
@@ -46,17 +54,25 @@ export class VirtualClock implements Clock {
   /** Moves time on, runs what falls due on the way, and lets promises settle after each step. */
   async advance(deltaMs: number): Promise<void> {
     const endMs = this.#nowMs + deltaMs
+    await this.#settle()
     for (;;) {
-      await settle()
       const next = this.#timers[0]
       if (next === undefined || next.dueMs > endMs) break
       this.#pop()
       if (next.isCancelled) continue
       this.#nowMs = next.dueMs
       next.callback()
+      if (!next.isQuiet) await this.#settle()
     }
     this.#nowMs = endMs
-    await settle()
+    await this.#settle()
+  }
+
+  #add(delayMs: number, callback: () => void, isQuiet: boolean): Timer {
+    const dueMs = this.#nowMs + Math.max(0, delayMs)
+    const timer: Timer = { dueMs, order: this.#order++, callback, isQuiet, isCancelled: false }
+    this.#push(timer)
+    return timer
   }
 
   #push(timer: Timer): void {
@@ -93,6 +109,6 @@ function isBefore(a: Timer, b: Timer): boolean {
 }
 
 /** Lets all promises that are ready run; one turn of the event loop. */
-function settle(): Promise<void> {
+function turnOfTheLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

@@ -10,7 +10,7 @@ import { type LinkFlow, SEGMENT_BYTES } from "./memory-link.ts"
 type Callback = (error?: Error | null) => void
 
 /** What a kernel takes of a slow connection before it lets the writer wait. */
-const SLOW_BUFFER_BYTES: number = 128 * 1024
+export const SLOW_BUFFER_BYTES: number = 128 * 1024
 
 /** One end. What is written comes out of the other end, copied, after the latency. */
 class MemoryEnd extends Duplex {

@@ -14,6 +14,11 @@ const QUEUE_MS = 50
 /** What one flow has under way at most, beyond the way's own latency. */
 const FLOW_MS = 100
 
+/** A clock that may have a cheaper way for what nobody waits for; see `VirtualClock.afterQuietly`. */
+export interface LinkClock extends Clock {
+  afterQuietly?(delayMs: number, callback: () => void): void
+}
+
 /** How fast a host's link is. */
 export interface LinkRate {
   readonly upBytesPerSecond: number
@@ -26,7 +31,7 @@ export class HostLink {
   /** Bytes that left and came, with all headers. */
   sentBytes = 0
   receivedBytes = 0
-  readonly #clock: Clock
+  readonly #clock: LinkClock
   readonly #flows: LinkFlow[] = []
   #turn = 0
   #isSending = false
@@ -34,9 +39,10 @@ export class HostLink {
   #downFreeMs = 0
   /** Bytes on the way to this host. */
   #comingBytes = 0
-  readonly #heldBack = new Set<HostLink>()
+  /** Hosts that had to wait, and the latency of their way: who waited longest first. */
+  readonly #heldBack = new Map<HostLink, number>()
 
-  constructor(clock: Clock, rate: LinkRate) {
+  constructor(clock: LinkClock, rate: LinkRate) {
     this.#clock = clock
     this.rate = rate
   }
@@ -48,7 +54,8 @@ export class HostLink {
 
   /** Puts a flow in the round of those that have something to send. */
   enqueue(flow: LinkFlow): void {
-    if (!this.#flows.includes(flow)) this.#flows.push(flow)
+    if (!flow.isEnqueued) this.#flows.push(flow)
+    flow.isEnqueued = true
     this.#wakeSoon()
   }
 
@@ -71,11 +78,18 @@ export class HostLink {
     this.sentBytes += frameBytes
     this.#isSending = true
     flow.to.#comingBytes += frameBytes
-    this.#clock.after((frameBytes * 1000) / this.rate.upBytesPerSecond, () => {
+    this.#quietly((frameBytes * 1000) / this.rate.upBytesPerSecond, () => {
       this.#isSending = false
-      this.#clock.after(flow.latencyMs, () => flow.to.#take(flow, segment, frameBytes))
+      if (flow.latencyMs === 0) flow.to.#take(flow, segment, frameBytes)
+      else this.#quietly(flow.latencyMs, () => flow.to.#take(flow, segment, frameBytes))
       this.#send()
     })
+  }
+
+  #quietly(delayMs: number, callback: () => void): void {
+    const clock = this.#clock
+    if (clock.afterQuietly === undefined) clock.after(delayMs, callback)
+    else clock.afterQuietly(delayMs, callback)
   }
 
   /** The next flow that has something to send and may. */
@@ -86,13 +100,14 @@ export class HostLink {
       const flow = flows[place]!
       if (flow.isEmpty) {
         flows.splice(place, 1)
+        flow.isEnqueued = false
         if (place < this.#turn) this.#turn--
         step--
         continue
       }
       if (flow.isWindowFull) continue
       if (flow.to.isCrowded(flow.latencyMs)) {
-        flow.to.#heldBack.add(this)
+        flow.to.#heldBack.set(this, flow.latencyMs)
         continue
       }
       this.#turn = (place + 1) % flows.length
@@ -119,10 +134,12 @@ export class HostLink {
     })
   }
 
-  /** There is room: one of those who were held back may go on, each in its turn. */
+  /** There may be room: those who were held back go on, each in its turn, until it is full again. */
   #letIn(): void {
-    // A copy: who is still held back puts itself there again.
-    for (const sender of [...this.#heldBack]) {
+    if (this.#heldBack.size === 0) return
+    // A copy: who is held back anew stands at the end.
+    for (const [sender, latencyMs] of [...this.#heldBack]) {
+      if (this.isCrowded(latencyMs)) continue
       this.#heldBack.delete(sender)
       sender.#send()
     }
@@ -142,6 +159,8 @@ export class LinkFlow {
   readonly #queue: Segment[] = []
   readonly #windowBytes: number
   #flyingBytes = 0
+  /** Whether it stands in the round of its host. */
+  isEnqueued = false
 
   constructor(from: HostLink, to: HostLink, latencyMs: number) {
     this.from = from
@@ -159,7 +178,7 @@ export class LinkFlow {
     return this.#flyingBytes >= this.#windowBytes
   }
 
-  /** Sends a segment, in order with those before it. @param bytes - at most {@link SEGMENT_BYTES} */
+  /** Sends a segment, in order with those before it. @param bytes - {@link SEGMENT_BYTES}, or a few */
   send(bytes: number, deliver: () => void): void {
     this.#queue.push({ bytes, deliver })
     this.from.enqueue(this)

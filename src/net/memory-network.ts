@@ -54,21 +54,51 @@ export interface MemoryHub {
   link(id: PeerId): HostLink | undefined
 }
 
-/** Makes an empty world. `latencyMs` is the time one way; 0 unless told. */
-export function createMemoryHub(options: { clock?: Clock; latencyMs?: number } = {}): MemoryHub {
-  return new Hub(options.clock ?? systemClock, options.latencyMs ?? 0)
+/** How the nodes of a hub are joined together. */
+export interface HubOptions {
+  /** The system's unless told. */
+  readonly clock?: Clock
+  /** The time one way; 0 unless told. */
+  readonly latencyMs?: number
+  /** The same of one pair of nodes, where it differs from pair to pair. */
+  readonly latencyOf?: (left: PeerId, right: PeerId) => number
+  /** Makes data channels; of Node's streams unless told. */
+  readonly channels?: ChannelMaker
+  /**
+   * Told of each request that leaves a node, with the bytes of its body, and of the answer when it
+   * arrives. What it refuses (false) is lost: the asker waits for as long as it likes.
+   */
+  readonly onRequest?: (from: PeerId, to: PeerId, bytes: number) => boolean
+}
+
+/** Makes both ends of a data channel. */
+export type ChannelMaker = (
+  deps: { clock: Clock; onSent: readonly [(bytes: number) => void, (bytes: number) => void] },
+  options: { latencyMs: number; flows: readonly [LinkFlow, LinkFlow] | undefined },
+) => readonly [ChannelEnd, ChannelEnd]
+
+/** What a channel has of its own at each end. */
+export type ChannelEnd = Required<Pick<Channel, "duplex" | "borrow">>
+
+/** Makes an empty world. */
+export function createMemoryHub(options: HubOptions = {}): MemoryHub {
+  return new Hub(options)
 }
 
 class Hub implements MemoryHub {
   readonly clock: Clock
+  readonly channels: ChannelMaker
   readonly latencyMs: number
+  readonly #options: HubOptions
   readonly #nodes = new Map<PeerId, MemoryNetwork>()
   readonly #providers = new Map<string, Set<PeerId>>()
   #groups: readonly ReadonlySet<PeerId>[] | undefined
 
-  constructor(clock: Clock, latencyMs: number) {
-    this.clock = clock
-    this.latencyMs = latencyMs
+  constructor(options: HubOptions) {
+    this.#options = options
+    this.clock = options.clock ?? systemClock
+    this.latencyMs = options.latencyMs ?? 0
+    this.channels = options.channels ?? streamPair
   }
 
   join(options: JoinOptions = {}): PeerNetwork {
@@ -162,10 +192,20 @@ class Hub implements MemoryHub {
     return this.#providers.get(Buffer.from(key).toString("hex")) ?? new Set()
   }
 
-  sleep(signal: AbortSignal | undefined): Promise<void> {
+  /** One way between two nodes, milliseconds. */
+  latencyOf(left: PeerId, right: PeerId): number {
+    return this.#options.latencyOf?.(left, right) ?? this.latencyMs
+  }
+
+  sleep(signal: AbortSignal | undefined, latencyMs: number = this.latencyMs): Promise<void> {
     signal?.throwIfAborted()
-    if (this.latencyMs === 0) return Promise.resolve()
-    return this.clock.sleep(this.latencyMs, { signal })
+    if (latencyMs === 0) return Promise.resolve()
+    return this.clock.sleep(latencyMs, { signal })
+  }
+
+  /** @returns false when what is sent will never arrive */
+  carries(from: PeerId, to: PeerId, bytes: number): boolean {
+    return this.#options.onRequest?.(from, to, bytes) ?? true
   }
 }
 
@@ -221,7 +261,7 @@ class MemoryNetwork implements PeerNetwork {
       throw new NetError("ADDRESS_INVALID", `"${target}" names no other node`)
     }
     if (this.isBanned(id)) throw new NetError("PEER_BANNED", `${id} is banned here`)
-    await this.#hub.sleep(options.signal)
+    await this.#hub.sleep(options.signal, this.#hub.latencyOf(this.id, id))
     if (!this.#hub.canReach(this.id, id)) throw unreachablePeer(id)
     this.#hub.connect(this.id, id)
     return id
@@ -243,10 +283,13 @@ class MemoryNetwork implements PeerNetwork {
   ): Promise<Uint8Array> {
     const link = await this.#linkTo(peer, options.signal)
     const signal = AbortSignal.any([options.signal, link.cut.signal])
-    await this.#hub.sleep(signal)
+    const latencyMs = this.#hub.latencyOf(this.id, peer)
+    if (!this.#hub.carries(this.id, peer, body.length)) await untilAborted(never(), signal)
+    await this.#hub.sleep(signal, latencyMs)
     const answer = this.#hub.node(peer)!.answer(this.id, protocol, body)
     const response = await untilAborted(answer, signal)
-    await this.#hub.sleep(signal)
+    if (!this.#hub.carries(peer, this.id, response.length)) await untilAborted(never(), signal)
+    await this.#hub.sleep(signal, latencyMs)
     return response
   }
 
@@ -264,22 +307,23 @@ class MemoryNetwork implements PeerNetwork {
 
   async openChannel(peer: PeerId, options: { signal: AbortSignal }): Promise<Channel> {
     const link = await this.#linkTo(peer, options.signal)
-    await this.#hub.sleep(AbortSignal.any([options.signal, link.cut.signal]))
-    const { clock, latencyMs } = this.#hub
+    const { clock, channels } = this.#hub
+    const latencyMs = this.#hub.latencyOf(this.id, peer)
+    await this.#hub.sleep(AbortSignal.any([options.signal, link.cut.signal]), latencyMs)
     const other = this.#hub.node(peer)!
     if (other.#channelHandler === undefined) throw requestRefused("PROTOCOL_UNKNOWN")
     const count = (node: MemoryNetwork) => (bytes: number) => {
       node.sentBytes += bytes
     }
     const onSent = [count(this), count(other)] as const
-    const [local, remote] = createMemoryDuplexPair(
+    const [local, remote] = channels(
       { clock, onSent },
       { latencyMs, flows: flowsBetween(this.link, other.link, latencyMs) },
     )
-    this.#keep(peer, local)
-    other.#keep(this.id, remote)
-    other.#channelHandler({ peer: this.id, kind: "memory", duplex: remote, borrow: lend(remote) })
-    return { peer, kind: "memory", duplex: local, borrow: lend(local) }
+    this.#keep(peer, local.duplex)
+    other.#keep(this.id, remote.duplex)
+    other.#channelHandler({ peer: this.id, kind: "memory", ...remote })
+    return { peer, kind: "memory", ...local }
   }
 
   onChannel(handler: (channel: Channel) => void): void {
@@ -359,7 +403,7 @@ class MemoryNetwork implements PeerNetwork {
       sources: new Set(sources),
       connectedSinceMs: this.#hub.clock.now(),
       host: other.host,
-      roundTripMs: 2 * this.#hub.latencyMs,
+      roundTripMs: 2 * this.#hub.latencyOf(this.id, other.id),
     }
     this.#links.set(other.id, { peer, cut: new AbortController(), duplexes: new Set() })
     for (const listener of this.#connectListeners) listener(peer)
@@ -395,6 +439,14 @@ class MemoryNetwork implements PeerNetwork {
   }
 }
 
+const streamPair: ChannelMaker = (deps, options) => {
+  const [left, right] = createMemoryDuplexPair(deps, options)
+  return [
+    { duplex: left, borrow: lend(left) },
+    { duplex: right, borrow: lend(right) },
+  ]
+}
+
 /** See `Channel.borrow`. What was lent is spoilt afterwards, so that keeping it shows. */
 function lend(duplex: Duplex): NonNullable<Channel["borrow"]> {
   return (sink) => {
@@ -412,6 +464,11 @@ function flowsBetween(
 ): [LinkFlow, LinkFlow] | undefined {
   if (left === undefined || right === undefined) return undefined
   return [left.flowTo(right, latencyMs), right.flowTo(left, latencyMs)]
+}
+
+/** The answer to what was lost. */
+function never(): Promise<never> {
+  return new Promise(() => {})
 }
 
 /** Only the code of a handler's error leaves the node. */

@@ -25,6 +25,7 @@ export class MemoryBlob {
   readonly #held = new Map<number, Piece>()
   readonly #changes: Changes
   readonly #sha256: (bytes: Uint8Array) => Uint8Array
+  readonly #keep: (piece: Uint8Array) => Uint8Array
   isShared: boolean
   isComplete = false
   /** Whether anything of it would be on a disk. */
@@ -33,11 +34,17 @@ export class MemoryBlob {
   leaseCount = 0
 
   constructor(
-    deps: { changes: Changes; sha256: (bytes: Uint8Array) => Uint8Array },
+    deps: {
+      changes: Changes
+      sha256: (bytes: Uint8Array) => Uint8Array
+      /** Gives what is kept of a piece whose bytes may change afterwards. */
+      keep: (piece: Uint8Array) => Uint8Array
+    },
     options: { digest: Digest; layout: PieceLayout; isShared: boolean; nowMs: number },
   ) {
     this.#changes = deps.changes
     this.#sha256 = deps.sha256
+    this.#keep = deps.keep
     this.digest = options.digest
     this.layout = options.layout
     this.pieces = new Bitfield(options.layout.count)
@@ -63,7 +70,7 @@ export class MemoryBlob {
     if (!isRight) return { kind: "mismatch", sha256: actual }
     if (this.pieces.has(index)) return { kind: "written", sha256: actual }
     this.hasBegun = true
-    this.#held.set(index, { bytes: bytes.slice(), sha256: actual })
+    this.#held.set(index, { bytes: this.#keep(bytes), sha256: actual })
     this.pieces.add(index)
     // A blob of one piece is whole by it.
     const isWhole = this.layout.count === 1 && digestOfRaw(actual) === this.digest
@@ -77,7 +84,7 @@ export class MemoryBlob {
   fill(bytes: Uint8Array): void {
     for (let index = 0; index < this.layout.count; index++) {
       const { start, end } = pieceRange(this.layout, index)
-      const part = bytes.slice(start, end)
+      const part = this.#keep(bytes.subarray(start, end))
       this.#held.set(index, { bytes: part, sha256: this.#sha256(part) })
       this.pieces.add(index)
     }

@@ -56,6 +56,8 @@ export interface MemoryStoreOptions {
   readonly buffersBytesMax?: number
   /** Stands in for the SHA-256 of pieces (32 bytes) where a simulation has no doubt of its content. */
   readonly sha256?: (bytes: Uint8Array) => Uint8Array
+  /** Gives what is kept of a piece, a copy unless told: stores of one process may share their bytes. */
+  readonly keep?: (piece: Uint8Array) => Uint8Array
 }
 
 /** Makes an empty store in memory. */
@@ -69,6 +71,7 @@ export function createMemoryStore(
 class MemoryBlobStore implements MemoryStore {
   readonly #clock: Clock
   readonly #sha256: (bytes: Uint8Array) => Uint8Array
+  readonly #keepPiece: (piece: Uint8Array) => Uint8Array
   readonly #quotaBytes: number
   readonly #blobs = new Map<Digest, MemoryBlob>()
   readonly #pins = new PinSet()
@@ -82,6 +85,7 @@ class MemoryBlobStore implements MemoryStore {
   constructor(deps: { clock: Clock }, options: MemoryStoreOptions) {
     this.#clock = deps.clock
     this.#sha256 = options.sha256 ?? sha256
+    this.#keepPiece = options.keep ?? ((piece) => piece.slice())
     this.#quotaBytes = options.quotaBytes ?? Number.MAX_SAFE_INTEGER
     const bytesMax = options.buffersBytesMax ?? BUFFERS_BYTES_MAX
     this.#buffers = new PieceBuffers(deps, { bytesMax })
@@ -264,7 +268,7 @@ class MemoryBlobStore implements MemoryStore {
     this.#reserve(sizeBytes)
     const layout = pieceLayout(sizeBytes)
     const nowMs = this.#clock.now()
-    const deps = { changes: this.#changes, sha256: this.#sha256 }
+    const deps = { changes: this.#changes, sha256: this.#sha256, keep: this.#keepPiece }
     const blob = new MemoryBlob(deps, { digest, layout, isShared, nowMs })
     this.#blobs.set(digest, blob)
     return blob

@@ -58,7 +58,8 @@ export class Assembly {
    */
   adopt(pieces: Bitfield): ActivePiece | undefined {
     for (const orphan of this.#orphans.keys()) {
-      if (!pieces.has(orphan.index) || orphan.freeCount === 0) continue
+      // Of one that nothing came of, what was asked for is about to be rejected too: then it begins anew.
+      if (!orphan.isBegun || orphan.freeCount === 0 || !pieces.has(orphan.index)) continue
       this.#orphans.delete(orphan)
       return orphan
     }

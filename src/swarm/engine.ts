@@ -459,7 +459,7 @@ class Engine implements SwarmEngine {
     return holders.filter(({ peer }) => !this.#isMetered(peer))
   }
 
-  /** Attaches the holders that are this node's neighbours for the blob, and leaves others. */
+  /** Attaches the holders that are this node's peer set for the blob, and leaves others. */
   #look(flight: Flight, nowMs: number): void {
     flight.lookedMs = nowMs
     const { torrent, peerSet } = flight
@@ -467,7 +467,7 @@ class Engine implements SwarmEngine {
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
     const ordered = peerSet.ordered(holders, (peer) => this.#isFar(peer))
     const able = ordered.filter(({ peer }) => torrent.isAble(peer))
-    // Who gets nothing from its neighbours looks further.
+    // Who gets nothing from its peer set looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
     const chosen = isShort ? able : able.slice(0, PEER_SET_MAX)
     flight.chosen = new Set(chosen.map(({ peer }) => peer))

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Duplex } from "node:stream"
+import type { Channel } from "../net/net.ts"
 import type { WireFault } from "./errors.ts"
 import type { LinkTraffic } from "./shaping.ts"
 import { WireParser, type WireSink } from "./wire-parser.ts"
@@ -16,6 +17,8 @@ export interface WireOwner extends WireSink {
 
 /** A byte stream, and the cheaper way to read it where there is one; see `Channel.borrow`. */
 export interface WireStream {
+  /** What carries it, where it is a channel. */
+  readonly kind?: Channel["kind"]
   readonly duplex: Duplex
   readonly borrow?: ((sink: (bytes: Uint8Array) => void) => void) | undefined
 }
@@ -50,7 +53,7 @@ export class WireSocket {
       hasContexts,
       onSmall,
       // Each write to a socket wakes the other side: what one turn of the event loop brings goes together.
-      soon: stream.borrow === undefined ? queueMicrotask : setImmediate,
+      soon: stream.kind === "tls" ? setImmediate : queueMicrotask,
     })
   }
 

@@ -3,7 +3,8 @@
  * the same on each machine. They are bounds of what was reached, not goals.
  */
 import { expect, test } from "vitest"
-import { FanOut, lowerBoundMs } from "../../../bench/simulation/fan-out.ts"
+import { FanOut } from "../../../bench/simulation/fan-out.ts"
+import { lowerBoundMs } from "../../../bench/simulation/plan.ts"
 
 const RATE = 2_500_000
 const MIB = 1024 ** 2

@@ -58,7 +58,7 @@ test("a node takes a blob from a few of many", async () => {
   expect(torrent.sources().length).toBeLessThanOrEqual(PEER_SET_MAX)
 })
 
-test("a node whose neighbours bring nothing finds another", async () => {
+test("a node whose peer set brings nothing finds another", async () => {
   const bytes = patternBytes(600_000)
   const clock = new VirtualClock()
   const world = new MemoryWorld({ clock })

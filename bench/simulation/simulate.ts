@@ -1,0 +1,34 @@
+/**
+ * Runs a simulated fan-out at the reduced scale, in a process of its own.
+ * @module
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import type { FanOutOutcome, FanOutPlan } from "./plan.ts"
+
+/** `process.ts`, or what it was compiled to. */
+const PROGRAM: string = fileURLToPath(
+  new URL(import.meta.url.endsWith(".js") ? "./process.js" : "./process.ts", import.meta.url),
+)
+/** Ten thousand nodes take about a third of it. */
+const HEAP_MIB_MAX = 12_000
+/** Much is young and short-lived: a larger place for it is cleared less often. */
+const YOUNG_MIB = 64
+
+/** @throws Error when it failed: what it said stands on standard error; the signal's reason */
+export async function simulate(
+  plan: FanOutPlan,
+  options: { signal?: AbortSignal; isQuiet?: boolean } = {},
+): Promise<FanOutOutcome> {
+  const heap = [`--max-old-space-size=${HEAP_MIB_MAX}`, `--max-semi-space-size=${YOUNG_MIB}`]
+  const words = [...heap, PROGRAM, JSON.stringify(plan)]
+  const child = spawn(process.execPath, words, {
+    stdio: ["ignore", "pipe", options.isQuiet === true ? "ignore" : "inherit"],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  })
+  const [said, [code]] = await Promise.all([text(child.stdout), once(child, "close")])
+  if (code !== 0) throw new Error(`the simulation ended with ${code}`)
+  return JSON.parse(said) as FanOutOutcome
+}
