@@ -34,6 +34,8 @@ export interface NodePlan {
   readonly upstreams: Readonly<Record<string, string>>
   /** Most that its store may use; the node's own default unless told. */
   readonly quotaBytes?: number
+  /** More of the command line. */
+  readonly flags?: readonly string[]
   /** Namespace of the lab and the node's address in it; loopback otherwise. */
   readonly place?: { readonly namespace: string; readonly address: string }
 }
@@ -106,13 +108,14 @@ export class NodeProcess {
   }
 }
 
-function nodeArguments({ peers, place, quotaBytes }: NodePlan, data: string): string[] {
+function nodeArguments(plan: NodePlan, data: string): string[] {
+  const { peers, place, quotaBytes, flags = [] } = plan
   const told = peers.flatMap((peer) => ["--peer", peer])
   const address = place?.address ?? "127.0.0.1"
   const places = ["--http", "127.0.0.1:0", "--p2p", `/ip4/${address}/tcp/0`]
   const quota = quotaBytes === undefined ? [] : ["--quota", `${quotaBytes}B`]
   const lan = place === undefined ? [] : ["--lan", "--no-mdns"]
-  return [COMMAND, "node", "--data", data, ...places, ...quota, ...lan, ...told]
+  return [COMMAND, "node", "--data", data, ...places, ...quota, ...lan, ...told, ...flags]
 }
 
 function keepTail(child: ChildProcess): string[] {

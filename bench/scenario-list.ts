@@ -6,6 +6,7 @@ import type { Scenario } from "./scenario.ts"
 import { churn } from "./scenarios/churn.ts"
 import { fanout } from "./scenarios/fanout.ts"
 import { hostile } from "./scenarios/hostile.ts"
+import { limits } from "./scenarios/limits.ts"
 import { many } from "./scenarios/many.ts"
 import { memory } from "./scenarios/memory.ts"
 import { pull } from "./scenarios/pull.ts"
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   stampede,
   churn,
   hostile,
+  limits,
   memory,
   scale,
 ]

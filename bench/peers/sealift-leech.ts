@@ -6,6 +6,7 @@
  * and what was refused from whom.
  * @module
  */
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDigest } from "../../src/core/digest.ts"
 import { WASTE_REASONS } from "../../src/swarm/waste.ts"
@@ -16,6 +17,7 @@ import { startPeer, TOOLS } from "./sealift-peer.ts"
 
 const HOLDER_POLL_MS = 5
 const SOURCES_POLL_MS = 50
+const LOOP_POLL_MS = 5
 
 const [directory, digestText, ownAddress, warmUp] = process.argv.slice(2) as string[] &
   [string, string]
@@ -34,9 +36,14 @@ const order = await hear()
 const rejected = new Map<string, number>()
 const endWatch = order?.isWatched === true ? watch() : () => {}
 const endProfile = await startProfile("leech")
+const loopDelay = monitorEventLoopDelay({ resolution: LOOP_POLL_MS })
+loopDelay.enable()
 const startMs = performance.now()
 await delivery.ensure({ digest }, limit)
 const seconds = (performance.now() - startMs) / 1000
+loopDelay.disable()
+// An idle loop is seen each time the clock ticks.
+const loopDelayP99Ms = Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_POLL_MS)
 endWatch()
 await endProfile()
 const channels = {
@@ -52,7 +59,8 @@ const wastedBy = Object.fromEntries(
 while (delivery.flights().length > 0) await sleep(HOLDER_POLL_MS)
 const bans = net.bans().map(({ peer: id, reason }) => ({ id, reason }))
 const waste = { wastedBytes, wastedBy }
-say({ event: "done", seconds, channels, ...waste, bans, rejected: Object.fromEntries(rejected) })
+const figures = { seconds, loopDelayP99Ms, ...waste }
+say({ event: "done", ...figures, channels, bans, rejected: Object.fromEntries(rejected) })
 await hear()
 await delivery.stop({ deadlineMs: 0 })
 await peer.stop()

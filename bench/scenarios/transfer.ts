@@ -23,6 +23,7 @@ export const transfer: Scenario = {
   name: "transfer",
   question: "one seeder to one fetcher over loopback, from request to verified and written",
   defaults: { sizeBytes: GIB, runs: 5 },
+  figures: [{ heading: "loop delay, p99", note: "loopDelayP99Ms", unit: "ms" }],
   baseline: "libtorrent",
   async generate(options, tools): Promise<Prepared> {
     const folder = makeWorkFolder()
