@@ -55,6 +55,12 @@ export class RequestRing {
     return -1
   }
 
+  /** Whether any request is of this piece. */
+  hasIndex(index: number): boolean {
+    for (let place = 0; place < this.#count; place++) if (this.index(place) === index) return true
+    return false
+  }
+
   /** Takes one request out of the middle. */
   remove(place: number): void {
     for (let at = place; at > 0; at--) this.#copy(at - 1, at)

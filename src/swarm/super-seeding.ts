@@ -13,6 +13,8 @@ const SUGGESTIONS_MAX = 4
 export class SuperSeeding {
   readonly #count: number
   readonly #isGiven: Uint8Array
+  /** Pieces that somebody said to have: whoever still wants them need not have them from here. */
+  readonly #isElsewhere: Uint8Array
   readonly #members = new Set<Upload>()
   /** What each was told and has not asked for. */
   readonly #open = new Map<Upload, Set<number>>()
@@ -30,6 +32,7 @@ export class SuperSeeding {
     this.#count = count
     this.#start = start
     this.#isGiven = new Uint8Array(count)
+    this.#isElsewhere = new Uint8Array(count)
   }
 
   /** A peer opened the blob. */
@@ -69,9 +72,14 @@ export class SuperSeeding {
     this.suggest(upload)
   }
 
+  /** A peer tells that it has a piece. */
+  onArrived(index: number): void {
+    this.#isElsewhere[index] = 1
+  }
+
   /** A peer asked for a piece and gets nothing of it now: others may take it. */
   onUnserved(index: number): void {
-    if (this.#isGiven[index] === 0) return
+    if (this.#isGiven[index] === 0 || this.#isElsewhere[index] === 1) return
     this.#isGiven[index] = 0
     this.#again.add(index)
   }

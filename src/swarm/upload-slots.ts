@@ -18,6 +18,13 @@ const IDLE_MS = 200
 const ARRIVAL_MS_MAX = 2_000
 /** It is tried now and then whether more slots bring more. */
 const TRIAL_MS = 1_000
+/**
+ * All who are served at once get a piece each in about this time: on a link so slow that eight take longer,
+ * fewer are served, since a piece that is on its way to eight for long is with nobody who could pass it on.
+ */
+const ROUND_MS = 1_000
+/** Fewer leave the link idle between two turns. */
+const SLOTS_LEAST = 3
 const TRIAL_PAUSE_MS = 10_000
 /** More slots are kept if the rate grows by this part of what they would bring at best. */
 const TRIAL_GAIN = 0.5
@@ -130,6 +137,16 @@ export class UploadSlots {
     if (!this.#isFixed) this.#tryMore(nowMs)
   }
 
+  /** @param rate - bytes a millisecond that go out while somebody waits */
+  #usualSlots(rate: number): number {
+    let pieceBytes = 0
+    for (const turn of this.#turns.values()) {
+      if (turn.state !== "waiting") pieceBytes = Math.max(pieceBytes, pieceBytesOf(turn))
+    }
+    if (pieceBytes === 0) return SLOTS_MIN
+    return Math.min(Math.max(Math.round((rate * ROUND_MS) / pieceBytes), SLOTS_LEAST), SLOTS_MIN)
+  }
+
   #endIdle(turn: Turn): void {
     for (const upload of turn.uploads) upload.choke(true)
     this.#rest(turn)
@@ -176,8 +193,7 @@ export class UploadSlots {
   }
 
   #isOver(turn: Turn): boolean {
-    const pieceBytes = Math.max(...[...turn.uploads].map(({ reader }) => reader.layout.lengthBytes))
-    return turn.sentBytes >= pieceBytes && turn.movedMs - turn.sinceMs >= TURN_MS_MIN
+    return turn.sentBytes >= pieceBytesOf(turn) && turn.movedMs - turn.sinceMs >= TURN_MS_MIN
   }
 
   #takenCount(): number {
@@ -216,15 +232,28 @@ export class UploadSlots {
       }
       this.#nextTrialMs = nowMs
     }
+    const usual = isFull ? this.#usualSlots(rate) : SLOTS_MIN
+    if (usual < SLOTS_MIN) {
+      this.#slots = usual
+      return
+    }
     if (!isFull) {
       this.#slots = Math.max(SLOTS_MIN, this.#slots - 1)
       return
     }
+    this.#slots = Math.max(SLOTS_MIN, this.#slots)
     if (nowMs < this.#nextTrialMs || this.#slots >= SLOTS_MAX) return
     this.#trial = { slotsBefore: this.#slots, rateBefore: rate }
     this.#slots = Math.min(SLOTS_MAX, this.#slots + Math.ceil(this.#slots / 2))
     this.#fill()
   }
+}
+
+/** Of the blob with the longest pieces. */
+function pieceBytesOf({ uploads }: Turn): number {
+  let bytes = 0
+  for (const { reader } of uploads) bytes = Math.max(bytes, reader.layout.lengthBytes)
+  return bytes
 }
 
 function isInterested({ uploads }: Turn): boolean {

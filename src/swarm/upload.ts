@@ -90,6 +90,7 @@ export class Upload {
 
   /** The peer tells that it has a piece. */
   onHave(index: number): void {
+    if (index < this.announced.size) this.superSeeding?.onArrived(index)
     if (index === this.arrivingIndex) this.arrivingIndex = undefined
   }
 
@@ -157,6 +158,9 @@ export class Upload {
     if (place < 0) return
     this.#reject(index, begin, this.requests.length(place))
     this.requests.remove(place)
+    // A slow link is given up on before anything came: then nobody has the piece.
+    const isBegun = index === this.arrivingIndex || this.requests.hasIndex(index)
+    if (!isBegun) this.superSeeding?.onUnserved(index)
   }
 
   /** Requests of pieces that were never told of are rejected, once it is known what was told. */

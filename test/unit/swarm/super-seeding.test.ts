@@ -69,6 +69,17 @@ test("gives to others what a peer asked for and was refused", () => {
   expect(right!.told).toEqual([1])
 })
 
+test("gives nothing again that somebody has said to have", () => {
+  const seeding = new SuperSeeding(2, 0)
+  const [left, right] = createPeers(2, seeding)
+  seeding.suggest(left!.upload)
+  for (const index of left!.told) seeding.onAsked(left!.upload, index)
+  seeding.onArrived(1)
+  seeding.onUnserved(1)
+  seeding.suggest(right!.upload)
+  expect(right!.told).toEqual([])
+})
+
 test("takes back what was told to a peer that leaves", () => {
   const seeding = new SuperSeeding(3, 0)
   const [left, right, third] = createPeers(3, seeding)

@@ -234,6 +234,18 @@ describe("an upload of a blob that several fetch", () => {
     expect(given()).toEqual([1, 2])
   })
 
+  test("leaves to others what was asked for and taken back before it was begun", async () => {
+    const { upload, given } = await makeThree()
+    for (const index of [0, 1, 2])
+      for (const begin of [0, BLOCK]) upload.request(index, begin, BLOCK)
+    upload.nextBatch(BLOCK, take)
+    upload.cancel(0, BLOCK)
+    upload.cancel(1, 0)
+    upload.cancel(2, 0)
+    upload.cancel(2, BLOCK)
+    expect(given()).toEqual([2])
+  })
+
   test("leaves to others what it was sent and did not confirm when it goes", async () => {
     const { upload, given } = await makeThree()
     upload.request(0, 0, BLOCK)
