@@ -170,7 +170,7 @@ function notesOf(counts: readonly Count[], limit: number | undefined): Record<st
     rates.push((count.bytes - from.bytes) / (count.atMs - from.atMs) / 1000)
     from = count
   }
-  const curve = { rateMb: meanRate / MB, seconds, rates }
+  const curve = { rateMb: Math.round(meanRate / (MB / 10)) / 10, seconds, rates }
   if (limit === undefined) return curve
   const { min, max, count } = windowRates(counts, WINDOW_MS)
   return { ...curve, least: min / limit, most: max / limit, windows: count }
