@@ -56,7 +56,6 @@ export class Head {
   #start: number | undefined
   /** What came, in order; frozen once written. */
   #bytes = new Uint8Array(0)
-  #length = 0
   #isOver = false
   #isAsked = false
 
@@ -82,7 +81,7 @@ export class Head {
     const sizeBytes = this.#host.sizeBytes()
     if (start === undefined || sizeBytes === undefined || this.#isAsked) return
     const lengthBytes = Math.min(headBytes(sizeBytes), this.#roomBytes(start))
-    if (lengthBytes === 0 || this.#length > 0 || this.#host.has(start)) return
+    if (lengthBytes === 0 || this.#bytes.length > 0 || this.#host.has(start)) return
     const { memory, slots } = this.#deps
     const isVain = memory.isRangeless(ref) || memory.fault(ref, this.#host.digest) !== undefined
     if (isVain || !slots.tryTake()) return
@@ -94,26 +93,26 @@ export class Head {
   pour(positionBytes: number, chunk: Uint8Array, ref: OriginRef): void {
     const { start } = this
     if (start === undefined) return
-    const end = start + this.#length
+    const end = start + this.#bytes.length
     if (positionBytes > end || positionBytes + chunk.length <= end) return
     const fresh = chunk.subarray(
       end - positionBytes,
       start + this.#roomBytes(start) - positionBytes,
     )
     if (fresh.length === 0) return
-    const grown = new Uint8Array(this.#length + fresh.length)
+    const grown = new Uint8Array(this.#bytes.length + fresh.length)
     grown.set(this.#bytes)
-    grown.set(fresh, this.#length)
+    grown.set(fresh, this.#bytes.length)
     this.#ref = ref
     this.#bytes = grown
-    this.#length = grown.length
     this.#host.stir()
   }
 
   /** Gives a copy of what is here of a range from its start on; undefined when that is nothing. */
   from(start: number, end: number): Uint8Array | undefined {
     if (this.#start === undefined || this.#isOver || start < this.#start) return undefined
-    if (this.#length < Math.min(HEAD_BYTES_MIN, this.#roomBytes(this.#start))) return undefined
+    if (this.#bytes.length < Math.min(HEAD_BYTES_MIN, this.#roomBytes(this.#start)))
+      return undefined
     const bytes = this.#bytes.slice(start - this.#start, Math.max(start, end) - this.#start)
     return bytes.length === 0 ? undefined : bytes
   }
