@@ -39,7 +39,7 @@ import type { Zones } from "./zones.ts"
 const TICK_MS = 200
 /** How often a torrent looks for holders that are not attached. */
 const LOOK_MS = 1_000
-/** PeerSet that bring nothing for this time are not enough. */
+/** A peer set that brings nothing for this time is not enough. */
 const SHORT_MS = 3_000
 /** Sessions that are opened at one time for one blob. */
 const OPENING_MAX = 4
@@ -108,8 +108,6 @@ interface Flight {
   /** Peers to which a session is being opened for it. */
   readonly pending: Set<PeerId>
   readonly peerSet: PeerSet
-  /** Those that it is exchanged with; undefined: with whoever has it. */
-  chosen: ReadonlySet<PeerId> | undefined
   /** Others fetch it too. */
   hasFellows: boolean
   lookedMs: number
@@ -258,7 +256,6 @@ class Engine implements SwarmEngine {
       }),
       pending: new Set(),
       peerSet: new PeerSet(digest, this.#deps.net.id),
-      chosen: undefined,
       hasFellows: false,
       lookedMs: Number.NEGATIVE_INFINITY,
       isLookingSoon: false,
@@ -470,9 +467,10 @@ class Engine implements SwarmEngine {
     // Who gets nothing from its peer set looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
     const chosen = isShort ? able : able.slice(0, PEER_SET_MAX)
-    flight.chosen = new Set(chosen.map(({ peer }) => peer))
-    if (chosen.length >= PEER_SET_MAX)
-      torrent.leaveIdle((peer) => flight.chosen?.has(peer) === false)
+    if (chosen.length >= PEER_SET_MAX) {
+      const peers = new Set(chosen.map(({ peer }) => peer))
+      torrent.leaveIdle((peer) => !peers.has(peer))
+    }
     for (const holder of chosen) void this.#attach(flight, holder)
   }
 
@@ -502,10 +500,8 @@ class Engine implements SwarmEngine {
   /** A session was opened by a peer: what it has can be fetched over it. */
   #onSession(peer: PeerId): void {
     for (const flight of this.#flights.values()) {
-      const holder = this.#members(flight.torrent.blob.digest).find((one) => one.peer === peer)
-      if (holder === undefined) continue
-      const isRoom = flight.chosen === undefined || flight.chosen.size < PEER_SET_MAX
-      if (isRoom || flight.chosen?.has(peer) === true) void this.#attach(flight, holder)
+      const holders = this.#members(flight.torrent.blob.digest)
+      if (holders.some((holder) => holder.peer === peer)) this.#lookSoon(flight)
     }
   }
 
