@@ -4,9 +4,9 @@
  */
 
 import { pieceLayout } from "../../src/core/piece.ts"
-import { openWorkspace } from "../../test/support/workspace.ts"
 import { type Fetched, type Member, Mesh } from "../contenders/mesh.ts"
 import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type {
   BenchOptions,
   Contender,
@@ -16,7 +16,7 @@ import type {
   Scenario,
 } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
-import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
+import { createWorkload, type Workload } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
@@ -52,9 +52,8 @@ export const churn: Scenario = {
   series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
   uncountedRounds: 0,
   baseline: "undisturbed",
-  async generate(options, tools): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
+  generate(options, tools): Promise<Prepared> {
+    return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
       const seed = await fillMeshSeed(workload, tools)
       const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
@@ -65,12 +64,8 @@ export const churn: Scenario = {
       return {
         payloadBytes: hosts * workload.sizeBytes,
         contenders: contendersOf(setting, options),
-        close: () => workspace.close(),
       }
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+    })
   },
 }
 

@@ -1,14 +1,8 @@
-/**
- * One seeder → many fetchers, each host in a network namespace with a slow link of its own, each way:
- * how close does the last one come to the time that one copy takes over one link? Here the scheduler
- * decides, not the CPU.
- * @module
- */
-import { openWorkspace } from "../../test/support/workspace.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { NetworkShape, Prepared, Scenario } from "../scenario.ts"
-import { createWorkload, MEMORY_FOLDER } from "../workload.ts"
+import { createWorkload } from "../workload.ts"
 import { openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
@@ -27,9 +21,8 @@ export const fanout: Scenario = {
   // The slow links decide, not what the processes do first.
   uncountedRounds: 0,
   baseline: "libtorrent",
-  async generate(options, tools): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
+  generate(options, tools): Promise<Prepared> {
+    return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
       const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
       const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit, delayMs })
@@ -37,11 +30,7 @@ export const fanout: Scenario = {
       return {
         payloadBytes: workload.sizeBytes * hosts,
         contenders: [await createSealiftCrowd(crowd, tools), createLibtorrentCrowd(crowd)],
-        close: () => workspace.close(),
       }
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+    })
   },
 }

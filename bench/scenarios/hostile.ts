@@ -1,14 +1,9 @@
-/**
- * Up to 30 % of the peers are hostile: they send garbage, stall, or lie about what they have. Do the
- * others get the right bytes, how much later, and who is banned?
- * @module
- */
-import { openWorkspace } from "../../test/support/workspace.ts"
 import { type Fetched, type Member, Mesh, type RogueKind } from "../contenders/mesh.ts"
 import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { Contender, NetworkShape, Prepared, Sample, Scenario } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
-import { createWorkload, MEMORY_FOLDER, type Workload } from "../workload.ts"
+import { createWorkload, type Workload } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 
 const MIB = 1024 ** 2
@@ -43,9 +38,8 @@ export const hostile: Scenario = {
   series: [{ heading: "time of each fetcher", note: "times", unit: "s" }],
   uncountedRounds: 0,
   baseline: "undisturbed",
-  async generate(options, tools): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
+  generate(options, tools): Promise<Prepared> {
+    return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
       const seed = await fillMeshSeed(workload, tools)
       const { hosts: peersCount, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
@@ -65,12 +59,8 @@ export const hostile: Scenario = {
             return contenderOf(setting, { name: `hostile-${share * 100}%`, honest, rogues })
           }),
         ],
-        close: () => workspace.close(),
       }
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+    })
   },
 }
 

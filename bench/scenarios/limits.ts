@@ -5,23 +5,22 @@
  * @module
  */
 import { execFile } from "node:child_process"
-import { createHash } from "node:crypto"
-import { Readable } from "node:stream"
 import { promisify } from "node:util"
-import { type Digest, digestOfRaw } from "../../src/core/digest.ts"
+import type { Digest } from "../../src/core/digest.ts"
+import { pushLargeBlob, readLargeBlob } from "../../test/support/large-blob.ts"
 import {
   type Sample as Count,
   sampleSockets,
   windowRates,
 } from "../../test/support/socket-counter.ts"
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import { findProgram } from "../contenders/program.ts"
 import { NodeProcess } from "../node-process.ts"
 import { packageFile } from "../package-file.ts"
 import { resetUsage, usageSince } from "../peer-process.ts"
-import { randomChunks } from "../random-bytes.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { BenchOptions, Contender, Prepared, Sample, Scenario } from "../scenario.ts"
-import { MEMORY_FOLDER } from "../workload.ts"
+import { removeFolder } from "../workload.ts"
 
 const MIB = 1024 ** 2
 const MB = 1_000_000
@@ -32,7 +31,6 @@ const TRANSFER_MS = 13_000
 const CURVE_MS = 500
 const LIMITS_MB = [1, 5, 25, 100]
 const CROWD = 4
-const NAMESPACE = "bench/limits"
 
 /** One thing that is limited, or nothing. */
 interface Case {
@@ -63,14 +61,8 @@ export const limits: Scenario = {
   lines: [{ heading: "MB/s over half a second", across: "seconds", note: "rates" }],
   uncountedRounds: 0,
   baseline: "free-1",
-  async generate(options, { signal }): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
-      return await prepare(workspace, options, signal)
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+  generate(options, { signal }): Promise<Prepared> {
+    return prepareInWorkspace((workspace) => prepare(workspace, options, signal))
   },
 }
 
@@ -78,11 +70,11 @@ async function prepare(
   workspace: Workspace,
   { sizeBytes, seed }: BenchOptions,
   signal: AbortSignal,
-): Promise<Prepared> {
+): Promise<Omit<Prepared, "close">> {
   const plan = { folder: workspace.root, upstreams: {}, name: "seeder", peers: [] }
   const seeder = await NodeProcess.start(plan, { signal })
   workspace.defer(() => seeder.stop())
-  const digest = await pushBlob(seeder, { sizeBytes, seed })
+  const digest = await pushLargeBlob(seeder, { sizeBytes, seed })
   const missing = findProgram("ss") === undefined ? "no ss; apt install iproute2" : undefined
   const setting = { workspace, seeder, digest }
   return {
@@ -91,7 +83,6 @@ async function prepare(
       const { name, about } = one
       return { name, about, missing, measure: ({ signal }) => measure(setting, one, signal) }
     }),
-    close: () => workspace.close(),
   }
 }
 
@@ -142,7 +133,7 @@ async function measure(
       : ({ pid: seeder.pid, port, direction: "sent" } as const)
     const counted = sampleSockets(watched, TRANSFER_MS)
     const inner = AbortSignal.any([signal, closing.signal])
-    const reads = nodes.map((node) => readBlob(node, digest, inner))
+    const reads = nodes.map((node) => readLargeBlob(node, digest, inner))
     const counts = await counted
     closing.abort()
     await Promise.allSettled(reads)
@@ -154,6 +145,8 @@ async function measure(
   } finally {
     closing.abort()
     await Promise.all(nodes.map((node) => node.stop()))
+    // Its memory is needed for the next one.
+    for (const { data } of nodes) removeFolder(data)
     await setLimits(seeder, "--reset")
   }
 }
@@ -180,31 +173,4 @@ function notesOf(counts: readonly Count[], limit: number | undefined): Record<st
 async function setLimits(node: NodeProcess, ...words: readonly string[]): Promise<void> {
   const command = [packageFile("bin/sealift.js"), "limits", ...words, "--data", node.data]
   await promisify(execFile)(process.execPath, command)
-}
-
-/** Pushes one large blob as a client does. */
-async function pushBlob(
-  { http }: NodeProcess,
-  { sizeBytes, seed }: { sizeBytes: number; seed: number },
-): Promise<Digest> {
-  const hash = createHash("sha256")
-  for (const chunk of randomChunks(sizeBytes, seed)) hash.update(chunk)
-  const digest = digestOfRaw(hash.digest())
-  const begun = await fetch(`${http}/v2/${NAMESPACE}/blobs/uploads/`, { method: "POST" })
-  const place = new URL(begun.headers.get("location")!, http)
-  place.searchParams.set("digest", digest)
-  const done = await fetch(place, {
-    method: "PUT",
-    body: Readable.toWeb(Readable.from(randomChunks(sizeBytes, seed))) as ReadableStream,
-    duplex: "half",
-    headers: { "content-length": String(sizeBytes), "content-type": "application/octet-stream" },
-  } as RequestInit)
-  if (done.status !== 201) throw new Error(`the blob was not taken: ${done.status}`)
-  return digest
-}
-
-/** Reads a blob through a node until the signal. */
-async function readBlob({ http }: NodeProcess, digest: Digest, signal: AbortSignal): Promise<void> {
-  const response = await fetch(`${http}/v2/${NAMESPACE}/blobs/${digest}`, { signal })
-  for await (const _part of response.body!) if (signal.aborted) return
 }

@@ -14,9 +14,9 @@ import { NodeProcess } from "../node-process.ts"
 import { type BenchObject, createObjects } from "../object-workload.ts"
 import { OriginRegistry } from "../origin-registry.ts"
 import { resetUsage, usageSince } from "../peer-process.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { BenchOptions, Prepared, Sample, Scenario } from "../scenario.ts"
 import { slopeOf } from "../statistics.ts"
-import { MEMORY_FOLDER } from "../workload.ts"
 import { REPOSITORY, randomImage, TAG } from "./test-image.ts"
 
 const MIB = 1024 ** 2
@@ -68,18 +68,15 @@ export const memory: Scenario = {
   uncountedRounds: 0,
   runMsMax: SOAK_MS_MAX,
   baseline: "first",
-  async generate(options): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
-      return await prepare(workspace, options)
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+  generate(options): Promise<Prepared> {
+    return prepareInWorkspace((workspace) => prepare(workspace, options))
   },
 }
 
-async function prepare(workspace: Workspace, options: BenchOptions): Promise<Prepared> {
+async function prepare(
+  workspace: Workspace,
+  options: BenchOptions,
+): Promise<Omit<Prepared, "close">> {
   const count = Math.max(LOOKS, Math.floor(options.sizeBytes / BLOB_BYTES))
   const shape = { name: "blobs", count, sizeBytes: BLOB_BYTES, warmUpCount: 0 }
   const work = await createObjects(workspace.root, [shape], { seed: options.seed, atOnce: AT_ONCE })
@@ -113,7 +110,6 @@ async function prepare(workspace: Workspace, options: BenchOptions): Promise<Pre
         measure: async ({ signal }) => (await measure(signal)).second,
       },
     ],
-    close: () => workspace.close(),
   }
 }
 

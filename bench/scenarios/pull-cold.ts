@@ -10,9 +10,9 @@ import { measureSkopeo } from "../http-pull.ts"
 import type { Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { OriginRegistry } from "../origin-registry.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import { pullImage } from "../registry-client.ts"
 import type { Contender, Prepared, Sample, Scenario } from "../scenario.ts"
-import { MEMORY_FOLDER } from "../workload.ts"
 import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
 
 const MIB = 1024 ** 2
@@ -38,9 +38,8 @@ export const pullCold: Scenario = {
     { heading: "first byte", note: "firstByteMs", unit: "ms" },
   ],
   baseline: "direct",
-  async generate(options): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
+  generate(options): Promise<Prepared> {
+    return prepareInWorkspace(async (workspace) => {
       const image = await randomImage(workspace.root, options)
       return {
         payloadBytes: image.sizeBytes,
@@ -61,12 +60,8 @@ export const pullCold: Scenario = {
             open: freshCache,
           }),
         ],
-        close: () => workspace.close(),
       }
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+    })
   },
 }
 

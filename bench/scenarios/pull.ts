@@ -5,12 +5,12 @@
  */
 import { startServer } from "../../test/support/docker-registry.ts"
 import { findTool, run } from "../../test/support/process.ts"
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import { measureSkopeo } from "../http-pull.ts"
 import { NodeProcess } from "../node-process.ts"
 import { OriginRegistry } from "../origin-registry.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { BenchOptions, Contender, Prepared, Scenario } from "../scenario.ts"
-import { MEMORY_FOLDER } from "../workload.ts"
 import { REPOSITORY, randomImage, TAG } from "./test-image.ts"
 
 const MIB = 1024 ** 2
@@ -24,13 +24,7 @@ export const pull: Scenario = {
   async generate(options, { signal }): Promise<Prepared> {
     const missing = NEEDED.filter((name) => findTool(name) === undefined)
     if (missing.length > 0) throw new Error(`this scenario needs ${missing.join(" and ")}`)
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
-      return await prepare(workspace, options, signal)
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+    return prepareInWorkspace((workspace) => prepare(workspace, options, signal))
   },
 }
 
@@ -38,7 +32,7 @@ async function prepare(
   workspace: Workspace,
   options: BenchOptions,
   signal: AbortSignal,
-): Promise<Prepared> {
+): Promise<Omit<Prepared, "close">> {
   const image = await randomImage(workspace.root, options)
   const origin = new OriginRegistry(image, { repository: REPOSITORY, tag: TAG })
   await origin.start()
@@ -64,5 +58,5 @@ async function prepare(
     return { name, about, missing: undefined, measure: () => measureSkopeo(reference, server) }
   }
   // In the round that is not counted the node and the cache get the image.
-  return { contenders, payloadBytes: image.sizeBytes, close: () => workspace.close() }
+  return { contenders, payloadBytes: image.sizeBytes }
 }

@@ -13,6 +13,7 @@ import { peerScript } from "../contenders/program.ts"
 import { encodeImage, type Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { PeerProcess, resetUsage, usageSince } from "../peer-process.ts"
+import { prepareInWorkspace } from "../prepared-workspace.ts"
 import type { PullTarget } from "../registry-client.ts"
 import type {
   BenchOptions,
@@ -23,7 +24,6 @@ import type {
   Scenario,
 } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
-import { MEMORY_FOLDER } from "../workload.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
 import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
 
@@ -77,18 +77,15 @@ export const stampede: Scenario = {
   ],
   uncountedRounds: 0,
   baseline: "direct",
-  async generate(options): Promise<Prepared> {
-    const workspace = openWorkspace("bench", MEMORY_FOLDER)
-    try {
-      return await prepare(workspace, options)
-    } catch (error) {
-      await workspace.close()
-      throw error
-    }
+  generate(options): Promise<Prepared> {
+    return prepareInWorkspace((workspace) => prepare(workspace, options))
   },
 }
 
-async function prepare(workspace: Workspace, options: BenchOptions): Promise<Prepared> {
+async function prepare(
+  workspace: Workspace,
+  options: BenchOptions,
+): Promise<Omit<Prepared, "close">> {
   const image = await randomImage(workspace.root, options)
   const images = [image, await warmUpImage(workspace.root)]
   const imagePaths = images.map((one, nth) => {
@@ -116,7 +113,6 @@ async function prepare(workspace: Workspace, options: BenchOptions): Promise<Pre
         missing: network.missing,
       }),
     ],
-    close: () => workspace.close(),
   }
 }
 

@@ -1,11 +1,10 @@
 // Limits of real nodes over real sockets: the kernel's counts, sampled ten times a second. In every
 // window of five seconds, from the first byte on, 0.95 to 1.02 of the limit passes. What is measured while
 // others use the processors is not judged but measured again, and in the end skipped, loudly.
-import { createHash } from "node:crypto"
-import { Readable } from "node:stream"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { randomChunks } from "../../bench/random-bytes.ts"
+import type { Digest } from "../../src/core/digest.ts"
 import { watchForeignLoad } from "../support/foreign-load.ts"
+import { pushLargeBlob, readLargeBlob } from "../support/large-blob.ts"
 import { missingTools } from "../support/process.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
 import { type Sample, sampleSockets, windowRates } from "../support/socket-counter.ts"
@@ -38,13 +37,13 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   // In memory: the disk is not what is measured.
   const workspace = openWorkspace("limits", "/dev/shm")
   let seeder: SealiftNode
-  let digest: string
+  let digest: Digest
   let highBytes = HIGH_BYTES
   let count = 0
 
   beforeAll(async () => {
     seeder = await startNode(workspace, { name: "seeder" })
-    digest = await pushBlob(seeder)
+    digest = await pushLargeBlob(seeder, { sizeBytes: BLOB_BYTES, seed: 1 })
     const free = await transfer({ fetchers: 1, durationMs: FREE_MS })
     const { bytes, atMs } = free.sent.at(-1)!
     const rate = ((bytes - free.sent[0]!.bytes) * 1000) / (atMs - free.sent[0]!.atMs)
@@ -74,7 +73,7 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
       sampleSockets({ pid: node.program.pid, port, direction }, durationMs)
     const counts = Promise.all([watch(seeder, "sent"), watch(nodes[0]!, "received")])
     const closing = new AbortController()
-    const reads = nodes.map((node) => readBlob(node, digest, closing.signal))
+    const reads = nodes.map((node) => readLargeBlob(node, digest, closing.signal))
     const foreignLoad = watchForeignLoad([seeder, ...nodes].map(({ program }) => program.pid))
     const [sent, received] = await counts
     const foreign = foreignLoad()
@@ -141,27 +140,3 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
 })
 
 const mb = (bytes: number) => (bytes / 1e6).toFixed(2)
-
-/** Pushes one large blob as a client does. */
-async function pushBlob({ http }: SealiftNode): Promise<string> {
-  const hash = createHash("sha256")
-  for (const chunk of randomChunks(BLOB_BYTES, 1)) hash.update(chunk)
-  const digest = `sha256:${hash.digest("hex")}`
-  const begun = await fetch(`${http}/v2/team/app/blobs/uploads/`, { method: "POST" })
-  const place = new URL(begun.headers.get("location")!, http)
-  place.searchParams.set("digest", digest)
-  const done = await fetch(place, {
-    method: "PUT",
-    body: Readable.toWeb(Readable.from(randomChunks(BLOB_BYTES, 1))) as ReadableStream,
-    duplex: "half",
-    headers: { "content-length": String(BLOB_BYTES), "content-type": "application/octet-stream" },
-  } as RequestInit)
-  expect(done.status).toBe(201)
-  return digest
-}
-
-/** Reads a blob through a node until the signal. */
-async function readBlob({ http }: SealiftNode, digest: string, signal: AbortSignal): Promise<void> {
-  const response = await fetch(`${http}/v2/team/app/blobs/${digest}`, { signal })
-  for await (const _part of response.body!) if (signal.aborted) return
-}

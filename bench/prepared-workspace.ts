@@ -1,0 +1,20 @@
+/**
+ * The folder in which a scenario is prepared and measured, with everything that is to end with it.
+ * @module
+ */
+import { openWorkspace, type Workspace } from "../test/support/workspace.ts"
+import type { Prepared } from "./scenario.ts"
+import { MEMORY_FOLDER } from "./workload.ts"
+
+/** Prepares a scenario in a folder in memory, which goes when the runs are over or preparing them failed. */
+export async function prepareInWorkspace(
+  prepare: (workspace: Workspace) => Promise<Omit<Prepared, "close">>,
+): Promise<Prepared> {
+  const workspace = openWorkspace("bench", MEMORY_FOLDER)
+  try {
+    return { ...(await prepare(workspace)), close: () => workspace.close() }
+  } catch (error) {
+    await workspace.close()
+    throw error
+  }
+}
