@@ -3,10 +3,10 @@
  * it picked at random, and all nodes together form a random graph of that degree.
  * @module
  */
-import type { Clock } from "../core/clock.ts"
-import { messageOf } from "../core/errors.ts"
-import type { Logger } from "../core/log.ts"
-import type { PeerId, PeerNetwork } from "./net.ts"
+import type { Clock } from "../../src/core/clock.ts"
+import { messageOf } from "../../src/core/errors.ts"
+import type { Logger } from "../../src/core/log.ts"
+import type { PeerId, PeerNetwork } from "../../src/net/net.ts"
 
 /** A node with fewer neighbours looks for more. */
 export const NEIGHBOURS_MIN = 10

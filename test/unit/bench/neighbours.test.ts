@@ -1,16 +1,16 @@
 /** The bounded random graph of a large fleet, in memory and on virtual time. */
 import { expect, test } from "vitest"
-import { sha256 } from "../../../src/core/digest.ts"
-import { silentLogger } from "../../../src/core/log.ts"
-import { VirtualClock } from "../../../src/core/virtual-clock.ts"
-import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import {
   FAR_NEIGHBOURS_MIN,
   NEIGHBOURS_MAX,
   NEIGHBOURS_MIN,
   Neighbours,
   type NeighboursDeps,
-} from "../../../src/net/neighbours.ts"
+} from "../../../bench/simulation/neighbours.ts"
+import { sha256 } from "../../../src/core/digest.ts"
+import { silentLogger } from "../../../src/core/log.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import type { PeerId, PeerNetwork } from "../../../src/net/net.ts"
 import { seededRandom } from "../swarm/seeded-random.ts"
 
