@@ -34,6 +34,7 @@ import {
   REQUEST_STREAMS_PER_PEER_MAX,
 } from "./limit.ts"
 import { checkPeerAddress, checkRelayAddress, usableListen } from "./listen.ts"
+import { ALIVE_PROTOCOL, Liveness } from "./liveness.ts"
 import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
 import { PeerBook, type PeerMemory } from "./peer-book.ts"
 import { PeerFinder } from "./peer-finder.ts"
@@ -130,6 +131,7 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #relayClient: RelayClient
   readonly #puncher: Puncher
   readonly #observer: AddressObserver
+  readonly #liveness: Liveness
   readonly #checked = new WeakSet<Connection>()
   readonly #handlers = new Map<string, RequestHandler>()
   readonly #topics = new GossipTopics()
@@ -168,7 +170,15 @@ class Libp2pNetwork implements PeerNetwork {
       { self: this.id },
     )
     const connect = (peer: PeerId, signal: AbortSignal) => this.#connect(peer, signal)
-    this.#requests = new RequestPool({ clock, metrics, connect })
+    const onHeard = (peer: PeerId) => this.#liveness.heard(peer)
+    this.#requests = new RequestPool({ clock, metrics, connect, onHeard })
+    this.#liveness = new Liveness({
+      clock,
+      log,
+      random: Math.random,
+      ask: (peer, body, signal) => this.#requests.request(peer, ALIVE_PROTOCOL, body, { signal }),
+      cut: (peer, error) => this.#cut(peer, error),
+    })
     this.#channels = new ChannelDesk(
       {
         clock,
@@ -227,6 +237,10 @@ class Libp2pNetwork implements PeerNetwork {
     })
     this.#node = node
     if (relay !== undefined) this.onRequest(OBSERVE_PROTOCOL, this.#observer.answer)
+    this.onRequest(ALIVE_PROTOCOL, async () => new Uint8Array(0))
+    this.#peers.onConnect(({ id }) => this.#liveness.add(id))
+    this.#peers.onDisconnect((peer) => this.#liveness.delete(peer))
+    this.#liveness.start()
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
@@ -366,9 +380,7 @@ class Libp2pNetwork implements PeerNetwork {
   async ban(peer: PeerId, reason: string, durationMs: number): Promise<void> {
     this.#deps.log.warn({ peer, reason, durationMs }, "banned a peer")
     this.#bans.add(peer, reason, durationMs)
-    const error = new NetError("PEER_BANNED", `${peer} is banned: ${reason}`)
-    this.#channels.cut(peer, error)
-    for (const connection of this.#peers.connections(peer)) connection.abort(error)
+    this.#cut(peer, new NetError("PEER_BANNED", `${peer} is banned: ${reason}`))
   }
 
   bans(): readonly Ban[] {
@@ -390,6 +402,7 @@ class Libp2pNetwork implements PeerNetwork {
 
   async #stop(): Promise<void> {
     this.#keeper.stop()
+    this.#liveness.stop()
     this.#relayClient.stop()
     await this.#within(SAVE_TIMEOUT_MS, this.#finder.save())
     this.#requests.close()
@@ -424,6 +437,11 @@ class Libp2pNetwork implements PeerNetwork {
       const endpoint = dialled === undefined ? undefined : endpointOf(dialled.remoteAddr)
       return endpoint === undefined ? [] : [{ peer: relay!, endpoint }]
     })
+  }
+
+  #cut(peer: PeerId, error: Error): void {
+    this.#channels.cut(peer, error)
+    for (const connection of this.#peers.connections(peer)) connection.abort(error)
   }
 
   #running(): Libp2pNode {

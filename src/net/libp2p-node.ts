@@ -44,7 +44,8 @@ const DIAL_TIMEOUT_MS = 5_000
 const ADDRESS_DIAL_TIMEOUT_MS = 3_000
 const UPGRADE_TIMEOUT_MS = 5_000
 const CLOSE_TIMEOUT_MS = 500
-const PING_INTERVAL_MS = 15_000
+/** Who is still there is asked in a cheaper way (`liveness.ts`); one ping at first tells yamux the pace. */
+const YAMUX_PING_INTERVAL_MS = 3_600_000
 /** Pings with one peer at a time, each way: several dials to it may end at the same moment. */
 const PINGS_MAX = 8
 /** Streams of one connection, each way. */
@@ -106,7 +107,7 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
     streamMuxers: [yamux(YAMUX_OPTIONS)],
     connectionGater: { denyDialMultiaddr: () => false, ...options.gater },
     connectionManager: CONNECTION_OPTIONS,
-    connectionMonitor: { pingInterval: PING_INTERVAL_MS },
+    connectionMonitor: { enabled: false },
     peerDiscovery: discover,
     logger: libp2pLogger(options.log),
     services: {
@@ -130,6 +131,7 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
 }
 
 const YAMUX_OPTIONS = {
+  keepAliveInterval: YAMUX_PING_INTERVAL_MS,
   maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
   maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
   streamOptions: {

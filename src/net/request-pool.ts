@@ -20,6 +20,8 @@ export interface RequestPoolDeps {
   readonly metrics: Metrics
   /** Gives a connection to the peer, dialling if there is none. */
   readonly connect: (peer: PeerId, signal: AbortSignal) => Promise<Connection>
+  /** Something came from a peer. */
+  readonly onHeard: (peer: PeerId) => void
 }
 
 /** Asks and answers. */
@@ -63,7 +65,8 @@ export class RequestPool {
   /** Answers the requests of one inbound stream. */
   serve(stream: Stream, peer: PeerId, handler: RequestHandler): void {
     const onAnswer = (outcome: string) => this.#count.add(1, { direction: "in", outcome })
-    new Answerer(stream, { peer, handler, onAnswer })
+    const onHeard = () => this.#deps.onHeard(peer)
+    new Answerer(stream, { peer, handler, onAnswer, onHeard })
   }
 
   close(): void {
@@ -88,10 +91,12 @@ export class RequestPool {
     try {
       const connection = await this.#deps.connect(peer, deadline.signal)
       const stream = await openStream(connection, protocol, deadline.signal)
-      const asker = new Asker(stream, () => {
+      const onHeard = () => this.#deps.onHeard(peer)
+      const onClose = () => {
         this.#open.delete(asker)
         if (this.#askers.get(key) === asker) this.#askers.delete(key)
-      })
+      }
+      const asker = new Asker(stream, { onHeard, onClose })
       this.#open.add(asker)
       return asker
     } finally {

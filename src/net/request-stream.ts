@@ -44,9 +44,13 @@ class FrameSender {
 }
 
 /** Calls back with each frame; a violation aborts the stream. */
-function readFrames(stream: Stream, onFrame: (frame: Frame) => void): void {
+function readFrames(
+  stream: Stream,
+  { onHeard, onFrame }: { onHeard: () => void; onFrame: (frame: Frame) => void },
+): void {
   const reader = new FrameReader()
   stream.addEventListener("message", (event) => {
+    onHeard()
     try {
       for (const frame of reader.push(event.data.subarray())) onFrame(frame)
     } catch (error) {
@@ -70,12 +74,12 @@ export class Asker {
   #nextId = 0
   #failure: unknown
 
-  constructor(stream: Stream, onClose: () => void) {
+  constructor(stream: Stream, options: { onHeard: () => void; onClose: () => void }) {
     this.#stream = stream
     this.#sender = new FrameSender(stream)
-    readFrames(stream, (frame) => this.#take(frame))
+    readFrames(stream, { onHeard: options.onHeard, onFrame: (frame) => this.#take(frame) })
     stream.addEventListener("close", (event) => {
-      onClose()
+      options.onClose()
       this.#fail(event.error)
     })
     // The answering side does not half-close: whoever does has gone.
@@ -170,14 +174,19 @@ export class Answerer {
 
   constructor(
     stream: Stream,
-    options: { peer: PeerId; handler: RequestHandler; onAnswer: (outcome: string) => void },
+    options: {
+      peer: PeerId
+      handler: RequestHandler
+      onAnswer: (outcome: string) => void
+      onHeard: () => void
+    },
   ) {
     this.#stream = stream
     this.#peer = options.peer
     this.#handler = options.handler
     this.#onAnswer = options.onAnswer
     this.#sender = new FrameSender(stream)
-    readFrames(stream, (frame) => this.#take(frame))
+    readFrames(stream, { onHeard: options.onHeard, onFrame: (frame) => this.#take(frame) })
     const gone = new NetError("PEER_UNREACHABLE", "the asker went")
     stream.addEventListener("close", () => {
       this.#waiting = []
