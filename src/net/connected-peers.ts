@@ -11,6 +11,9 @@ import type { PeerBook } from "./peer-book.ts"
 interface Connected {
   readonly sinceMs: number
   open: readonly Connection[]
+  /** Multiaddrs that this node reached it by, and the IP address of a direct connection. */
+  reached: readonly string[]
+  host: string | undefined
 }
 
 /** Follows libp2p's connections. */
@@ -41,14 +44,12 @@ export class ConnectedPeers {
   peer(id: PeerId): Peer | undefined {
     const connected = this.#peers.get(id)
     if (connected === undefined) return undefined
-    const reached = connected.open
-      .filter(({ direction }) => direction === "outbound")
-      .map(({ remoteAddr }) => remoteAddr.toString())
+    const { reached, host } = connected
     return {
       id,
       addresses: [...new Set([...reached, ...this.#book.addresses(id)])],
       sources: new Set(this.#book.sources(id)),
-      host: hostOf(connected.open),
+      host,
       connectedSinceMs: connected.sinceMs,
       roundTripMs: connected.open.find(({ rtt }) => rtt !== undefined)?.rtt,
     }
@@ -71,10 +72,17 @@ export class ConnectedPeers {
     const id = connection.remotePeer.toString()
     const known = this.#peers.get(id)
     if (known !== undefined) {
-      known.open = [...known.open, connection]
+      setOpen(known, [...known.open, connection])
       return
     }
-    this.#peers.set(id, { sinceMs: this.#clock.now(), open: [connection] })
+    const connected: Connected = {
+      sinceMs: this.#clock.now(),
+      open: [],
+      reached: [],
+      host: undefined,
+    }
+    setOpen(connected, [connection])
+    this.#peers.set(id, connected)
     if (connection.direction === "inbound") this.#book.addSource(id, "inbound")
     const peer = this.peer(id)!
     for (const listener of [...this.#connectListeners]) listener(peer)
@@ -84,7 +92,10 @@ export class ConnectedPeers {
     const id = connection.remotePeer.toString()
     const known = this.#peers.get(id)
     if (known === undefined) return
-    known.open = known.open.filter((other) => other !== connection)
+    setOpen(
+      known,
+      known.open.filter((other) => other !== connection),
+    )
     if (known.open.length > 0) return
     this.#peers.delete(id)
     for (const listener of [...this.#disconnectListeners]) listener(id)
@@ -120,6 +131,15 @@ export class ConnectedPeers {
       signal.addEventListener("abort", onAbort, { once: true })
     })
   }
+}
+
+/** Spells addresses once: peers are listed often, and writing a multiaddr encodes the peer id anew. */
+function setOpen(connected: Connected, open: readonly Connection[]): void {
+  connected.open = open
+  connected.reached = open
+    .filter(({ direction }) => direction === "outbound")
+    .map(({ remoteAddr }) => remoteAddr.toString())
+  connected.host = hostOf(open)
 }
 
 /** Gives the IP address of the first connection that goes straight to the peer. */
