@@ -18,6 +18,8 @@ const HEAD_BYTES_MAX = 64 * 1024
 const HEAD_SHARE = 2_048
 /** A shorter head is not worth a request of its own, nor a stream that breaks where an error could be told. */
 const HEAD_BYTES_MIN = 2 * 1024
+/** This node's own reading of segments waits so long for a head that is asked for. */
+const FIRST_MS_MAX = 300
 
 /** What a head needs of its flight. */
 export interface HeadHost {
@@ -31,6 +33,8 @@ export interface HeadHost {
   onFault(fault: OriginError, ref: OriginRef): void
   /** There is something to read. */
   stir(): void
+  /** What was asked for is here, or will not come. */
+  onOver(): void
 }
 
 /** A part of a head. */
@@ -57,7 +61,9 @@ export class Head {
   /** What came, in order; frozen once written. */
   #bytes = new Uint8Array(0)
   #isOver = false
-  #isAsked = false
+  /** When the origin was asked, by the monotonic clock. */
+  #askedMs: number | undefined
+  #isReading = false
 
   constructor(deps: PullDeps, limits: DeliveryLimits, host: HeadHost) {
     this.#deps = deps
@@ -79,14 +85,24 @@ export class Head {
   ask(ref: OriginRef): void {
     const { start } = this
     const sizeBytes = this.#host.sizeBytes()
-    if (start === undefined || sizeBytes === undefined || this.#isAsked) return
+    if (start === undefined || sizeBytes === undefined || this.#askedMs !== undefined) return
     const lengthBytes = Math.min(headBytes(sizeBytes), this.#roomBytes(start))
     if (lengthBytes === 0 || this.#bytes.length > 0 || this.#host.has(start)) return
     const { memory, slots } = this.#deps
     const isVain = memory.isRangeless(ref) || memory.fault(ref, this.#host.digest) !== undefined
     if (isVain || !slots.tryTake()) return
-    this.#isAsked = true
-    void this.#read(ref, { start, end: start + lengthBytes }).finally(() => slots.free())
+    this.#askedMs = this.#deps.clock.monotonicMs()
+    this.#isReading = true
+    void this.#read(ref, { start, end: start + lengthBytes }).finally(() => {
+      slots.free()
+      this.#isReading = false
+      this.#host.onOver()
+    })
+  }
+
+  /** Whether it was asked for just now and is on its way: what comes behind it on a slow link should wait. */
+  isComing(nowMs: number): boolean {
+    return this.#isReading && nowMs - (this.#askedMs ?? nowMs) < FIRST_MS_MAX
   }
 
   /** Takes in bytes that the own origin sent, whoever asked it; only what continues the head. */

@@ -110,7 +110,8 @@ export class Sourcing {
     this.pull.mine = new Set([...wanted].filter((segment) => this.fetchers.isSelf(segment)))
     if (this.pull.isMetered && !this.pull.isUsable) this.pull.interrupt()
     this.#beginHead()
-    this.pull.pump(this.#host.readerPiece())
+    // First the few bytes that a client waits for: behind segments on one slow link they come late.
+    if (!this.head.isComing(nowMs)) this.pull.pump(this.#host.readerPiece())
     const isBrought = errands.some((segment) => this.isLeft(segment))
     growth.torrent?.setFetching(isWhole || isBrought)
     if (this.#lookUp === "none" && isWhole && !this.#hasSource()) void this.#findHolders()
@@ -344,6 +345,7 @@ export class Sourcing {
         memory.noteFault(ref, digest, fault)
       },
       stir: () => this.#host.stir(),
+      onOver: () => this.#host.wake(),
     })
   }
 

@@ -153,6 +153,33 @@ describe("a head", () => {
     expect(world.registry.requestCount).toBe(1)
   })
 
+  test("goes before the segments that its node was elected to read", async () => {
+    const world = createWorld()
+    const digest = world.registry.put(bytesOf("first things first", SIZE))
+    world.registry.behave({ ...FAST, delayMs: 100 })
+    const nodes = Array.from({ length: 4 }, () => world.node())
+    for (const node of nodes) {
+      node.delivery.open(wish(digest, SIZE), open).catch(() => {})
+    }
+    await world.pass(80)
+    // Who was elected for the first segment reads it; the others ask for their heads alone.
+    expect(world.registry.requestCount).toBe(nodes.length)
+    await world.pass(80)
+    expect(world.registry.requestCount).toBeGreaterThan(nodes.length)
+  })
+
+  test("that does not come holds nothing up for long", async () => {
+    const world = createWorld()
+    const digest = world.registry.put(bytesOf("not held up", SIZE))
+    world.registry.behave({ isHanging: true })
+    const nodes = Array.from({ length: 4 }, () => world.node())
+    for (const node of nodes) {
+      node.delivery.open(wish(digest, SIZE), open).catch(() => {})
+    }
+    await world.pass(700)
+    expect(world.registry.requestCount).toBeGreaterThan(nodes.length)
+  })
+
   test("that is not the blob's breaks the stream when the blob is proved, and is the origin's fault", async () => {
     const { world, digest, others } = await crowd("a lying head", {
       ...FAST,
