@@ -26,6 +26,8 @@ export class PeerProcess {
   readonly #messages: AsyncIterator<string>
   #stderr = ""
   #cpuAtStart = 0
+  /** Whose usage counts, where it is another's: one that this process drives. */
+  #measuredPid: number | undefined
 
   /** @param options - `signal` ends it; `environment` is added to this process's own */
   constructor(
@@ -78,13 +80,18 @@ export class PeerProcess {
     this.#child.stdin!.write(`${JSON.stringify(message)}\n`)
   }
 
+  /** Counts what another process uses, in place of what this one does. */
+  measure(pid: number): void {
+    this.#measuredPid = pid
+  }
+
   /** Forgets what was used so far, so that {@link usage} excludes the process's own start. */
   startUsage(): void {
-    this.#cpuAtStart = resetUsage(this.pid)
+    this.#cpuAtStart = resetUsage(this.#measuredPid ?? this.pid)
   }
 
   usage(): Usage {
-    return usageSince(this.pid, this.#cpuAtStart)
+    return usageSince(this.#measuredPid ?? this.pid, this.#cpuAtStart)
   }
 
   /** Ends it at once, as a loss of power would. */

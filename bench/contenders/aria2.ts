@@ -4,14 +4,16 @@
  * @module
  */
 import { mkdirSync, readFileSync } from "node:fs"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import type { LabHost } from "../../test/support/network-lab.ts"
 import type { Contender, Sample } from "../scenario.ts"
 import { removeFolder, verifyCopy, type Workload } from "../workload.ts"
 import { Aria2 } from "./aria2-rpc.ts"
-import { findProgram } from "./program.ts"
+import { type Crowd, measureCrowd } from "./crowd.ts"
+import { startTracker } from "./fixed-tracker.ts"
+import { findProgram, peerScript } from "./program.ts"
 
+const NO_ARIA2 = "no aria2c; apt install aria2"
 const COMPLETE = "aria2.onBtDownloadComplete"
 
 export function createAria2(workload: Workload): Contender {
@@ -19,7 +21,7 @@ export function createAria2(workload: Workload): Contender {
   return {
     name: "aria2",
     about: "aria2 both sides, plaintext, SHA-1 pieces",
-    missing: program === undefined ? "no aria2c; apt install aria2" : undefined,
+    missing: program === undefined ? NO_ARIA2 : undefined,
     measure: ({ signal }) => measureAria2(program!, workload, signal),
   }
 }
@@ -39,7 +41,7 @@ async function measureAria2(
   }
   try {
     const seed = keep(await Aria2.start(program, workload.folder, signal))
-    const tracker = keep(await startTracker(seed.listenPort))
+    const tracker = keep(await startTracker([{ address: "127.0.0.1", port: seed.listenPort }]))
     const announce = { "bt-tracker": tracker.url }
     const seeding = seed.heard(COMPLETE)
     await seed.call("aria2.addTorrent", torrent, [], { ...announce, "check-integrity": "true" })
@@ -65,18 +67,33 @@ async function measureAria2(
   }
 }
 
-/** A tracker that always gives the one seeder (BEP 3, compact peers of BEP 23). */
-async function startTracker(port: number): Promise<{ url: string; stop(): Promise<void> }> {
-  const peer = Buffer.from([127, 0, 0, 1, port >> 8, port & 0xff])
-  const body = Buffer.concat([Buffer.from("d8:intervali60e5:peers6:"), peer, Buffer.from("e")])
-  const server = createServer((_request, response) => response.end(body))
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+/** Makes the contender of a fan-out: its default settings, as of all others in it. */
+export function createAria2Crowd(crowd: Crowd): Contender {
+  const { workload } = crowd
+  const program = findProgram("aria2c")
+  const missing = program === undefined ? [NO_ARIA2, ...crowd.missing] : crowd.missing
+  const member = (folder: string, { address }: LabHost, ...role: string[]) =>
+    [
+      process.execPath,
+      peerScript("aria2-member"),
+      ...[program!, folder, workload.torrentPath, address, ...role],
+    ] as const
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/announce`,
-    stop: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
+    name: "aria2",
+    about: "aria2 on every host, default settings, plaintext, SHA-1 pieces",
+    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    measure: ({ signal }) =>
+      measureCrowd(
+        {
+          ...crowd,
+          name: "aria2",
+          seedCommand: (host) => member(workload.folder, host, "seed"),
+          leechCommand: (host, folder) => member(folder, host),
+          addressOf: ({ address, port }) => ({ address, port }),
+          arrivedPath: (folder) => join(folder, "payload.bin"),
+          writesLate: true,
+        },
+        signal,
+      ),
   }
 }

@@ -40,6 +40,8 @@ export interface CrowdPlan extends Omit<Crowd, "missing"> {
   addressOf(ready: PeerMessage): unknown
   /** Where the file lies once a fetcher is done. */
   arrivedPath(folder: string): string
+  /** The last bytes reach the file when a fetcher is told that all is over: it says `stopped` then. */
+  readonly writesLate?: boolean
 }
 
 /** Measures once; `seconds` is when the last one had all. */
@@ -57,7 +59,7 @@ export async function measureCrowd(plan: CrowdPlan, signal: AbortSignal): Promis
   }
   try {
     const seed = start(hosts[0]!, plan.seedCommand(hosts[0]!))
-    const known = [plan.addressOf(await seed.next("ready"))]
+    const known = [plan.addressOf(await readyOf(seed))]
     const leeches: { peer: PeerProcess; folder: string }[] = []
     for (const [index, host] of hosts.slice(1).entries()) {
       const own = join(folder, `host${index}`)
@@ -66,7 +68,7 @@ export async function measureCrowd(plan: CrowdPlan, signal: AbortSignal): Promis
     }
     // Each is told of those before it, so that each pair meets once.
     for (const { peer } of leeches) {
-      const ready = await peer.next("ready")
+      const ready = await readyOf(peer)
       peer.tell({ addresses: known })
       known.push(plan.addressOf(ready))
       await peer.next("connected")
@@ -77,6 +79,7 @@ export async function measureCrowd(plan: CrowdPlan, signal: AbortSignal): Promis
     const done = await Promise.all(leeches.map(({ peer }) => peer.next("done")))
     const seedCopies = ((await sentBytes(hosts[0]!)) - sentBefore) / workload.sizeBytes
     const usage = { seed: seed.usage(), leeches: sumOf(leeches.map(({ peer }) => peer.usage())) }
+    if (plan.writesLate === true) await stopAll(leeches.map(({ peer }) => peer))
     for (const leech of leeches) verifyCopy(workload, plan.arrivedPath(leech.folder))
     const times = done.map(({ seconds }) => Number(seconds))
     const ideal = (workload.sizeBytes * 8) / (plan.rateMbit * 1e6)
@@ -89,6 +92,18 @@ export async function measureCrowd(plan: CrowdPlan, signal: AbortSignal): Promis
     await Promise.all(started.map((peer) => peer.stop()))
     removeFolder(folder)
   }
+}
+
+/** Waits until a side is ready, which may be driven by a process that is not the one to be measured. */
+async function readyOf(peer: PeerProcess): Promise<PeerMessage> {
+  const ready = await peer.next("ready")
+  if (ready.pid !== undefined) peer.measure(Number(ready.pid))
+  return ready
+}
+
+async function stopAll(peers: readonly PeerProcess[]): Promise<void> {
+  for (const peer of peers) peer.tell({})
+  await Promise.all(peers.map((peer) => peer.next("stopped")))
 }
 
 /** Bytes that left a host, with all headers. */

@@ -1,3 +1,4 @@
+import { createAria2Crowd } from "../contenders/aria2.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
 import { prepareInWorkspace } from "../prepared-workspace.ts"
@@ -29,7 +30,11 @@ export const fanout: Scenario = {
       const crowd = { workload, ...network }
       return {
         payloadBytes: workload.sizeBytes * hosts,
-        contenders: [await createSealiftCrowd(crowd, tools), createLibtorrentCrowd(crowd)],
+        contenders: [
+          await createSealiftCrowd(crowd, tools),
+          createLibtorrentCrowd(crowd),
+          createAria2Crowd(crowd),
+        ],
       }
     })
   },
