@@ -53,10 +53,9 @@ export class Providing {
   tick(nowMs: number, isBusy: boolean): void {
     const everyMs = isBusy ? PROVIDE_BUSY_MS : PROVIDE_EVERY_MS
     if (this.#isRunning || nowMs - this.#lastMs < everyMs) return
-    // Nobody is there to be told; what is due stays due.
-    if (this.#net.peers().length === 0) return
     const next = this.#nextDue(nowMs)
-    if (next === undefined) return
+    // Nobody is there to be told; what is due stays due.
+    if (next === undefined || this.#net.peers().length === 0) return
     this.#lastMs = nowMs
     void this.#provide(next)
   }
