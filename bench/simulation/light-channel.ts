@@ -6,7 +6,7 @@
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
 import { SLOW_BUFFER_BYTES } from "../../src/net/memory-channel.ts"
-import type { LinkFlow } from "../../src/net/memory-link.ts"
+import { type LinkFlow, Segment } from "../../src/net/memory-link.ts"
 import type { ChannelEnd, ChannelMaker } from "../../src/net/memory-network.ts"
 
 type Listener = (error?: Error) => void
@@ -24,6 +24,22 @@ export interface ChannelWeight {
   weigh(bytes: Buffer): number
   /** Real bytes that go onto a link in one go. */
   readonly segmentBytes: number
+}
+
+/** A part of a write on its way. */
+class Part extends Segment {
+  readonly #end: LightEnd
+  readonly #bytes: Uint8Array
+
+  constructor(end: LightEnd, bytes: Uint8Array, weight: number) {
+    super(weight)
+    this.#end = end
+    this.#bytes = bytes
+  }
+
+  override deliver(): void {
+    this.#end.arrived(this.#bytes, this.bytes)
+  }
 }
 
 /** One end: see `Duplex` for what each member means. */
@@ -112,8 +128,9 @@ class LightEnd {
     while (this.#writes.length > 0) {
       const { bytes, onTaken } = this.#writes.shift()!
       this.writableLength -= bytes.length
-      // A copy, as in a socket: the writer may use its buffer again after the callback.
-      this.#cut(Buffer.from(bytes))
+      // A copy, as in a socket: the writer may use its buffer again after the callback. Without one it
+      // would never know when.
+      this.#cut(onTaken === undefined ? (bytes as Buffer) : Buffer.from(bytes))
       this.#isFull = this.#flyingBytes >= SLOW_BUFFER_BYTES
       if (onTaken !== undefined) this.#tell(onTaken)
       if (this.#isFull) return
@@ -131,18 +148,19 @@ class LightEnd {
   #cut(bytes: Buffer): void {
     const { weigh, segmentBytes } = this.#weight
     const weight = weigh(bytes)
-    const count = Math.max(1, Math.ceil(weight / segmentBytes))
+    // A head of a few bytes is no segment of its own.
+    const count = Math.max(1, Math.round(weight / segmentBytes))
     this.#flyingBytes += weight
     for (let place = 0; place < count; place++) {
       const from = Math.floor((place * bytes.length) / count)
       const to = Math.floor(((place + 1) * bytes.length) / count)
       const part = count === 1 ? bytes : bytes.subarray(from, to)
-      const partWeight = Math.min(segmentBytes, weight - place * segmentBytes)
-      this.#flow.send(partWeight, () => this.#arrived(part, partWeight))
+      const partWeight = place === count - 1 ? weight - place * segmentBytes : segmentBytes
+      this.#flow.put(new Part(this, part, partWeight))
     }
   }
 
-  #arrived(part: Uint8Array, weight: number): void {
+  arrived(part: Uint8Array, weight: number): void {
     this.#flyingBytes -= weight
     this.#other?.take(part)
     if (!this.#isFull || this.#flyingBytes >= SLOW_BUFFER_BYTES) return

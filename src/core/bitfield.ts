@@ -64,6 +64,20 @@ export class Bitfield {
     return index
   }
 
+  /** Gives the first member from `from` on that is not in a set of the same size, or `size`. */
+  nextBeyond(other: Bitfield, from: number): number {
+    assert(other.size === this.size, `a set of ${other.size}, not ${this.size}`)
+    let index = from
+    while (index < this.size) {
+      const at = index >> 3
+      // Most bytes have none: those are passed over eight at a time.
+      const left = this.bytes[at]! & ~other.bytes[at]! & (0xff >> (index & 7))
+      if (left !== 0) return at * 8 + Math.clz32(left) - 24
+      index = (at + 1) * 8
+    }
+    return this.size
+  }
+
   /** Gives the members that are in none of the others, which have the same size. */
   without(others: readonly Bitfield[]): Bitfield {
     const bytes = this.bytes.slice()

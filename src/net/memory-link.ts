@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
+import type { ClockEvent } from "../core/virtual-clock.ts"
 
 /** What goes onto a link in one go. */
 export const SEGMENT_BYTES: number = 16 * 1024
@@ -14,9 +15,9 @@ const QUEUE_MS = 50
 /** What one flow has under way at most, beyond the way's own latency. */
 const FLOW_MS = 100
 
-/** A clock that may have a cheaper way for what nobody waits for; see `VirtualClock.afterQuietly`. */
+/** A clock that may have a cheaper way for what nobody waits for; see `VirtualClock.schedule`. */
 export interface LinkClock extends Clock {
-  afterQuietly?(delayMs: number, callback: () => void): void
+  schedule?(delayMs: number, event: ClockEvent): void
 }
 
 /** How fast a host's link is. */
@@ -37,6 +38,9 @@ export class HostLink {
   #isSending = false
   #isWakingSoon = false
   #downFreeMs = 0
+  /** Of the first way here, and whether all others are as long. */
+  #latencyMs: number | undefined
+  #hasOneLatency = true
   /** Bytes on the way to this host. */
   #comingBytes = 0
   /** Hosts that had to wait, and the latency of their way: who waited longest first. */
@@ -49,6 +53,8 @@ export class HostLink {
 
   /** Opens one direction of a connection from this host to another. */
   flowTo(other: HostLink, latencyMs: number): LinkFlow {
+    other.#latencyMs ??= latencyMs
+    if (other.#latencyMs !== latencyMs) other.#hasOneLatency = false
     return new LinkFlow(this, other, latencyMs)
   }
 
@@ -74,22 +80,26 @@ export class HostLink {
     const flow = this.#nextFlow()
     if (flow === undefined) return
     const segment = flow.shift()
-    const frameBytes = segment.bytes * FRAME_FACTOR
-    this.sentBytes += frameBytes
+    this.sentBytes += segment.frameBytes
     this.#isSending = true
-    flow.to.#comingBytes += frameBytes
-    this.#quietly((frameBytes * 1000) / this.rate.upBytesPerSecond, () => {
-      this.#isSending = false
-      if (flow.latencyMs === 0) flow.to.#take(flow, segment, frameBytes)
-      else this.#quietly(flow.latencyMs, () => flow.to.#take(flow, segment, frameBytes))
-      this.#send()
-    })
+    flow.to.#comingBytes += segment.frameBytes
+    this.#schedule((segment.frameBytes * 1000) / this.rate.upBytesPerSecond, segment)
   }
 
-  #quietly(delayMs: number, callback: () => void): void {
+  /** All of a segment is out; the next one follows. */
+  onSent(segment: Segment): void {
+    const { to, latencyMs } = segment.flow!
+    this.#isSending = false
+    // Over ways of one length nothing overtakes: its place on the link down is known already.
+    if (to.#hasOneLatency || latencyMs === 0) to.take(segment, latencyMs)
+    else this.#schedule(latencyMs, segment)
+    this.#send()
+  }
+
+  #schedule(delayMs: number, segment: Segment): void {
     const clock = this.#clock
-    if (clock.afterQuietly === undefined) clock.after(delayMs, callback)
-    else clock.afterQuietly(delayMs, callback)
+    if (clock.schedule !== undefined) clock.schedule(delayMs, segment)
+    else clock.after(delayMs, () => segment.fire())
   }
 
   /** The next flow that has something to send and may. */
@@ -121,17 +131,21 @@ export class HostLink {
     return this.#comingBytes * 1000 >= this.rate.downBytesPerSecond * (QUEUE_MS + latencyMs)
   }
 
-  /** A segment came to the link down. */
-  #take(flow: LinkFlow, segment: Segment, frameBytes: number): void {
+  /** A segment comes to the link down. @param inMs - when */
+  take(segment: Segment, inMs: number): void {
     const nowMs = this.#clock.monotonicMs()
-    this.#downFreeMs =
-      Math.max(this.#downFreeMs, nowMs) + (frameBytes * 1000) / this.rate.downBytesPerSecond
-    this.#clock.after(this.#downFreeMs - nowMs, () => {
-      this.#comingBytes -= frameBytes
-      this.receivedBytes += frameBytes
-      flow.arrived(segment)
-      this.#letIn()
-    })
+    const lengthMs = (segment.frameBytes * 1000) / this.rate.downBytesPerSecond
+    this.#downFreeMs = Math.max(this.#downFreeMs, nowMs + inMs) + lengthMs
+    segment.onTheWayDown()
+    this.#schedule(this.#downFreeMs - nowMs, segment)
+  }
+
+  /** All of a segment is here. */
+  onReceived(segment: Segment): void {
+    this.#comingBytes -= segment.frameBytes
+    this.receivedBytes += segment.frameBytes
+    segment.flow!.arrived(segment)
+    this.#letIn()
   }
 
   /** There may be room: those who were held back go on, each in its turn, until it is full again. */
@@ -146,9 +160,57 @@ export class HostLink {
   }
 }
 
-interface Segment {
+type Stage = "up" | "way" | "down"
+
+/**
+ * What goes onto a link in one go. One object does for all of its way: a fleet has a million of them under
+ * way, and each event of its own would live long enough to be a burden.
+ */
+export abstract class Segment implements ClockEvent {
+  dueMs = 0
+  order = 0
+  isQuiet = true
   readonly bytes: number
-  readonly deliver: () => void
+  readonly frameBytes: number
+  /** Set when it is sent. */
+  flow: LinkFlow | undefined
+  #stage: Stage = "up"
+
+  /** @param bytes - {@link SEGMENT_BYTES}, or a few */
+  constructor(bytes: number) {
+    this.bytes = bytes
+    this.frameBytes = bytes * FRAME_FACTOR
+  }
+
+  /** It is there. */
+  abstract deliver(): void
+
+  onTheWayDown(): void {
+    this.#stage = "down"
+    this.isQuiet = false
+  }
+
+  fire(): void {
+    const { from, to } = this.flow!
+    if (this.#stage === "up") {
+      this.#stage = "way"
+      from.onSent(this)
+    } else if (this.#stage === "way") to.take(this, 0)
+    else to.onReceived(this)
+  }
+}
+
+class PlainSegment extends Segment {
+  readonly #onDelivered: () => void
+
+  constructor(bytes: number, onDelivered: () => void) {
+    super(bytes)
+    this.#onDelivered = onDelivered
+  }
+
+  override deliver(): void {
+    this.#onDelivered()
+  }
 }
 
 /** One direction of a connection. */
@@ -179,8 +241,14 @@ export class LinkFlow {
   }
 
   /** Sends a segment, in order with those before it. @param bytes - {@link SEGMENT_BYTES}, or a few */
-  send(bytes: number, deliver: () => void): void {
-    this.#queue.push({ bytes, deliver })
+  send(bytes: number, onDelivered: () => void): void {
+    this.put(new PlainSegment(bytes, onDelivered))
+  }
+
+  /** Sends a segment of a caller's own kind. */
+  put(segment: Segment): void {
+    segment.flow = this
+    this.#queue.push(segment)
     this.from.enqueue(this)
   }
 

@@ -422,7 +422,7 @@ class Engine implements SwarmEngine {
 
   #tick(nowMs: number): void {
     for (const flight of [...this.#flights.values()]) {
-      flight.torrent.leave((peer) => this.#isMetered(peer))
+      if (this.#deps.shaping !== undefined) flight.torrent.leave((peer) => this.#isMetered(peer))
       flight.torrent.tick(nowMs)
       if (nowMs - flight.lookedMs >= LOOK_MS) this.#look(flight, nowMs)
     }

@@ -347,8 +347,9 @@ export class Serving implements UploadEvents {
     const list = this.#deps.lists.get(digest)
     if (partial === undefined || list === undefined) return
     const scattering = this.#scattering.get(digest)
-    for (let index = pieces.start; index < pieces.end; index++) {
-      if (upload.announced.has(index) || !partial.pieces.has(index)) continue
+    const { announced } = upload
+    const next = (from: number) => partial.pieces.nextBeyond(announced, from)
+    for (let index = next(pieces.start); index < pieces.end; index = next(index + 1)) {
       if (scattering?.mayTell(index, upload) === false) continue
       const hash = partial.pieceSha256(index)
       if (hash === undefined || !list.covers(index, hash)) continue
@@ -357,7 +358,7 @@ export class Serving implements UploadEvents {
         upload.sentBatches.add(batch)
         session.sendBatch(upload, encodeBatch(batch))
       }
-      upload.announced.add(index)
+      announced.add(index)
       if (upload.isReady) session.writer.have(upload.torrent, index)
     }
   }

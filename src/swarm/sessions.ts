@@ -17,6 +17,8 @@ const SESSIONS_MAX = 2048
 const OPEN_MS_MAX = 10_000
 /** A session without torrents is closed after this time. */
 const IDLE_MS_MAX = 60_000
+/** How often it is looked for sessions that are idle or clogged. */
+const LOOK_MS = 1_000
 /** After a failure a peer is tried again after this time, doubled up to the maximum. */
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 30_000
@@ -43,6 +45,7 @@ export class Sessions implements SessionOwner {
   readonly #failures = new Map<PeerId, { count: number; untilMs: number }>()
   readonly #closing = new AbortController()
   #count = 0
+  #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps
@@ -89,6 +92,8 @@ export class Sessions implements SessionOwner {
   }
 
   tick(nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_MS) return
+    this.#lookedMs = nowMs
     for (const entries of [...this.#entries.values()]) {
       for (const entry of [...entries]) this.#look(entry, nowMs)
     }

@@ -31,7 +31,7 @@ export class BatchBuffers {
   }
 
   take(bytes: number): Uint8Array {
-    if (bytes <= KEPT_BYTES_MIN || bytes > BUFFER_BYTES) return Buffer.allocUnsafeSlow(bytes)
+    if (bytes <= KEPT_BYTES_MIN || bytes > BUFFER_BYTES) return Buffer.allocUnsafe(bytes)
     const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
     return buffer.subarray(0, bytes)
   }

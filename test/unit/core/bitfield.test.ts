@@ -2,6 +2,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { Bitfield, isBitfield } from "../../../src/core/bitfield.ts"
+import { seededRandom } from "../swarm/seeded-random.ts"
 
 test("puts piece 0 into the highest bit of the first byte", () => {
   const set = new Bitfield(10)
@@ -50,4 +51,20 @@ test.each([
 test("has no index outside itself", () => {
   expect(Bitfield.full(8).has(8)).toBe(false)
   expect(() => new Bitfield(8).add(8)).toThrow(TypeError)
+})
+
+test("finds what one set has beyond another, from any place on", () => {
+  const random = seededRandom(3)
+  for (const size of [1, 7, 8, 9, 64, 101]) {
+    const [some, other] = [new Bitfield(size), new Bitfield(size)]
+    for (let index = 0; index < size; index++) {
+      if (random() < 0.4) some.add(index)
+      if (random() < 0.6) other.add(index)
+    }
+    for (let from = 0; from <= size; from++) {
+      let index = from
+      while (index < size && !(some.has(index) && !other.has(index))) index++
+      expect(some.nextBeyond(other, from)).toBe(index)
+    }
+  }
 })
