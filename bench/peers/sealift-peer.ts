@@ -3,6 +3,8 @@
  * the real swarm. Data channels are encrypted and mutually authenticated, as always.
  * @module
  */
+import { enableCompileCache } from "node:module"
+import { fileURLToPath } from "node:url"
 import { type Clock, systemClock } from "../../src/core/clock.ts"
 import { type Logger, silentLogger } from "../../src/core/log.ts"
 import { MemoryMetrics } from "../../src/core/metrics.ts"
@@ -15,6 +17,15 @@ import { createSwarm, type SwarmEngine } from "../../src/swarm/engine.ts"
 
 const QUOTA_BYTES = 1024 ** 4
 const LOOPBACK = "127.0.0.1"
+
+// As bin/sealift.js does: threads of a node load no compiler of TypeScript, and an installed package is
+// compiled. They look for the variable.
+if (import.meta.url.endsWith(".ts")) {
+  process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
+    new URL("../../node_modules/.cache/sealift", import.meta.url),
+  )
+  enableCompileCache(process.env.NODE_COMPILE_CACHE)
+}
 
 /** What a node's rooms are given. */
 export const TOOLS: { clock: Clock; log: Logger; metrics: MemoryMetrics } = {
