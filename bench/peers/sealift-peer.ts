@@ -3,9 +3,13 @@
  * the real swarm. Data channels are encrypted and mutually authenticated, as always.
  * @module
  */
+import { enableCompileCache } from "node:module"
+import { fileURLToPath } from "node:url"
 import { type Clock, systemClock } from "../../src/core/clock.ts"
+import type { Digest } from "../../src/core/digest.ts"
 import { type Logger, silentLogger } from "../../src/core/log.ts"
 import { MemoryMetrics } from "../../src/core/metrics.ts"
+import { pieceRange } from "../../src/core/piece.ts"
 import { createIdentity } from "../../src/net/identity.ts"
 import { createLibp2pNetwork } from "../../src/net/libp2p-network.ts"
 import type { PeerNetwork } from "../../src/net/net.ts"
@@ -15,6 +19,15 @@ import { createSwarm, type SwarmEngine } from "../../src/swarm/engine.ts"
 
 const QUOTA_BYTES = 1024 ** 4
 const LOOPBACK = "127.0.0.1"
+
+// As bin/sealift.js does: threads of a node load no compiler of TypeScript, and an installed package is
+// compiled. They look for the variable.
+if (import.meta.url.endsWith(".ts")) {
+  process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
+    new URL("../../node_modules/.cache/sealift", import.meta.url),
+  )
+  enableCompileCache(process.env.NODE_COMPILE_CACHE)
+}
 
 /** What a node's rooms are given. */
 export const TOOLS: { clock: Clock; log: Logger; metrics: MemoryMetrics } = {
@@ -34,6 +47,18 @@ export interface SealiftPeer {
 /** Opens the store that the seeding side serves from. */
 export function openStore(directory: string): Promise<BlobStore> {
   return openDiskStore(TOOLS, { directory, quotaBytes: QUOTA_BYTES })
+}
+
+/** Reads a blob once, so that all of it is checked before it is served. */
+export async function readOnce(store: BlobStore, digest: Digest): Promise<void> {
+  const reader = store.open(digest)
+  if (reader === undefined) throw new Error(`${digest} is not in the store`)
+  const { layout } = reader
+  const buffer = new Uint8Array(layout.lengthBytes)
+  for (let index = 0; index < layout.count; index++) {
+    await reader.read(pieceRange(layout, index), buffer)
+  }
+  reader.release()
 }
 
 /**

@@ -9,12 +9,14 @@ import { torrentFile } from "../../src/swarm/metainfo.ts"
 import { formatAddress } from "../../src/swarm/public/public-listener.ts"
 import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
-import { startPeer } from "./sealift-peer.ts"
+import { readOnce, startPeer } from "./sealift-peer.ts"
 
 const [directory, digestText] = process.argv.slice(2) as [string, string]
 const peer = await startPeer(directory, { isPublic: true })
-// Reads all of the blob once, as the other contenders check theirs before they seed.
-const metainfo = await peer.swarm.torrentOf(parseDigest(digestText))
+const digest = parseDigest(digestText)
+// As the other contenders check theirs before they seed. The torrent alone is known from the run before.
+await readOnce(peer.store, digest)
+const metainfo = await peer.swarm.torrentOf(digest)
 if (metainfo === undefined) throw new Error("the blob is not in the store")
 const server = createServer({ noDelay: true }, (socket) => {
   socket.on("error", () => {})

@@ -4,20 +4,13 @@
  * @module
  */
 import { parseDigest } from "../../src/core/digest.ts"
-import { pieceRange } from "../../src/core/piece.ts"
 import { hear, say } from "./lines.ts"
 import { startProfile } from "./profile.ts"
-import { startPeer } from "./sealift-peer.ts"
+import { readOnce, startPeer } from "./sealift-peer.ts"
 
 const [directory, digestText, address] = process.argv.slice(2) as [string, string, string?]
 const peer = await startPeer(directory, { address })
-const reader = peer.store.open(parseDigest(digestText))
-if (reader === undefined) throw new Error("the blob is not in the store")
-const buffer = new Uint8Array(reader.layout.lengthBytes)
-for (let index = 0; index < reader.layout.count; index++) {
-  await reader.read(pieceRange(reader.layout, index), buffer)
-}
-reader.release()
+await readOnce(peer.store, parseDigest(digestText))
 const endProfile = await startProfile("seed")
 say({ event: "ready", address: peer.net.addresses()[0], id: peer.net.id })
 await hear()

@@ -11,6 +11,8 @@ export type Digest = `sha256:${string}`
 const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/
 /** Length of a SHA-256 in bytes. */
 export const SHA256_BYTES = 32
+/** Length of a SHA-1 in bytes: standard torrents name their pieces by it. */
+export const SHA1_BYTES = 20
 
 /** Tells whether a text is a digest that Sealift stores. */
 export function isDigest(text: string): text is Digest {
@@ -32,6 +34,26 @@ export function parseDigest(text: string): Digest {
 /** Gives the SHA-256 of some bytes, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash("sha256", bytes, "buffer")
+}
+
+/** Gives the SHA-1 of some bytes, 20 bytes. */
+export function sha1(bytes: Uint8Array): Uint8Array {
+  return hash("sha1", bytes, "buffer")
+}
+
+/**
+ * Tells whether bytes are those that were expected.
+ * @param actual - their SHA-256
+ * @param expected - a SHA-256 or a SHA-1; undefined: anything
+ */
+export function isExpected(
+  bytes: Uint8Array,
+  actual: Uint8Array,
+  expected: Uint8Array | undefined,
+): boolean {
+  if (expected === undefined) return true
+  const found = expected.length === SHA1_BYTES ? sha1(bytes) : actual
+  return Buffer.compare(found, expected) === 0
 }
 
 /** Gives the digest of some bytes. */

@@ -3,7 +3,7 @@
  * @module
  */
 import { Bitfield } from "../core/bitfield.ts"
-import { type Digest, digestOf, digestOfRaw } from "../core/digest.ts"
+import { type Digest, digestOf, digestOfRaw, isExpected } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { type ByteRange, type PieceLayout, pieceRange, piecesOf } from "../core/piece.ts"
 import type { Changes } from "./changes.ts"
@@ -65,8 +65,8 @@ export class MemoryBlob {
     const range = pieceRange(this.layout, index)
     assert(bytes.length === range.end - range.start, `piece ${index} of ${bytes.length} bytes`)
     const actual = this.#sha256(bytes)
-    const wanted = this.#held.get(index)?.sha256 ?? expected ?? actual
-    const isRight = isEqual(actual, wanted) && isEqual(actual, expected ?? actual)
+    const known = this.#held.get(index)?.sha256 ?? actual
+    const isRight = isEqual(actual, known) && isExpected(bytes, actual, expected)
     if (!isRight) return { kind: "mismatch", sha256: actual }
     if (this.pieces.has(index)) return { kind: "written", sha256: actual }
     this.hasBegun = true

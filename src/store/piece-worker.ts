@@ -6,6 +6,7 @@
 import { hash } from "node:crypto"
 import { writeSync } from "node:fs"
 import { parentPort } from "node:worker_threads"
+import { SHA1_BYTES } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import { place, Settling } from "./placing.ts"
 import { RollingHash } from "./rolling-hash.ts"
@@ -85,10 +86,12 @@ function run(job: Job): void {
 function writePiece(job: WriteJob): void {
   const { id, bytes, expected } = job
   const blob = blobs.get(job.blob)!
-  const sha256 = hash("sha256", bytes, "buffer")
-  const isRight = expected === undefined || sha256.equals(expected)
+  const isBySha1 = expected?.length === SHA1_BYTES
+  const found = hash(isBySha1 ? "sha1" : "sha256", bytes, "buffer")
+  const isRight = expected === undefined || found.equals(expected)
   if (isRight) writeFully(blob.fd, bytes, job.index * blob.lengthBytes)
   answerBytes += bytes.length
+  const sha256 = isBySha1 ? sha256If(job.wantsSha256 || !isRight, bytes) : found
   answers.push({ kind: "done", id, sha256, isRight })
 }
 
@@ -118,10 +121,14 @@ function settlePlaced(): void {
   isNow = false
 }
 
-function rollPiece({ id, blob, index, bytes }: RollJob): void {
+function rollPiece({ id, blob, index, bytes, wantsSha256 }: RollJob): void {
   blobs.get(blob)?.roll(index, bytes)
   answerBytes += bytes.length
-  answers.push({ kind: "done", id, sha256: NO_BYTES, isRight: true })
+  answers.push({ kind: "done", id, sha256: sha256If(wantsSha256, bytes), isRight: true })
+}
+
+function sha256If(isWanted: boolean, bytes: Uint8Array): Uint8Array {
+  return isWanted ? hash("sha256", bytes, "buffer") : NO_BYTES
 }
 
 function hashPart(job: HashJob): void {

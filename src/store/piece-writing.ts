@@ -2,7 +2,7 @@
  * Takes in the pieces of one growing blob: hashed, compared, written, noted in the index.
  * @module
  */
-import { rawOf, sha256 } from "../core/digest.ts"
+import { isExpected, rawOf, SHA1_BYTES, sha256 } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { pieceRange } from "../core/piece.ts"
 import type { BlobEntry } from "./blob-entry.ts"
@@ -12,6 +12,7 @@ import type { PooledFile } from "./file-pool.ts"
 import { writeFully } from "./file-reading.ts"
 import type { PieceOutcome } from "./store.ts"
 import { ThreadBlob } from "./thread-blob.ts"
+import type { RollJob } from "./thread-job.ts"
 
 /**
  * Pieces of one blob that are hashed, written and noted while others are received. What is not noted
@@ -112,10 +113,10 @@ export class PieceWriting {
     bytes: Uint8Array,
     expected: Uint8Array | undefined,
   ): Promise<PieceOutcome> {
-    if (this.#entry.pieces.has(index)) return this.#compare(index, sha256(bytes), expected)
+    if (this.#entry.pieces.has(index)) return this.#compare(index, bytes, expected)
     if (this.#entry.layout.count > 1) return this.#writeByThreads(index, bytes, expected)
     const { digest, isOnDisk } = this.#entry
-    const isOther = expected !== undefined && !isEqual(expected, rawOf(digest))
+    const isOther = !isExpected(bytes, rawOf(digest), expected)
     // Its file may be read while it becomes whole: it moves to its place in one step with its state.
     if (isOnDisk || isOther) return this.#writePartial(bytes, expected)
     const outcome = await this.#ctx.serial.run(digest, () => this.#placeWhole(bytes))
@@ -125,7 +126,7 @@ export class PieceWriting {
 
   /** Makes the blob whole by its only piece, unless that is another one than its digest says. */
   async #placeWhole(bytes: Uint8Array): Promise<PieceOutcome> {
-    if (this.#entry.pieces.has(0)) return this.#compare(0, sha256(bytes))
+    if (this.#entry.pieces.has(0)) return this.#compare(0, bytes)
     const { directory, placing } = this.#ctx
     const { digest } = this.#entry
     const at = { partialPath: directory.blob(digest, false), path: directory.blob(digest, true) }
@@ -148,9 +149,15 @@ export class PieceWriting {
   }
 
   /** Judges bytes of a piece that is there: it stays as it is. */
-  #compare(index: number, actual: Uint8Array, expected = actual): PieceOutcome {
+  #compare(index: number, bytes: Uint8Array, expected?: Uint8Array): PieceOutcome {
+    const actual = sha256(bytes)
+    if (isExpected(bytes, actual, expected)) return this.#judge(index, actual)
+    return { kind: "mismatch", sha256: actual }
+  }
+
+  #judge(index: number, actual: Uint8Array): PieceOutcome {
     const known = this.#blob.pieceSha256(index)
-    const isRight = known !== undefined && isEqual(actual, known) && isEqual(actual, expected)
+    const isRight = known !== undefined && isEqual(actual, known)
     return { kind: isRight ? "written" : "mismatch", sha256: actual }
   }
 
@@ -160,9 +167,7 @@ export class PieceWriting {
     expected: Uint8Array | undefined,
   ): Promise<PieceOutcome> {
     const actual = sha256(bytes)
-    if (expected !== undefined && !isEqual(actual, expected)) {
-      return { kind: "mismatch", sha256: actual }
-    }
+    if (!isExpected(bytes, actual, expected)) return { kind: "mismatch", sha256: actual }
     const file = await acquireFile(this.#ctx, this.#entry)
     try {
       // The blob may have become whole by another way meanwhile; then its file is not ours to write.
@@ -175,21 +180,32 @@ export class PieceWriting {
     return { kind: "written", sha256: actual }
   }
 
-  /** One thread checks and writes the piece while the other hashes it into the whole. */
+  /**
+   * One thread checks and writes the piece while the other hashes it into the whole. Where the check is
+   * by SHA-1 the other makes its SHA-256 as well, so that both have as much to do.
+   */
   async #writeByThreads(
     index: number,
     bytes: Uint8Array,
     expected: Uint8Array | undefined,
   ): Promise<PieceOutcome> {
     const attached = await this.#attach()
-    if (attached === undefined) return this.#compare(index, sha256(bytes), expected)
-    const rolled = this.#roll(attached, index, bytes)
+    if (attached === undefined) return this.#compare(index, bytes, expected)
+    const isElsewhere = expected?.length === SHA1_BYTES && isSharedMemory(bytes)
+    const rolled = this.#roll(attached, { index, bytes, wantsSha256: isElsewhere })
     try {
-      const job = { kind: "write", blob: attached.writer.id(attached.fd), index, expected } as const
-      const { sha256: actual, isRight } = await this.#ctx.thread.ask(...owned(job, bytes))
-      if (isRight) return await this.#note(index, actual)
-      this.dropped([index])
-      return { kind: "mismatch", sha256: actual }
+      const blob = attached.writer.id(attached.fd)
+      // A copy: a part would take all of its list along to the thread.
+      const wanted = expected && new Uint8Array(expected)
+      const rest = { expected: wanted, wantsSha256: !isElsewhere }
+      const job = { kind: "write", blob, index, ...rest } as const
+      const answer = await this.#ctx.thread.ask(...owned(job, bytes))
+      if (!answer.isRight) {
+        this.dropped([index])
+        return { kind: "mismatch", sha256: answer.sha256 }
+      }
+      const actual = isElsewhere ? ((await rolled) ?? sha256(bytes)) : answer.sha256
+      return await this.#note(index, actual)
     } catch (error) {
       this.dropped([index])
       throw error
@@ -199,20 +215,26 @@ export class PieceWriting {
     }
   }
 
-  async #roll({ fd, whole }: Attached, index: number, bytes: Uint8Array): Promise<void> {
+  /** @returns what the thread made of it; undefined if it did nothing */
+  async #roll(
+    { fd, whole }: Attached,
+    piece: Pick<RollJob, "index" | "bytes" | "wantsSha256">,
+  ): Promise<Uint8Array | undefined> {
     // Bytes that are not shared go over to the other thread: the whole reads them from the file.
-    if (!(bytes.buffer instanceof SharedArrayBuffer)) return
+    if (!isSharedMemory(piece.bytes)) return undefined
     try {
-      await this.#ctx.wholeThread.ask({ kind: "roll", blob: whole.id(fd), index, bytes })
+      const job = { kind: "roll", blob: whole.id(fd), ...piece } as const
+      return (await this.#ctx.wholeThread.ask(job)).sha256
     } catch {
       // The thread died; the next one begins with what is in the file.
+      return undefined
     }
   }
 
   /** Makes a written piece known: first to the index, so that it outlives the process. */
   async #note(index: number, actual: Uint8Array): Promise<PieceOutcome> {
     const entry = this.#entry
-    if (entry.isComplete) return this.#compare(index, actual)
+    if (entry.isComplete) return this.#judge(index, actual)
     await this.#ctx.index.putPiece(entry.digest, index, actual)
     if (!entry.isComplete && entry.pieces.add(index)) {
       entry.markChecked(index)
@@ -255,9 +277,13 @@ export class PieceWriting {
 
 /** Makes a job of bytes that may be shared with the thread, else go over to it. */
 function owned<T>(job: T, bytes: Uint8Array): [job: T & { bytes: Uint8Array }, ArrayBuffer?] {
-  if (bytes.buffer instanceof SharedArrayBuffer) return [{ ...job, bytes }]
+  if (isSharedMemory(bytes)) return [{ ...job, bytes }]
   const copy = new Uint8Array(bytes)
   return [{ ...job, bytes: copy }, copy.buffer]
+}
+
+function isSharedMemory(bytes: Uint8Array): boolean {
+  return bytes.buffer instanceof SharedArrayBuffer
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -75,12 +75,14 @@ export interface PartialBlob extends BlobReader {
   tryTakeBuffer(): Uint8Array | undefined
   returnBuffer(buffer: Uint8Array): void
   /**
-   * Hashes a piece and, if its SHA-256 is `expected` (or nothing was expected), writes it and notes it
+   * Hashes a piece and, if its hash is `expected` (or nothing was expected), writes it and notes it
    * in the bitmap, durably against the death of the process. Several may be under way at once. A
    * piece that is there stays as it is: other bytes for it are a mismatch. A blob of one piece whose
    * digest is right is complete with it; {@link finish} then has nothing to do.
    * @param bytes - exactly the piece's length; best a part of a buffer from {@link takeBuffer}, which
    * is then hashed and written off the main thread
+   * @param expected - its SHA-256 (32 bytes), or its SHA-1 (20 bytes) where a standard torrent gives
+   * nothing else
    */
   writePiece(index: number, bytes: Uint8Array, expected?: Uint8Array): Promise<PieceOutcome>
   /** Forgets pieces whose bytes turned out wrong; of a complete blob none are, so nothing happens. */

@@ -15,7 +15,7 @@ export interface AttachJob {
   readonly pieces: Uint8Array
 }
 
-/** Hash a piece and, if right, write it. */
+/** Hash a piece and, if right, write it. An `expected` of 20 bytes is its SHA-1. */
 export interface WriteJob {
   readonly kind: "write"
   readonly id: number
@@ -23,6 +23,8 @@ export interface WriteJob {
   readonly index: number
   readonly bytes: Uint8Array
   readonly expected: Uint8Array | undefined
+  /** Whether the answer is to carry the SHA-256 of a right piece; that of a wrong one it always does. */
+  readonly wantsSha256: boolean
 }
 
 /**
@@ -49,6 +51,8 @@ export interface RollJob {
   readonly blob: number
   readonly index: number
   readonly bytes: Uint8Array
+  /** Whether the answer is to carry the SHA-256 of the piece. */
+  readonly wantsSha256: boolean
 }
 
 /** A piece is right and in the file. */
@@ -105,7 +109,7 @@ export type Answer =
   | {
       readonly kind: "done"
       readonly id: number
-      /** Empty for a detach, for a roll, and when the file is shorter than was to be hashed. */
+      /** Empty when it was not asked for, and when the file is shorter than was to be hashed. */
       readonly sha256: Uint8Array
       /** For a write or a place: whether the SHA-256 was the expected one, and so it was done. */
       readonly isRight: boolean

@@ -342,7 +342,7 @@ class Engine implements SwarmEngine {
         if (flight !== undefined) this.#look(flight, clock.monotonicMs())
       },
       provenList: () => store.pieceList(digest),
-      isUnlistedRight: (index, bytes) => this.#plain.isRight(digest, index, bytes),
+      unlistedHash: (index) => this.#plain.sha1Of(digest, index),
       onClosed: () => {
         this.#flights.get(digest)?.stopListening()
         this.#flights.delete(digest)

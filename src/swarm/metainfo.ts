@@ -4,14 +4,11 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { type Digest, digestOfRaw, hexOf } from "../core/digest.ts"
+import { type Digest, digestOfRaw, hexOf, SHA1_BYTES } from "../core/digest.ts"
 import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import { type PieceLayout, pieceLayout } from "../core/piece.ts"
 import { type BencodeValue, dictionaryOf, encodeBencode, parseBencode } from "./bencode.ts"
 import { SwarmError } from "./errors.ts"
-
-/** Length of a SHA-1 in bytes. */
-export const SHA1_BYTES = 20
 
 /** What standard clients need to know of a blob. */
 export interface Metainfo {

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { sha256 } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { PartialBlob } from "../store/store.ts"
@@ -19,8 +18,8 @@ export interface PieceCheckDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly list: LiveList
-  /** Checks a piece that no list speaks of in another way; undefined: there is none. */
-  isUnlistedRight(index: number, bytes: Uint8Array): boolean | undefined
+  /** Gives another hash of a piece that no list speaks of: its SHA-1 in a torrent. */
+  unlistedHash(index: number): Uint8Array | undefined
   /** The piece is done with, whatever came of it: its buffer is free. */
   onEnd(piece: ActivePiece): void
   onWritten(piece: ActivePiece): void
@@ -79,20 +78,14 @@ export class PieceCheck {
 
   #check(checking: Checking): void {
     const { piece } = checking
-    const expected = this.#deps.list.expected(piece.index)
-    if (expected === undefined) {
-      const isRight = this.#deps.isUnlistedRight(piece.index, piece.bytes)
-      if (isRight === undefined) return
-      if (!isRight) {
-        this.#refuse(piece, sha256(piece.bytes))
-        return
-      }
-    }
+    const { list, unlistedHash } = this.#deps
+    const expected = list.expected(piece.index) ?? unlistedHash(piece.index)
+    if (expected === undefined) return
     checking.isWriting = true
     void this.#write(piece, expected)
   }
 
-  async #write(piece: ActivePiece, expected: Uint8Array | undefined): Promise<void> {
+  async #write(piece: ActivePiece, expected: Uint8Array): Promise<void> {
     const { index } = piece
     try {
       const outcome = await this.#deps.blob.writePiece(index, piece.bytes, expected)

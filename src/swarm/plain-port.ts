@@ -2,15 +2,14 @@
  * Standard BitTorrent clients over plain streams: gives them public blobs and takes blobs from them.
  * @module
  */
-import { createHash } from "node:crypto"
 import type { Clock } from "../core/clock.ts"
-import type { Digest } from "../core/digest.ts"
+import { type Digest, SHA1_BYTES } from "../core/digest.ts"
 import type { Logger } from "../core/log.ts"
 import type { PeerId } from "../net/net.ts"
 import type { BlockLink, BlockSink } from "./block-link.ts"
 import type { WireFault } from "./errors.ts"
 import { BAN_MS } from "./judge.ts"
-import { type Metainfo, SHA1_BYTES } from "./metainfo.ts"
+import type { Metainfo } from "./metainfo.ts"
 import { plainPeer } from "./plain-peer.ts"
 import {
   type PlainDeps,
@@ -95,13 +94,10 @@ export class PlainPort implements PlainOwner {
     return wish === undefined ? [] : this.#sessionsOf(wish).flatMap((one) => holderOf(one) ?? [])
   }
 
-  /** Checks a piece against the SHA-1 list of its torrent; undefined when none is known. */
-  isRight(digest: Digest, index: number, bytes: Uint8Array): boolean | undefined {
-    const metainfo = this.#wishOf(digest)?.torrent.metainfo
-    if (metainfo === undefined) return undefined
-    const sha1 = createHash("sha1").update(bytes).digest()
+  /** Gives the SHA-1 of a piece by its torrent; undefined when none is known. */
+  sha1Of(digest: Digest, index: number): Uint8Array | undefined {
     const at = index * SHA1_BYTES
-    return Buffer.compare(metainfo.sha1List.subarray(at, at + SHA1_BYTES), sha1) === 0
+    return this.#wishOf(digest)?.torrent.metainfo?.sha1List.subarray(at, at + SHA1_BYTES)
   }
 
   /** The blob is fetched from now on: clients that have something of it are sources. */

@@ -4,11 +4,11 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { type Digest, digestOfRaw, hexOf, rawOf } from "../core/digest.ts"
+import { type Digest, digestOfRaw, hexOf, rawOf, SHA1_BYTES } from "../core/digest.ts"
 import { pieceRange } from "../core/piece.ts"
 import type { Kv } from "../store/kv.ts"
 import type { BlobReader, BlobStore } from "../store/store.ts"
-import { type Metainfo, metainfoOf, SHA1_BYTES } from "./metainfo.ts"
+import { type Metainfo, metainfoOf } from "./metainfo.ts"
 
 export class TorrentBook {
   readonly #store: BlobStore

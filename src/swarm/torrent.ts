@@ -48,10 +48,10 @@ export interface TorrentDeps {
   readonly selfId: PeerId
   readonly list: LiveList
   /**
-   * Checks a piece that no list speaks of by its SHA-1, when that is known: then standard clients are
-   * of use as sources. Undefined: nothing is known.
+   * Gives the SHA-1 of a piece that no list speaks of, when that is known: then standard clients are of
+   * use as sources.
    */
-  isUnlistedRight(index: number, bytes: Uint8Array): boolean | undefined
+  unlistedHash(index: number): Uint8Array | undefined
   /** Whether others are known to fetch this blob too. */
   hasFellows(): boolean
   /** Whether a peer stands beyond this node's zone. */
@@ -118,7 +118,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
       clock,
       log,
       list,
-      isUnlistedRight: (index, bytes) => deps.isUnlistedRight(index, bytes),
+      unlistedHash: (index) => deps.unlistedHash(index),
       onEnd: (piece) => this.#assembly.returnBuffer(piece),
       onWritten: (piece) => this.#onWritten(piece),
       onRefused: (piece, digest) => this.#onRefused(piece, digest),

@@ -5,6 +5,7 @@
  */
 import { PIECE_BYTES_MAX } from "../core/limits.ts"
 import type { WireFault, WireFaultCode } from "./errors.ts"
+import { HeldBytes } from "./held-bytes.ts"
 import {
   HANDSHAKE_BYTES,
   type Handshake,
@@ -77,7 +78,8 @@ export class WireParser {
   #left = 0
   #target: Uint8Array | undefined
   #targetAt = 0
-  #rest: Buffer | undefined
+  readonly #held = new HeldBytes()
+  #isWaiting = false
   #fault: WireFault | undefined
 
   constructor(sink: WireSink) {
@@ -91,8 +93,8 @@ export class WireParser {
    */
   feed(chunk: Uint8Array): "wait" | WireFault | undefined {
     if (this.#fault !== undefined) return this.#fault
-    if (this.#rest !== undefined) {
-      this.#rest = Buffer.concat([this.#rest, chunk])
+    if (this.#isWaiting) {
+      this.#held.add(asBuffer(chunk))
       return "wait"
     }
     return this.#run(asBuffer(chunk))
@@ -100,11 +102,10 @@ export class WireParser {
 
   /** Goes on after `wait`. */
   resume(): "wait" | WireFault | undefined {
-    const rest = this.#rest
-    if (rest === undefined) return this.#fault
+    if (!this.#isWaiting) return this.#fault
     if (this.#beginBlock() !== undefined) return "wait"
-    this.#rest = undefined
-    return this.#run(rest)
+    this.#isWaiting = false
+    return this.#run(this.#held.take())
   }
 
   /** The place that {@link WireSink.onBlock} gave is taken away: the rest of the block is ignored. */
@@ -125,8 +126,9 @@ export class WireParser {
       if (this.#headLength < this.#headWanted) continue
       const wait = this.#onHead()
       if (wait !== undefined) {
-        // A copy: the chunk may be lent for this call only. (A Buffer's own `slice` copies nothing.)
-        this.#rest = Buffer.from(chunk.subarray(at))
+        this.#isWaiting = true
+        // A copy: the chunk may be lent for this call only.
+        this.#held.add(chunk.subarray(at))
         return "wait"
       }
       if (this.#fault !== undefined) return this.#fault

@@ -1,6 +1,6 @@
 /** What every {@link BlobStore} does. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { type Digest, digestOf, sha256 } from "../../src/core/digest.ts"
+import { type Digest, digestOf, sha1, sha256 } from "../../src/core/digest.ts"
 import { codeOf } from "../../src/core/errors.ts"
 import { pieceLayout } from "../../src/core/piece.ts"
 import type { VirtualClock } from "../../src/core/virtual-clock.ts"
@@ -281,6 +281,32 @@ export function testBlobStore(
         expect(blob.pieceSha256(0)).toBeUndefined()
         await writePieces(blob, bytes, [0])
         expect(Buffer.compare(blob.pieceSha256(0)!, expected)).toBe(0)
+        blob.release()
+      })
+
+      test("takes a piece by its SHA-1 as well, and knows its SHA-256 afterwards", async () => {
+        const bytes = bytesOf(SIZE, 1)
+        const blob = await store.openPartial(digestOf(bytes), SIZE)
+        const buffer = await blob.takeBuffer()
+        // Bytes that the store's threads share, and such that go over to one of them.
+        for (const [index, target] of [buffer, new Uint8Array(256 * KIB)].entries()) {
+          const right = pieceOf(bytes, index)
+          target.set(bytesOf(256 * KIB, 2))
+          const refused = await blob.writePiece(index, target, sha1(right))
+          expect(refused.kind).toBe("mismatch")
+          expect(Buffer.compare(refused.sha256, sha256(target))).toBe(0)
+          expect(blob.pieces.has(index)).toBe(false)
+          target.set(right)
+          for (let time = 0; time < 2; time++) {
+            const outcome = await blob.writePiece(index, target, sha1(right))
+            expect(outcome.kind).toBe("written")
+            expect(Buffer.compare(outcome.sha256, sha256(right))).toBe(0)
+          }
+          expect(Buffer.compare(blob.pieceSha256(index)!, sha256(right))).toBe(0)
+        }
+        blob.returnBuffer(buffer)
+        await writePieces(blob, bytes, [2])
+        expect(await blob.finish()).toEqual({ kind: "complete" })
         blob.release()
       })
 

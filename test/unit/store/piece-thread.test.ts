@@ -31,11 +31,11 @@ function attach(thread: PieceThread, fd: number, pieces: Uint8Array = new Uint8A
 }
 
 function write(thread: PieceThread, blob: number, index: number, bytes: Uint8Array) {
-  return thread.ask({ kind: "write", blob, index, bytes, expected: undefined })
+  return thread.ask({ kind: "write", blob, index, bytes, expected: undefined, wantsSha256: true })
 }
 
 function roll(thread: PieceThread, blob: number, index: number, bytes: Uint8Array) {
-  return thread.ask({ kind: "roll", blob, index, bytes })
+  return thread.ask({ kind: "roll", blob, index, bytes, wantsSha256: false })
 }
 
 /** What the store does with its two threads, by one that does both. */

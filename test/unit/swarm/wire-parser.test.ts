@@ -169,6 +169,36 @@ describe("a block", () => {
     }
   })
 
+  test("is whole although what follows waits again and again, in chunks that are lent", () => {
+    // Longer than what is held at first, so that it grows on the way.
+    const block = Buffer.alloc(100_000, "wait")
+    const chunk = Buffer.concat([pieceMessage(block), pieceMessage(BLOCK)])
+    const sink = new Recorder()
+    const target = new Uint8Array(block.length)
+    const parser = new WireParser(sink)
+    parser.feed(HANDSHAKE)
+    for (let round = 0; round < 3; round++) {
+      sink.target = WAIT
+      for (const part of [chunk, chunk, HANDSHAKE.subarray(0, 0)]) {
+        const lent = Buffer.from(part)
+        expect(parser.feed(lent)).toBe("wait")
+        lent.fill(0)
+      }
+      sink.said.length = 0
+      sink.target = target
+      expect(parser.resume()).toBeUndefined()
+      const blocks = [
+        ["block", 3, 16_384, block.length],
+        ["block end", block.toString()],
+      ]
+      const small = [
+        ["block", 3, 16_384, BLOCK.length],
+        ["block end", BLOCK.toString()],
+      ]
+      expect(sink.said).toEqual([...blocks, ...small, ...blocks, ...small])
+    }
+  })
+
   test("whose place is taken away is read over from there", () => {
     const sink = new Recorder()
     const parser = new WireParser(sink)
