@@ -449,7 +449,7 @@ class Engine implements SwarmEngine {
     this.#serving.tick(nowMs)
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
-    this.#providing.tick(nowMs, this.#flights.size > 0)
+    this.#providing.tick(nowMs, this.#flights.size > 0 || this.#short.isBusy)
     this.#replicas.tick(nowMs)
     this.#holdings.tick()
   }

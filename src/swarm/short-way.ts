@@ -55,6 +55,11 @@ export class ShortWays {
     this.#deps = deps
   }
 
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#ways.size > 0
+  }
+
   /**
    * Fetches a blob of one piece.
    * @param holders - who has it; those that cannot be asked at once are passed over
