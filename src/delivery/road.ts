@@ -27,6 +27,7 @@ import { OriginMemory } from "./origin-memory.ts"
 import type { OriginSlots } from "./origin-pull.ts"
 import { createOriginTraffic } from "./origin-traffic.ts"
 import { Pulse, untilAborted } from "./pulse.ts"
+import { ShortWay } from "./short-way.ts"
 import type { FlightDeps } from "./sourcing.ts"
 
 /** Flights of one node at the same time. */
@@ -45,6 +46,7 @@ class Road implements Delivery {
   readonly #deps: FlightDeps
   readonly #limits: DeliveryLimits
   readonly #flights = new Map<Digest, Flight>()
+  readonly #short: ShortWay
   readonly #landed = new Pulse()
   /** Streams that a client still reads. */
   readonly #streams = new Set<Interest>()
@@ -55,7 +57,8 @@ class Road implements Delivery {
 
   constructor(deps: DeliveryDeps, options: DeliveryOptions) {
     this.#limits = { ...DELIVERY_LIMITS, ...options.limits }
-    const { bytes, ...meters } = createMeters(deps, () => this.#flights.size)
+    const underWay = () => this.#flights.size + this.#short.count
+    const { bytes, ...meters } = createMeters(deps, underWay)
     this.#deps = {
       ...deps,
       slots: createSlots(() => this.#wakeAll()),
@@ -64,6 +67,7 @@ class Road implements Delivery {
       meters,
       isMember: options.isMember ?? (() => true),
     }
+    this.#short = new ShortWay(this.#deps, () => this.#landed.fire())
     this.#body = {
       store: deps.store,
       board: (request, interest) => this.#board(request, interest),
@@ -104,6 +108,11 @@ class Road implements Delivery {
     const known = this.#deps.store.stat(request.digest)
     if (known?.isComplete === true) return known
     const { signal } = options
+    const brought = await this.#bringShort(request, signal)
+    if (brought !== undefined) {
+      options.onProgress?.(arrivedReport(brought))
+      return brought
+    }
     const interest = newInterest(undefined)
     const flight = this.#board(request, interest)
     const stopTelling = this.#tell(flight, options.onProgress)
@@ -163,7 +172,7 @@ class Road implements Delivery {
   }
 
   #isBusy(): boolean {
-    if (this.#streams.size > 0) return true
+    if (this.#streams.size > 0 || this.#short.count > 0) return true
     return [...this.#flights.values()].some((flight) => flight.hasWaiters)
   }
 
@@ -216,6 +225,8 @@ class Road implements Delivery {
   ): Promise<number> {
     const stat = this.#deps.store.stat(request.digest)
     if (stat?.isComplete === true) return stat.layout.sizeBytes
+    const brought = await this.#bringShort(request, signal)
+    if (brought !== undefined) return brought.layout.sizeBytes
     const flight = this.#board(request, interest)
     try {
       return await flight.until(() => flight.settledSizeBytes, { signal, interest })
@@ -246,6 +257,20 @@ class Road implements Delivery {
       cancel()
       stopping.abort(stalled)
     }
+  }
+
+  /**
+   * Brings a small blob without a flight, where that can be.
+   * @returns undefined: a flight has to bring it, or tells that nobody waits any more
+   */
+  async #bringShort(request: BlobRequest, signal: AbortSignal): Promise<BlobStat | undefined> {
+    const { digest } = request
+    if (this.#flights.has(digest)) return undefined
+    this.#assertOpen()
+    const bringing = this.#short.bring(request)
+    if (bringing === undefined || !(await orAborted(bringing, signal))) return undefined
+    const stat = this.#deps.store.stat(digest)
+    return stat?.isComplete === true ? stat : undefined
   }
 
   #board(request: BlobRequest, interest: Interest): Flight {
@@ -331,6 +356,28 @@ class Road implements Delivery {
   #assertOpen(): void {
     this.#stopping.signal.throwIfAborted()
   }
+}
+
+/** Gives what was brought, or false when the waiting is given up: what comes later is let go. */
+function orAborted(bringing: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (isHere: boolean) => {
+      signal.removeEventListener("abort", onAbort)
+      resolve(isHere)
+    }
+    const onAbort = () => settle(false)
+    if (signal.aborted) resolve(false)
+    else {
+      signal.addEventListener("abort", onAbort, { once: true })
+      void bringing.then(settle)
+    }
+  })
+}
+
+/** Tells of a blob that came from peers without a flight. */
+function arrivedReport({ digest, layout: { sizeBytes } }: BlobStat): FlightReport {
+  const all = { haveBytes: sizeBytes, fromPeersBytes: sizeBytes, fromOriginBytes: 0 }
+  return { digest, sizeBytes, ...all, sources: [], state: "complete" }
 }
 
 function mostCommon(sizes: readonly number[]): number | undefined {

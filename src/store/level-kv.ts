@@ -9,6 +9,13 @@ import { StoreError } from "./errors.ts"
 import { diskFault, storeClosed } from "./faults.ts"
 import type { Kv, KvChange } from "./kv.ts"
 
+/**
+ * What LevelDB keeps of blocks that were read, and of changes before it writes a table (twice that while it
+ * does); 8 and 4 MiB unless told. Records here are of a few bytes, and a block that is not kept is one copy
+ * from the system's memory.
+ */
+const CACHE_BYTES: number = 1024 * 1024
+const WRITE_BUFFER_BYTES: number = 1024 * 1024
 /** Most changes that one write to LevelDB carries; larger batches stay whole. */
 const WRITE_CHANGES_MAX = 4096
 
@@ -41,6 +48,8 @@ export async function openLevelKv(
   const level = new Level<string, Uint8Array>(directory, {
     keyEncoding: "utf8",
     valueEncoding: "view",
+    cacheSize: CACHE_BYTES,
+    writeBufferSize: WRITE_BUFFER_BYTES,
   })
   try {
     await level.open()

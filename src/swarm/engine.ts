@@ -26,6 +26,7 @@ import { Replicas } from "./replicas.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
 import type { Shaping } from "./shaping.ts"
+import { ShortWays } from "./short-way.ts"
 import type { Source, SourceEnd } from "./source.ts"
 import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
@@ -125,6 +126,7 @@ class Engine implements SwarmEngine {
   readonly #sessions: Sessions
   readonly #providing: Providing
   readonly #replicas: Replicas
+  readonly #short: ShortWays
   readonly #book: TorrentBook
   readonly #plain: PlainPort
   readonly #flights = new Map<Digest, Flight>()
@@ -187,6 +189,16 @@ class Engine implements SwarmEngine {
       net,
       serving: this.#serving,
       onAccepted: (peer) => this.#onSession(peer),
+    })
+    this.#short = new ShortWays({
+      clock,
+      log,
+      ready: (peer) => this.#sessions.ready(peer),
+      onDownloaded: (bytes) => {
+        this.#downloadedBytes += bytes
+      },
+      onWasted: (bytes, reason) => this.#waste.add(bytes, reason),
+      onGoodPiece: (peer) => this.#holdings.index.trueClaim(peer),
     })
     this.#book = new TorrentBook({ store, kv: store.kv("torrents") })
     this.#plain = new PlainPort({
@@ -267,6 +279,11 @@ class Engine implements SwarmEngine {
     return torrent
   }
 
+  bring(blob: PartialBlob): Promise<PeerId | undefined> {
+    const near = this.#members(blob.digest).filter(({ peer }) => !this.#isFar(peer))
+    return this.#short.bring(blob, this.#isStopped ? [] : near)
+  }
+
   torrentOf(digest: Digest): Promise<Metainfo | undefined> {
     return this.#book.of(digest)
   }
@@ -299,6 +316,7 @@ class Engine implements SwarmEngine {
     if (this.#isStopped) return
     this.#isStopped = true
     for (const { torrent } of [...this.#flights.values()]) torrent.close()
+    this.#short.close()
     this.#serving.stop()
     const { clock } = this.#deps
     const endMs = clock.monotonicMs() + STOP_MS_MAX
@@ -426,11 +444,12 @@ class Engine implements SwarmEngine {
       flight.torrent.tick(nowMs)
       if (nowMs - flight.lookedMs >= LOOK_MS) this.#look(flight, nowMs)
     }
+    this.#short.tick(nowMs)
     this.#count()
     this.#serving.tick(nowMs)
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
-    this.#providing.tick(nowMs, this.#flights.size > 0)
+    this.#providing.tick(nowMs, this.#flights.size > 0 || this.#short.isBusy)
     this.#replicas.tick(nowMs)
     this.#holdings.tick()
   }

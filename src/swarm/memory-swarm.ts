@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { type Digest, sha256 } from "../core/digest.ts"
+import { type Digest, rawOf, sha256 } from "../core/digest.ts"
 import { type ByteRange, pieceRange } from "../core/piece.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { BlobStore, PartialBlob } from "../store/store.ts"
@@ -71,6 +71,11 @@ class Hub implements MemorySwarmHub {
     for (const node of this.nodes.values()) node.pump()
   }
 
+  /** Whether a node would give nothing, or nothing right. */
+  isUnwilling(peer: PeerId): boolean {
+    return this.liars.has(peer) || this.frozen.has(peer) || this.queueing.has(peer)
+  }
+
   claimSize(peer: PeerId, digest: Digest, sizeBytes: number): void {
     this.nodes.get(peer)?.claims.set(digest, sizeBytes)
   }
@@ -91,6 +96,7 @@ class MemorySwarm implements Swarm {
   uploadCount = 0
   #freeAtMs = 0
   #isStopped = false
+  readonly #stopping = new AbortController()
   readonly #torrents = new Set<MemoryTorrent>()
   readonly #announced = new Set<Digest>()
   readonly #listeners = new Map<Digest, Set<(holder: Holder) => void>>()
@@ -154,6 +160,29 @@ class MemorySwarm implements Swarm {
     return torrent
   }
 
+  async bring(blob: PartialBlob): Promise<PeerId | undefined> {
+    const { digest, layout } = blob
+    const giver = this.holders(digest)
+      .filter((holder) => holder.isComplete && holder.sizeBytes === layout.sizeBytes)
+      .map(({ peer }) => this.hub.nodes.get(peer))
+      .find((node) => node !== undefined && !this.hub.isUnwilling(node.id))
+    const reader = layout.count === 1 ? giver?.deps.store.open(digest) : undefined
+    if (giver === undefined || reader === undefined) return undefined
+    try {
+      await giver.upload(layout.sizeBytes, this.#stopping.signal)
+      const bytes = await reader.read({ start: 0, end: layout.sizeBytes })
+      const outcome = await blob.writePiece(0, bytes, rawOf(digest))
+      if (outcome.kind === "mismatch") return undefined
+      this.downloadedBytes += layout.sizeBytes
+      return giver.id
+    } catch {
+      // The giver lost it, or somebody stops: a torrent finds out.
+      return undefined
+    } finally {
+      reader.release()
+    }
+  }
+
   torrents(): readonly Torrent[] {
     return [...this.#torrents]
   }
@@ -167,6 +196,7 @@ class MemorySwarm implements Swarm {
 
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#stopping.abort()
     for (const unlisten of this.#unlisten) unlisten()
     for (const torrent of [...this.#torrents]) torrent.close()
     this.hub.nodes.delete(this.id)

@@ -86,6 +86,12 @@ export interface Swarm {
   onHolder(digest: Digest, listener: (holder: Holder) => void): () => void
   /** Starts to fetch a growing blob from all connected holders, present and future. */
   join(blob: PartialBlob): Torrent
+  /**
+   * Fetches a growing blob of one piece at once from a connected peer that has it whole, without a torrent;
+   * ends by itself within a few seconds.
+   * @returns who gave it; undefined: it did not come, nobody is judged for that, and a torrent may bring it
+   */
+  bring(blob: PartialBlob): Promise<PeerId | undefined>
   torrents(): readonly Torrent[]
   stats(): SwarmStats
   /** Stops taking new work, gives running uploads a moment, closes all sessions. */

@@ -19,27 +19,39 @@ const BATCH_BYTES_MAX: number = 1024 * 1024
 const READS_MAX = 4
 /** Buffers up to this length are not worth keeping. */
 const KEPT_BYTES_MIN: number = 4 * BLOCK_BYTES
-const BUFFER_BYTES: number = BATCH_BYTES_MAX + (BATCH_BYTES_MAX / BLOCK_BYTES) * PIECE_HEAD_BYTES
+/** Lengths of buffers that are kept, in blocks: many small blobs, and connections under a limit, have short batches. */
+const CLASS_BLOCKS: readonly number[] = [8, 16, BATCH_BYTES_MAX / BLOCK_BYTES]
+/** Buffers of one class that are kept at most, in number and in bytes. */
+const KEPT_COUNT_MAX = 24
+const KEPT_BYTES_MAX: number = 8 * BATCH_BYTES_MAX
+
+/** Spare buffers of one length. */
+interface BufferClass {
+  readonly lengthBytes: number
+  readonly countMax: number
+  readonly spare: Uint8Array[]
+}
 
 /** Buffers for batches, used again when the stream has taken their bytes. Shared by connections. */
 export class BatchBuffers {
-  readonly #spare: Uint8Array[] = []
-  readonly #countMax: number
-
-  constructor(countMax = 8) {
-    this.#countMax = countMax
-  }
+  readonly #classes: readonly BufferClass[] = CLASS_BLOCKS.map((blocks) => ({
+    lengthBytes: blocks * (BLOCK_BYTES + PIECE_HEAD_BYTES),
+    countMax: Math.min(KEPT_COUNT_MAX, KEPT_BYTES_MAX / (blocks * BLOCK_BYTES)),
+    spare: [],
+  }))
 
   take(bytes: number): Uint8Array {
-    if (bytes <= KEPT_BYTES_MIN || bytes > BUFFER_BYTES) return Buffer.allocUnsafe(bytes)
-    const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
+    const fitting = this.#classes.find(({ lengthBytes }) => bytes <= lengthBytes)
+    if (bytes <= KEPT_BYTES_MIN || fitting === undefined) return Buffer.allocUnsafe(bytes)
+    const buffer = fitting.spare.pop() ?? Buffer.allocUnsafeSlow(fitting.lengthBytes)
     return buffer.subarray(0, bytes)
   }
 
   giveBack(bytes: Uint8Array): void {
-    const isKept = bytes.buffer.byteLength === BUFFER_BYTES && bytes.byteOffset === 0
-    if (!isKept || this.#spare.length >= this.#countMax) return
-    this.#spare.push(Buffer.from(bytes.buffer, 0, BUFFER_BYTES))
+    const { byteLength } = bytes.buffer
+    const its = this.#classes.find(({ lengthBytes }) => lengthBytes === byteLength)
+    if (its === undefined || bytes.byteOffset !== 0 || its.spare.length >= its.countMax) return
+    its.spare.push(Buffer.from(bytes.buffer, 0, byteLength))
   }
 }
 

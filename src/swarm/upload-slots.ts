@@ -93,6 +93,8 @@ export class UploadSlots {
     const turn = this.#turns.get(host)
     if (turn?.uploads.delete(upload) !== true) return
     if (turn.uploads.size === 0) this.#turns.delete(host)
+    // Who closes what it has got says no more of its last piece.
+    else if (turn.state === "ending" && hasArrived(turn)) this.#rest(turn)
     this.#fill()
   }
 
