@@ -33,7 +33,8 @@ export function findPythonWith(module: string): string | undefined {
   return candidates.find((path) => path !== undefined && canImport(path, module))
 }
 
-function isExecutable(path: string): boolean {
+/** Tells whether a file is there that this process may run. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true

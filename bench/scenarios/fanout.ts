@@ -1,4 +1,5 @@
 import { createAria2Crowd } from "../contenders/aria2.ts"
+import { createKrakenCrowds } from "../contenders/kraken.ts"
 import { createLibtorrentCrowd } from "../contenders/libtorrent.ts"
 import { createSealiftCrowd } from "../contenders/sealift.ts"
 import { prepareInWorkspace } from "../prepared-workspace.ts"
@@ -34,6 +35,7 @@ export const fanout: Scenario = {
           await createSealiftCrowd(crowd, tools),
           createLibtorrentCrowd(crowd),
           createAria2Crowd(crowd),
+          ...createKrakenCrowds(crowd),
         ],
       }
     })
