@@ -33,6 +33,8 @@ export class PieceThread {
   #nextId = 1
   readonly #waiters = new Map<number, Waiter>()
   #outbox: Job[] = []
+  /** The outbox goes at the end of the running task. */
+  #isSending = false
   #transfers: ArrayBuffer[] = []
   /** Blobs that the thread knows. */
   #attachedCount = 0
@@ -71,9 +73,13 @@ export class PieceThread {
     return blob
   }
 
-  /** Tells that a piece is right and written. */
+  /**
+   * Tells that a piece is right and written. It goes with the next job, since waking a thread costs more
+   * than the word is worth: nobody waits for it, and whoever asks for the whole comes after it.
+   */
   wrote(blob: number, index: number): void {
-    this.#post({ kind: "wrote", blob, index })
+    this.#outbox.push({ kind: "wrote", blob, index })
+    if (this.#outbox.length >= MESSAGE_JOBS_MAX) this.#send()
   }
 
   drop(blob: number, indexes: readonly number[]): void {
@@ -147,12 +153,19 @@ export class PieceThread {
   #post(job: Job): void {
     this.start()
     this.#cancelRest?.()
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#send())
     this.#outbox.push(job)
     if (this.#outbox.length >= MESSAGE_JOBS_MAX) this.#send()
+    else this.#sendSoon()
+  }
+
+  #sendSoon(): void {
+    if (this.#isSending) return
+    this.#isSending = true
+    queueMicrotask(() => this.#send())
   }
 
   #send(): void {
+    this.#isSending = false
     if (this.#outbox.length === 0) return
     const jobs = this.#outbox
     const transfers = this.#transfers
