@@ -485,7 +485,7 @@ class Engine implements SwarmEngine {
     const able = ordered.filter(({ peer }) => torrent.isAble(peer))
     // Who gets nothing from its peer set looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
-    const chosen = isShort ? able : able.slice(0, PEER_SET_MAX)
+    const chosen = isShort ? able : PeerSet.chosen(able, (peer) => this.#isFar(peer))
     if (chosen.length >= PEER_SET_MAX) {
       const peers = new Set(chosen.map(({ peer }) => peer))
       torrent.leaveIdle((peer) => !peers.has(peer))

@@ -10,6 +10,8 @@ import type { Holder } from "./swarm.ts"
 
 /** Sources of a blob that has more: enough that two of them rarely miss the same piece. */
 export const PEER_SET_MAX = 8
+/** Of them beyond the own zone, where some are there. */
+const FAR_PLACES = 2
 const RANK_BYTES = 6
 
 /** Ranks pairs of peers for one blob; both of a pair come to the same number, so that most choose each other. */
@@ -36,6 +38,25 @@ export class PeerSet {
     this.#ranks.clear()
     for (const [peer, rank] of ranks) this.#ranks.set(peer, rank)
     return [...holders].sort((a, b) => places.get(a)! - places.get(b)!)
+  }
+
+  /**
+   * Takes those to exchange with out of an order. Some places are for who stands beyond the zone: one of
+   * them for the first, and one for a node that still fetches. A zone whose nodes all look to the one seed
+   * takes its whole copy over that seed's link, and so does each other zone.
+   */
+  static chosen(ordered: readonly Holder[], isFar: (peer: PeerId) => boolean): readonly Holder[] {
+    const far = ordered.filter(({ peer }) => isFar(peer))
+    const near = ordered.filter(({ peer }) => !isFar(peer))
+    const fetching = far.slice(1).find(({ isComplete }) => !isComplete)
+    const kept = new Set([
+      ...far.slice(0, 1),
+      ...(fetching === undefined ? [] : [fetching]),
+      ...far,
+    ])
+    const places = Math.max(FAR_PLACES, PEER_SET_MAX - near.length)
+    const farChosen = [...kept].slice(0, places)
+    return [...near.slice(0, PEER_SET_MAX - farChosen.length), ...farChosen]
   }
 
   #rankOf(peer: PeerId): number {

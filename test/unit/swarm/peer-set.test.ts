@@ -37,6 +37,34 @@ test("near ones come before far ones, and whole ones before others", () => {
   expect(peersOf(ordered)).toEqual(["near seed", "near", "far seed"])
 })
 
+test("two places are for nodes beyond the zone: the first of them, and one that fetches", () => {
+  const near = Array.from({ length: 12 }, (_, index) => holder(`near ${index}`))
+  const far = [holder("far seed", true), holder("far seed 2", true), holder("far", false)]
+  const isFar = (peer: string) => peer.startsWith("far")
+  const ordered = new PeerSet(digest, "self").ordered([...far, ...near], isFar)
+  const chosen = peersOf(PeerSet.chosen(ordered, isFar))
+  expect(chosen).toHaveLength(PEER_SET_MAX)
+  expect(chosen.filter((peer) => !isFar(peer))).toEqual(peersOf(ordered).slice(0, 6))
+  expect(chosen.filter(isFar)).toEqual([expect.stringContaining("far seed"), "far"])
+})
+
+test.each([
+  ["nobody stands beyond the zone", 12, 0, 8, 0],
+  ["one node stands beyond it", 12, 1, 7, 1],
+  ["few stand in it", 3, 12, 3, 5],
+  ["nobody stands in it", 0, 12, 0, 8],
+  ["there are few in all", 2, 3, 2, 3],
+])("where %s all places are used", (_, nearCount, farCount, nearChosen, farChosen) => {
+  const isFar = (peer: string) => peer.startsWith("far")
+  const near = Array.from({ length: nearCount }, (_, index) => holder(`near ${index}`))
+  const far = Array.from({ length: farCount }, (_, index) => holder(`far ${index}`))
+  const ordered = new PeerSet(digest, "self").ordered([...near, ...far], isFar)
+  const chosen = peersOf(PeerSet.chosen(ordered, isFar))
+  expect(new Set(chosen).size).toBe(chosen.length)
+  expect(chosen.filter((peer) => !isFar(peer))).toHaveLength(nearChosen)
+  expect(chosen.filter(isFar)).toHaveLength(farChosen)
+})
+
 test("the order does not depend on who was heard of first, and differs from blob to blob", () => {
   const holders = Array.from({ length: 20 }, (_, index) => holder(`peer ${index}`))
   const ordered = peersOf(new PeerSet(digest, "self").ordered(holders, nowhere))
