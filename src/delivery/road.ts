@@ -268,7 +268,9 @@ class Road implements Delivery {
     if (this.#flights.has(digest)) return undefined
     this.#assertOpen()
     const bringing = this.#short.bring(request)
-    if (bringing === undefined || !(await orAborted(bringing, signal))) return undefined
+    if (bringing === undefined) return undefined
+    // It never fails; who gives up waiting lets go of what comes later.
+    if (!(await untilAborted(bringing, signal).catch(() => false))) return undefined
     const stat = this.#deps.store.stat(digest)
     return stat?.isComplete === true ? stat : undefined
   }
@@ -356,22 +358,6 @@ class Road implements Delivery {
   #assertOpen(): void {
     this.#stopping.signal.throwIfAborted()
   }
-}
-
-/** Gives what was brought, or false when the waiting is given up: what comes later is let go. */
-function orAborted(bringing: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (isHere: boolean) => {
-      signal.removeEventListener("abort", onAbort)
-      resolve(isHere)
-    }
-    const onAbort = () => settle(false)
-    if (signal.aborted) resolve(false)
-    else {
-      signal.addEventListener("abort", onAbort, { once: true })
-      void bringing.then(settle)
-    }
-  })
 }
 
 /** Tells of a blob that came from peers without a flight. */

@@ -10,10 +10,10 @@ import type { PeerBook } from "./peer-book.ts"
 
 interface Connected {
   readonly sinceMs: number
-  open: readonly Connection[]
+  readonly open: readonly Connection[]
   /** Multiaddrs that this node reached it by, and the IP address of a direct connection. */
-  reached: readonly string[]
-  host: string | undefined
+  readonly reached: readonly string[]
+  readonly host: string | undefined
 }
 
 /** Follows libp2p's connections. */
@@ -72,17 +72,10 @@ export class ConnectedPeers {
     const id = connection.remotePeer.toString()
     const known = this.#peers.get(id)
     if (known !== undefined) {
-      setOpen(known, [...known.open, connection])
+      this.#peers.set(id, connectedOver([...known.open, connection], known.sinceMs))
       return
     }
-    const connected: Connected = {
-      sinceMs: this.#clock.now(),
-      open: [],
-      reached: [],
-      host: undefined,
-    }
-    setOpen(connected, [connection])
-    this.#peers.set(id, connected)
+    this.#peers.set(id, connectedOver([connection], this.#clock.now()))
     if (connection.direction === "inbound") this.#book.addSource(id, "inbound")
     const peer = this.peer(id)!
     for (const listener of [...this.#connectListeners]) listener(peer)
@@ -92,11 +85,11 @@ export class ConnectedPeers {
     const id = connection.remotePeer.toString()
     const known = this.#peers.get(id)
     if (known === undefined) return
-    setOpen(
-      known,
-      known.open.filter((other) => other !== connection),
-    )
-    if (known.open.length > 0) return
+    const open = known.open.filter((other) => other !== connection)
+    if (open.length > 0) {
+      this.#peers.set(id, connectedOver(open, known.sinceMs))
+      return
+    }
     this.#peers.delete(id)
     for (const listener of [...this.#disconnectListeners]) listener(id)
   }
@@ -134,12 +127,11 @@ export class ConnectedPeers {
 }
 
 /** Spells addresses once: peers are listed often, and writing a multiaddr encodes the peer id anew. */
-function setOpen(connected: Connected, open: readonly Connection[]): void {
-  connected.open = open
-  connected.reached = open
+function connectedOver(open: readonly Connection[], sinceMs: number): Connected {
+  const reached = open
     .filter(({ direction }) => direction === "outbound")
     .map(({ remoteAddr }) => remoteAddr.toString())
-  connected.host = hostOf(open)
+  return { sinceMs, open, reached, host: hostOf(open) }
 }
 
 /** Gives the IP address of the first connection that goes straight to the peer. */

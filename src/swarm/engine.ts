@@ -481,11 +481,12 @@ class Engine implements SwarmEngine {
     const { torrent, peerSet } = flight
     const holders = this.#members(torrent.blob.digest)
     flight.hasFellows = holders.some((holder) => !holder.isComplete)
-    const ordered = peerSet.ordered(holders, (peer) => this.#isFar(peer))
+    const isFar = (peer: PeerId) => this.#isFar(peer)
+    const ordered = peerSet.ordered(holders, isFar)
     const able = ordered.filter(({ peer }) => torrent.isAble(peer))
     // Who gets nothing from its peer set looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
-    const chosen = isShort ? able : PeerSet.chosen(able, (peer) => this.#isFar(peer))
+    const chosen = isShort ? able : PeerSet.chosen(able, isFar)
     if (chosen.length >= PEER_SET_MAX) {
       const peers = new Set(chosen.map(({ peer }) => peer))
       torrent.leaveIdle((peer) => !peers.has(peer))
