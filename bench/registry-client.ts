@@ -36,11 +36,12 @@ export interface PullTarget {
 
 /**
  * Pulls `repository:tag` from a registry API.
+ * @param options.onFirstByte - told once, as soon as it is there
  * @throws Error when an answer is not 200, or bytes have another digest than they were named by
  */
 export async function pullImage(
   target: PullTarget,
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; onFirstByte?: (seconds: number) => void },
 ): Promise<Pull> {
   const startMs = performance.now()
   const root = `${target.base}/v2/${target.repository}`
@@ -55,12 +56,14 @@ export async function pullImage(
   const sizeBytes = waiting.reduce((sum, { size }) => sum + size, 0)
   let firstByteMs: number | undefined
   const onByte = () => {
-    firstByteMs ??= performance.now() - startMs
+    if (firstByteMs !== undefined) return
+    firstByteMs = performance.now() - startMs
+    options.onFirstByte?.(firstByteMs / 1000)
   }
   const work = async () => {
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
       await pullBlob(`${root}/blobs/${blob.digest}`, blob, {
-        ...options,
+        signal: options.signal,
         onByte: blob === manifest.config ? () => {} : onByte,
       })
     }

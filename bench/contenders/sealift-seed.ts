@@ -12,6 +12,8 @@ import { peerScript } from "./program.ts"
 
 /** Bytes of the blob that the nodes of a mesh fetch first. */
 const WARM_UP_BYTES = 1024 * 1024
+/** Another than that of any measured blob. */
+const WARM_UP_SEED = 0
 
 /** What the seeders of a mesh serve from. */
 export interface SealiftSeed {
@@ -36,14 +38,19 @@ export async function fillSeed(
   return folder
 }
 
+/** Makes a blob to be fetched before the clock starts, in a folder of its own below the workload's. */
+export function createWarmUp(workload: Workload, sizeBytes: number): Promise<Workload> {
+  const folder = join(workload.folder, "warm-up")
+  mkdirSync(folder)
+  return createWorkload(folder, { sizeBytes, seed: WARM_UP_SEED })
+}
+
 /** Fills the stores of a mesh. */
 export async function fillMeshSeed(
   workload: Workload,
   options: { signal: AbortSignal },
 ): Promise<SealiftSeed> {
-  const warmFolder = join(workload.folder, "warm-up")
-  mkdirSync(warmFolder)
-  const warmUp = await createWorkload(warmFolder, { sizeBytes: WARM_UP_BYTES, seed: 0 })
+  const warmUp = await createWarmUp(workload, WARM_UP_BYTES)
   const folder = await fillSeed(workload, { ...options, more: [warmUp] })
   const bareFolder = await fillSeed(workload, { ...options, name: "bare-seed" })
   return { folder, bareFolder, warmUp: warmUp.digest }

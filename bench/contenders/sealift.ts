@@ -11,20 +11,33 @@ import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
 import { sealiftPeer } from "./program.ts"
-import { fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
+import { createWarmUp, fillMeshSeed, fillSeed, findBlob } from "./sealift-seed.ts"
+
+const LOOPBACK = "127.0.0.1"
+/** By then V8 has compiled what a transfer needs: a node's, which runs for weeks. */
+const WARM_UP_BYTES = 256 * 1024 * 1024
 
 /** Makes the contenders of a transfer between two: as nodes of a fleet do it, and as public torrents go. */
 export async function createSealifts(
   workload: Workload,
   options: { signal: AbortSignal },
 ): Promise<Contender[]> {
-  const seedFolder = await fillSeed(workload, options)
+  const warmUp = await createWarmUp(workload, WARM_UP_BYTES)
+  const seedFolder = await fillSeed(workload, { ...options, more: [warmUp] })
   return [
     createPair(workload, {
       name: "sealift",
       about: "Sealift both sides, TLS 1.3 data channel, SHA-256 per piece and of the whole",
       program: "sealift",
       seedFolder,
+      connect: true,
+    }),
+    createPair(workload, {
+      name: "sealift-warm",
+      about: "the same between nodes that run for a while: both have moved 256 MiB before",
+      program: "sealift",
+      seedFolder,
+      words: [LOOPBACK, warmUp.digest],
       connect: true,
     }),
     createPair(workload, {

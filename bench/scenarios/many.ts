@@ -37,6 +37,13 @@ export const many: Scenario = {
       const objects = { name: "100 KB", count: OBJECTS, sizeBytes: OBJECT_BYTES }
       const shape = { ...objects, warmUpCount: WARM_UP }
       const workload = await createObjects(folder, [shape], { seed: options.seed, atOnce: AT_ONCE })
+      const warmedFolder = join(folder, "warmed")
+      mkdirSync(warmedFolder)
+      const warmedShape = { ...shape, warmUpCount: OBJECTS }
+      const warmed = await createObjects(warmedFolder, [warmedShape], {
+        seed: options.seed,
+        atOnce: AT_ONCE,
+      })
       const wholeFolder = join(folder, "whole")
       mkdirSync(wholeFolder)
       const whole = { name: "whole", count: 1, sizeBytes: workload.sizeBytes, warmUpCount: 0 }
@@ -46,6 +53,11 @@ export const many: Scenario = {
         payloadBytes: workload.sizeBytes,
         contenders: [
           await createSealiftObjects(workload, { signal }),
+          await createSealiftObjects(warmed, {
+            signal,
+            name: "sealift-warm",
+            about: `the same between nodes that run for a while: both have moved ${OBJECTS} others before`,
+          }),
           await createSealiftObjects(one, {
             signal,
             name: "one-blob",

@@ -53,6 +53,12 @@ interface Origin {
   readonly warmUrl: string
 }
 
+/** Seconds from the order. */
+interface PullTimes {
+  readonly seconds: number
+  readonly firstByteSeconds: number
+}
+
 type OpenPullers = (
   setting: Setting,
   origin: Origin,
@@ -107,6 +113,13 @@ async function prepare(
         missing: [...network.missing, ...tooMany],
       }),
       contender(setting, {
+        name: "direct-start",
+        about: `${count} clients, each straight from the registry, until each has its first byte`,
+        open: openDirect,
+        missing: network.missing,
+        isOverAtFirstBytes: true,
+      }),
+      contender(setting, {
         name: "sealift",
         about: `${count} clients, each through the cold node of its host`,
         open: openNodes,
@@ -123,9 +136,11 @@ function contender(
     readonly about: string
     readonly open: OpenPullers
     readonly missing: readonly string[]
+    /** More copies over one link than anybody waits for: only their beginnings count. */
+    readonly isOverAtFirstBytes?: boolean
   },
 ): Contender {
-  const { name, about, open, missing } = plan
+  const { name, about, open, missing, isOverAtFirstBytes = false } = plan
   return {
     name,
     about,
@@ -135,6 +150,7 @@ function contender(
       try {
         const origin = await startOrigin(setting, workspace, signal)
         const { pullers, nodes } = await open(setting, origin, { workspace, signal })
+        if (isOverAtFirstBytes) return await measureStart(origin, pullers)
         return await measureStampede(setting, { origin, pullers, nodes })
       } finally {
         await workspace.close()
@@ -152,16 +168,7 @@ async function measureStampede(
   },
 ): Promise<Sample> {
   const { origin, pullers, nodes } = run
-  for (const { client, warmUp } of pullers) {
-    await client.next("ready")
-    if (warmUp !== undefined) await pullBy(client, warmUp)
-  }
-  // A client alone, straight from the registry: nobody can have the first byte sooner.
-  const lone = await pullBy(pullers[0]!.client, {
-    base: origin.url,
-    repository: REPOSITORY,
-    tag: TAG,
-  })
+  const lone = await pullBefore(origin, pullers)
   const sentBefore = await sentBy(origin)
   const before = nodes.map(({ pid }) => resetUsage(pid))
   const done = await Promise.all(pullers.map(({ client, target }) => pullBy(client, target)))
@@ -171,23 +178,43 @@ async function measureStampede(
   const firstBytesMs = done.map(({ firstByteSeconds }) => firstByteSeconds * 1000)
   const ideal = (image.sizeBytes * 8) / (rateMbit * 1e6)
   const { median, max } = spreadOf(times)
-  const firstByteMs = Math.max(...firstBytesMs)
   const notes = {
     times,
-    firstBytesMs,
     p50: median / ideal,
     last: max / ideal,
     originCopies,
-    firstByteMs,
-    firstByteMoreMs: firstByteMs - lone.firstByteSeconds * 1000,
+    ...firstByteNotes(firstBytesMs, lone),
   }
   return { seconds: max, usage: nodes.length > 0 ? { nodes: sumOf(usages) } : {}, notes }
 }
 
-async function pullBy(
-  client: PeerProcess,
-  target: PullTarget,
-): Promise<{ readonly seconds: number; readonly firstByteSeconds: number }> {
+/** All clients pull at one moment, and are stopped once each has its first byte. */
+async function measureStart(origin: Origin, pullers: readonly Puller[]): Promise<Sample> {
+  const lone = await pullBefore(origin, pullers)
+  for (const { client, target } of pullers) client.tell({ ...target, tellsFirstByte: true })
+  const told = await Promise.all(pullers.map(({ client }) => client.next("first-byte")))
+  const firstBytesMs = told.map(({ firstByteSeconds }) => Number(firstByteSeconds) * 1000)
+  const notes = firstByteNotes(firstBytesMs, lone)
+  return { seconds: notes.firstByteMs / 1000, usage: {}, notes }
+}
+
+/** What comes before the clock starts. @returns the pull of a client alone, straight from the registry */
+async function pullBefore(origin: Origin, pullers: readonly Puller[]): Promise<PullTimes> {
+  for (const { client, warmUp } of pullers) {
+    await client.next("ready")
+    if (warmUp !== undefined) await pullBy(client, warmUp)
+  }
+  // Nobody can have the first byte sooner.
+  return pullBy(pullers[0]!.client, { base: origin.url, repository: REPOSITORY, tag: TAG })
+}
+
+function firstByteNotes(firstBytesMs: readonly number[], lone: PullTimes) {
+  const firstByteMs = Math.max(...firstBytesMs)
+  const firstByteMoreMs = firstByteMs - lone.firstByteSeconds * 1000
+  return { firstBytesMs, firstByteMs, firstByteMoreMs }
+}
+
+async function pullBy(client: PeerProcess, target: PullTarget): Promise<PullTimes> {
   client.tell({ ...target })
   const { seconds, firstByteSeconds } = await client.next("done")
   return { seconds: Number(seconds), firstByteSeconds: Number(firstByteSeconds) }

@@ -8,9 +8,12 @@ import { run } from "./process.ts"
 
 const SAMPLE_MS = 100
 
-/** Bytes that had passed at a moment. */
+/** Bytes that had passed at a moment, which lies between two others. */
 export interface Sample {
+  /** The middle of the two. */
   readonly atMs: number
+  readonly beganMs: number
+  readonly endedMs: number
   readonly bytes: number
 }
 
@@ -36,11 +39,13 @@ export async function sampleSockets(
   for (;;) {
     const beganMs = performance.now()
     for (const [socket, bytes] of await countSockets(filter)) bySocket.set(socket, bytes)
-    const atMs = (beganMs + performance.now()) / 2
+    const endedMs = performance.now()
+    const atMs = (beganMs + endedMs) / 2
     const bytes = [...bySocket.values()].reduce((sum, one) => sum + one, 0)
     // Before the transfer begins there is the nodes' own talk.
     base ??= bytes
-    if (samples.length > 0 || bytes > base + GREETING_BYTES) samples.push({ atMs, bytes })
+    if (samples.length > 0 || bytes > base + GREETING_BYTES)
+      samples.push({ atMs, beganMs, endedMs, bytes })
     if (samples.length > 0 && atMs - samples[0]!.atMs > durationMs) return samples
     await sleep(Math.max(0, SAMPLE_MS - (performance.now() - beganMs)))
   }
@@ -60,19 +65,59 @@ async function countSockets({ pid, port, direction }: SocketFilter): Promise<Map
   return counts
 }
 
-/** Gives the smallest and largest mean rate over windows that slide from sample to sample. */
-export function windowRates(
+/** Mean rates over windows that slide from sample to sample, bytes per second. */
+export interface WindowRates {
+  readonly min: number
+  readonly max: number
+  readonly count: number
+}
+
+/** Gives the smallest and largest rate, each sample taken for one of its middle. */
+export function windowRates(samples: readonly Sample[], windowMs: number): WindowRates {
+  return ratesOf(windowsOf(samples, windowMs), ({ atMs: from }, { atMs: to }) => [to - from])
+}
+
+/**
+ * The same for a verdict: no rate was smaller than `min` nor larger than `max` for sure. When a sample
+ * was taken is known to what the look itself took, and a machine that stops for a moment in its midst
+ * must not be laid to the charge of who is measured. Windows that are not known to `clearShare` of their
+ * length say nothing and are not counted.
+ */
+export function provenRates(
   samples: readonly Sample[],
   windowMs: number,
-): { min: number; max: number; count: number } {
-  let [min, max, count] = [Number.POSITIVE_INFINITY, 0, 0]
-  for (const [at, start] of samples.entries()) {
+  { clearShare }: { clearShare: number },
+): WindowRates {
+  const windows = windowsOf(samples, windowMs).filter(([start, end]) => {
+    const unclearMs = end.endedMs - end.beganMs + start.endedMs - start.beganMs
+    return unclearMs <= windowMs * clearShare
+  })
+  return ratesOf(windows, (start, end) => [
+    end.beganMs - start.endedMs,
+    end.endedMs - start.beganMs,
+  ])
+}
+
+type Window = readonly [start: Sample, end: Sample]
+
+function windowsOf(samples: readonly Sample[], windowMs: number): Window[] {
+  return samples.flatMap((start, at): Window[] => {
     const end = samples.slice(at).find(({ atMs }) => atMs >= start.atMs + windowMs)
-    if (end === undefined) break
-    const rate = ((end.bytes - start.bytes) * 1000) / (end.atMs - start.atMs)
-    min = Math.min(min, rate)
-    max = Math.max(max, rate)
-    count++
+    return end === undefined ? [] : [[start, end]]
+  })
+}
+
+/** @param durations - the shortest and the longest, milliseconds; one when they are the same */
+function ratesOf(
+  windows: readonly Window[],
+  durations: (...window: Window) => readonly [shortest: number, longest?: number],
+): WindowRates {
+  let [min, max] = [Number.POSITIVE_INFINITY, 0]
+  for (const [start, end] of windows) {
+    const [shortest, longest = shortest] = durations(start, end)
+    const bytes = end.bytes - start.bytes
+    min = Math.min(min, (bytes * 1000) / shortest)
+    max = Math.max(max, (bytes * 1000) / longest)
   }
-  return { min, max, count }
+  return { min, max, count: windows.length }
 }
