@@ -174,7 +174,8 @@ class HttpUpstream implements Upstream {
   ): Promise<UpstreamHead> {
     const path = `/v2/${ref.repository}/manifests/${reference}`
     const headers = { accept: MANIFEST_ACCEPT }
-    return this.#head(await this.#ask(ref, { method: "HEAD", path, headers, signal }))
+    const question = { method: "HEAD", path, headers, signal, isFirstOfMany: true } as const
+    return this.#head(await this.#ask(ref, question))
   }
 
   async manifest(
@@ -184,7 +185,8 @@ class HttpUpstream implements Upstream {
   ): Promise<UpstreamManifest> {
     const path = `/v2/${ref.repository}/manifests/${reference}`
     const headers = { accept: MANIFEST_ACCEPT }
-    const answer = await this.#ask(ref, { method: "GET", path, headers, signal })
+    const question = { method: "GET", path, headers, signal, isFirstOfMany: true } as const
+    const answer = await this.#ask(ref, question)
     const bytes = await this.#read(ref, answer, MANIFEST_BYTES_MAX, signal)
     const digest = digestOf(bytes)
     const head = this.#head(answer)

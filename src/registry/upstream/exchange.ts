@@ -3,7 +3,7 @@
  * (protocol/registry-profile.md §5).
  * @module
  */
-import { Agent, type Dispatcher, request as send } from "undici"
+import { Agent, buildConnector, type Dispatcher, request as send } from "undici"
 import type { Clock } from "../../core/clock.ts"
 import { OriginError } from "../../delivery/errors.ts"
 import {
@@ -19,6 +19,7 @@ import { discard, readBody } from "./body.ts"
 import { parseChallenges } from "./challenge.ts"
 import type { Endpoint } from "./endpoint.ts"
 import { parseRetryAfter, statusFault, transportFault } from "./fault.ts"
+import { ReadySockets } from "./ready-sockets.ts"
 
 /** What is asked. */
 export interface Question {
@@ -29,6 +30,8 @@ export interface Question {
   readonly repository: string
   readonly headers: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  /** Whether questions for blobs are likely to follow at once. */
+  readonly isFirstOfMany?: boolean
 }
 
 /** The head of a good answer (2xx). Read the body, or destroy it. */
@@ -41,18 +44,26 @@ export interface Answer {
 
 const REDIRECTS_MAX = 5
 const SOCKETS_PER_ORIGIN_MAX = 16
+/** Blobs that a client asks for at the same time (containerd's own limit). */
+const BLOBS_AT_ONCE = 3
 const USER_AGENT = "sealift"
 /** undici's own timers only back up the clock's, which decide. */
 const BACKUP_TIMEOUT_MS = 60_000
 
 type Reply = Dispatcher.ResponseData
 
+/** A client and the connections that it is given. */
+interface Line {
+  readonly agent: Agent
+  readonly sockets: ReadySockets
+}
+
 /** Asks registries, over pooled connections. */
 export class Exchange {
   readonly #clock: Clock
   readonly #resolve: Resolve
   readonly #authorizations: Authorizations
-  readonly #agents = new Map<string, Agent>()
+  readonly #lines = new Map<string, Line>()
 
   constructor(deps: { clock: Clock; resolve: Resolve }) {
     this.#clock = deps.clock
@@ -83,7 +94,9 @@ export class Exchange {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()))
+    const lines = [...this.#lines.values()]
+    for (const { sockets } of lines) sockets.close()
+    await Promise.all(lines.map(({ agent }) => agent.destroy()))
   }
 
   async #askWithin(endpoint: Endpoint, question: Question): Promise<Answer> {
@@ -119,7 +132,8 @@ export class Exchange {
       const isOwn = url.origin === endpoint.base.origin
       const headers: Record<string, string> = { ...question.headers }
       if (isOwn && authorization !== undefined) headers.authorization = authorization.header
-      const reply = await this.#send(endpoint, url, { ...question, headers })
+      const isFirstOfMany = isOwn && question.isFirstOfMany === true
+      const reply = await this.#send(endpoint, url, { ...question, headers, isFirstOfMany })
       const location = headerMap(reply).get("location")
       if (!isRedirect(reply.statusCode) || location === undefined) return reply
       discard(this.#clock, reply.body)
@@ -140,7 +154,11 @@ export class Exchange {
     this.#authorizations.forget(endpoint, question.repository)
     const ask = async (realm: URL, headers: Readonly<Record<string, string>>) => {
       const url = redirectTarget(endpoint, realm.href, endpoint.base)
-      const answer = await this.#send(endpoint, url, { ...question, method: "GET", headers })
+      const answer = await this.#send(endpoint, url, {
+        method: "GET",
+        headers,
+        signal: question.signal,
+      })
       if (answer.statusCode !== 200) {
         discard(this.#clock, answer.body)
         const retryAfter = parseRetryAfter(headerMap(answer).get("retry-after"), this.#clock)
@@ -155,17 +173,20 @@ export class Exchange {
   async #send(
     endpoint: Endpoint,
     url: URL,
-    { method, headers, signal }: Pick<Question, "method" | "headers" | "signal">,
+    question: Pick<Question, "method" | "headers" | "signal" | "isFirstOfMany">,
   ): Promise<Reply> {
+    const { method, headers, signal, isFirstOfMany = false } = question
     const mayBePrivate = await this.#mayBePrivate(endpoint, url)
     // A literal address is never looked up, so it is checked here; a name at the connection.
     if (!mayBePrivate && isAddress(url.hostname) && isPrivateAddress(url.hostname)) {
       throw forbiddenAddress(url.hostname)
     }
+    const { agent, sockets } = this.#line(mayBePrivate, endpoint.connectMs)
+    if (isFirstOfMany) sockets.prepare(url, BLOBS_AT_ONCE)
     return send(url, {
       method,
       signal,
-      dispatcher: this.#agent(mayBePrivate, endpoint.connectMs),
+      dispatcher: agent,
       // Content-coded bytes would have another digest.
       headers: { "user-agent": USER_AGENT, "accept-encoding": "identity", ...headers },
     })
@@ -178,21 +199,24 @@ export class Exchange {
     return isPrivateHost(endpoint.base.hostname, this.#resolve)
   }
 
-  #agent(mayBePrivate: boolean, connectMs: number): Agent {
+  #line(mayBePrivate: boolean, connectMs: number): Line {
     const key = `${mayBePrivate} ${connectMs}`
-    const known = this.#agents.get(key)
+    const known = this.#lines.get(key)
     if (known !== undefined) return known
     const lookup = socketLookup(this.#resolve, { mayBePrivate })
+    const connector = buildConnector({ timeout: connectMs, lookup, allowH2: false })
+    const sockets = new ReadySockets({ clock: this.#clock }, connector)
     const agent = new Agent({
       connections: SOCKETS_PER_ORIGIN_MAX,
       pipelining: 1,
       allowH2: false,
       headersTimeout: BACKUP_TIMEOUT_MS,
       bodyTimeout: BACKUP_TIMEOUT_MS,
-      connect: { timeout: connectMs, lookup },
+      connect: sockets.connect,
     })
-    this.#agents.set(key, agent)
-    return agent
+    const line = { agent, sockets }
+    this.#lines.set(key, line)
+    return line
   }
 }
 
