@@ -22,6 +22,8 @@ import type { OriginTraffic } from "./origin-traffic.ts"
 
 /** Segments from the reader onwards that have a fetcher at the same time. */
 const SEGMENTS_AHEAD = 8
+/** So long the first segment is brought alone, unless it is here sooner. */
+const BEGINNING_MS = 300
 /** Longer than any blob. */
 const WHOLE_BYTES = 2 * BLOB_BYTES_MAX
 
@@ -84,6 +86,8 @@ export class Sourcing {
   /** A fetcher said that the content is private there: then each node asks for itself. */
   #isElectionOff = false
   #lookUp: "none" | "running" | "done" = "none"
+  /** What is brought first, and since when; undefined before there was anything to bring. */
+  #beginning: { readonly segment: number; readonly sinceMs: number } | undefined
 
   constructor(deps: FlightDeps, limits: DeliveryLimits, host: SourcingHost) {
     this.#deps = deps
@@ -102,7 +106,7 @@ export class Sourcing {
     const wanted = new Set(growth.isPrivate ? [] : errands.map((one) => this.#known(one)))
     const isOriginDue = isWhole && (this.#isHedged || !this.hasCompleteHolder)
     const hasRef = this.pull.ref !== undefined
-    if (isOriginDue && hasRef) for (const segment of this.#segmentsAhead()) wanted.add(segment)
+    if (isOriginDue && hasRef) for (const segment of this.#segmentsDue(nowMs)) wanted.add(segment)
     if (hasRef) {
       if (this.#isAlone()) this.fetchers.takeOver([...wanted])
       this.fetchers.plan([...wanted])
@@ -215,6 +219,26 @@ export class Sourcing {
     if (others.length === 0) return
     this.#deps.meters.hedged()
     this.fetchers.takeOver(others)
+  }
+
+  /**
+   * The next segments, at first one alone: when many nodes begin at one moment, segments would fill the
+   * origin's link before the last of them has the few bytes that its client waits for; and one segment
+   * fills it as well as eight do.
+   */
+  #segmentsDue(nowMs: number): readonly number[] {
+    const ahead = this.#segmentsAhead()
+    this.#beginning ??= this.#begin(ahead[0] ?? 0, nowMs)
+    const { segment, sinceMs } = this.#beginning
+    const isOver = nowMs - sinceMs >= BEGINNING_MS || !ahead.includes(segment)
+    return isOver || this.#isAlone() ? ahead : [segment]
+  }
+
+  #begin(segment: number, nowMs: number): { readonly segment: number; readonly sinceMs: number } {
+    this.#deps.clock.after(BEGINNING_MS, () => {
+      if (!this.#host.signal.aborted) this.#host.wake()
+    })
+    return { segment, sinceMs: nowMs }
   }
 
   /** The next segments with something missing, from the reader onwards. */

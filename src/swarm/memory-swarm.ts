@@ -156,7 +156,8 @@ class MemorySwarm implements Swarm {
   join(blob: PartialBlob): Torrent {
     const torrent = new MemoryTorrent(this, blob, () => this.#torrents.delete(torrent))
     this.#torrents.add(torrent)
-    torrent.pump()
+    // As with real peers nothing is asked before the caller has said whether it fetches at all.
+    queueMicrotask(() => torrent.pump())
     return torrent
   }
 

@@ -19,6 +19,8 @@ import {
 const open = { signal: never() }
 const ORIGIN_RATIO_MAX = 1.1
 const RATE = { bytesPerSecond: 20 * MIB }
+/** So long nodes bring the first segment alone. */
+const BEGINNING_MS = 300
 const SMALL_SEGMENTS = { limits: { segmentBytes: MIB / 2 } }
 
 function cold(count: number, options: NodeOptions = {}): { world: World; nodes: Node[] } {
@@ -134,6 +136,23 @@ describe("a stampede", () => {
     expect(await pullAll(world, nodes, "views", 2 * MIB)).toBeLessThanOrEqual(2)
   })
 
+  test("begins with one segment, so that all clients have first bytes before the link is full", async () => {
+    const { world, nodes } = cold(8, { delivery: SMALL_SEGMENTS })
+    world.registry.behave({ bytesPerSecond: MIB / 2 })
+    const sizeBytes = 8 * MIB
+    const digest = world.registry.put(bytesOf("beginning", sizeBytes))
+    const pulls = nodes.map((node) => pull(node, digest, sizeBytes))
+    // More than a head.
+    const segmentReaders = () => nodes.filter((node) => originBytes(node) > 64 * 1024)
+    await world.pass(BEGINNING_MS - 50)
+    expect(readers(nodes).length).toBe(nodes.length)
+    expect(segmentReaders().length).toBe(1)
+    await world.pass(1_000)
+    expect(segmentReaders().length).toBeGreaterThan(3)
+    world.registry.behave(RATE)
+    await world.run(Promise.all(pulls))
+  })
+
   test("makes nodes that do not want the blob fetch no more of it than they were elected for", async () => {
     const { world, nodes } = cold(8, { delivery: SMALL_SEGMENTS })
     const wanting = nodes.slice(0, 3)
@@ -150,14 +169,14 @@ describe("a stampede", () => {
 })
 
 describe("an elected fetcher", () => {
-  /** Lets a stampede begin and finds who reads from the origin. */
+  /** Lets a stampede begin and finds who has read most from the origin: the first segment. */
   async function begin(count: number, label: string, sizeBytes: number) {
     const { world, nodes } = cold(count)
     world.registry.behave({ bytesPerSecond: MIB })
     const digest = world.registry.put(bytesOf(label, sizeBytes))
     const pulls = nodes.map((node) => pull(node, digest, sizeBytes))
     await world.pass(700)
-    const [fetcher] = readers(nodes)
+    const [fetcher] = readers(nodes).sort((a, b) => originBytes(b) - originBytes(a))
     return { world, nodes, digest, pulls, fetcher: fetcher! }
   }
 
