@@ -13,8 +13,9 @@ import { pieceLayout } from "../src/core/piece.ts"
 import { randomChunks } from "./random-bytes.ts"
 import { encodeFileTorrent, PieceHasher } from "./torrent-file.ts"
 
-/** Where everything lies: tmpfs where there is one, so that no disk decides. */
-export const MEMORY_FOLDER: string = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
+/** Where everything lies: tmpfs where there is one, so that no disk decides; `BENCH_FOLDER` is another. */
+export const MEMORY_FOLDER: string =
+  process.env.BENCH_FOLDER ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir())
 const COMPARE_BYTES = 4 * 1024 * 1024
 /** What both processes take beside the file: buffers, heaps, sockets. */
 const TOUCHED_BYTES_MORE = 512 * 1024 * 1024

@@ -6,7 +6,6 @@ import { execFileSync } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { ENGINE_FLAGS } from "../../src/daemon/engine-flags.ts"
 import { packageFile } from "../package-file.ts"
 
 /** Gives the path of a peer's own program, below `bench/peers`. */
@@ -18,7 +17,7 @@ export function peerScript(name: string, ending: "ts" | "py" = "ts"): string {
 
 /** Gives the start of the command of one of Sealift's own peers, which runs as a node does. */
 export function sealiftPeer(name: string): [program: string, ...words: string[]] {
-  return [process.execPath, ...ENGINE_FLAGS, peerScript(name)]
+  return [process.execPath, "--import", peerScript("engine"), peerScript(name)]
 }
 
 /** Gives the path of a program of `PATH`, or undefined. */

@@ -3,13 +3,12 @@
  * @module
  */
 import process from "node:process"
-import { setFlagsFromString } from "node:v8"
 import type { NodeDescription } from "../../api/api.ts"
 import { addNodeOptions, flagsOf } from "../../cli/command/node-options.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
-import { ENGINE_FLAGS } from "../../daemon/engine-flags.ts"
+import { setEngineFlags } from "../../daemon/engine-flags.ts"
 
 /** A node that has not stopped by then is left to die. */
 const STOP_MS_MAX = 9_500
@@ -28,7 +27,7 @@ export const nodeCommand: CommandSpec = {
 
 async function runNode(invocation: Invocation): Promise<void> {
   const { host, options, out } = invocation
-  for (const flag of ENGINE_FLAGS) setFlagsFromString(flag)
+  setEngineFlags()
   const stopping = Promise.withResolvers<"interrupted" | "terminated">()
   let signalCount = 0
   const onTerminate = () => {
