@@ -174,8 +174,7 @@ class HttpUpstream implements Upstream {
   ): Promise<UpstreamHead> {
     const path = `/v2/${ref.repository}/manifests/${reference}`
     const headers = { accept: MANIFEST_ACCEPT }
-    const question = { method: "HEAD", path, headers, signal, isFirstOfMany: true } as const
-    return this.#head(await this.#ask(ref, question))
+    return this.#head(await this.#ask(ref, { method: "HEAD", path, headers, signal }))
   }
 
   async manifest(
@@ -185,6 +184,7 @@ class HttpUpstream implements Upstream {
   ): Promise<UpstreamManifest> {
     const path = `/v2/${ref.repository}/manifests/${reference}`
     const headers = { accept: MANIFEST_ACCEPT }
+    // Whoever needs the bytes does not have the image; a look whether a tag has moved opens nothing.
     const question = { method: "GET", path, headers, signal, isFirstOfMany: true } as const
     const answer = await this.#ask(ref, question)
     const bytes = await this.#read(ref, answer, MANIFEST_BYTES_MAX, signal)

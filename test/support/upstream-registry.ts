@@ -52,6 +52,8 @@ export interface UpstreamRegistry {
   readonly host: string
   readonly url: string
   readonly requests: readonly SeenRequest[]
+  /** Connections that were accepted so far. */
+  readonly connectionCount: number
   readonly tokenCount: number
   /** Bytes of blob bodies that were written out, of one blob or of all. */
   sentBlobBytes(digest?: Digest): number
@@ -81,6 +83,7 @@ export async function startUpstreamRegistry(
 
 class Registry implements UpstreamRegistry {
   readonly requests: SeenRequest[] = []
+  connectionCount = 0
   tokenCount = 0
   host = ""
   readonly #options: UpstreamRegistryOptions
@@ -105,6 +108,9 @@ class Registry implements UpstreamRegistry {
   }
 
   async start(): Promise<void> {
+    this.#server.on("connection", () => {
+      this.connectionCount++
+    })
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve))
     this.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }

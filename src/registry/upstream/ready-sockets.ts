@@ -10,7 +10,7 @@ import type { Clock } from "../../core/clock.ts"
 
 /** A socket that nobody took in this time is closed; the other side would close it soon after. */
 const KEPT_MS = 4_000
-/** Places with sockets in waiting or in use. */
+/** Places with sockets in waiting. */
 const PLACES_MAX = 64
 
 type Connector = buildConnector.connector
@@ -26,17 +26,11 @@ interface Waiting {
   end(): void
 }
 
-interface Place {
-  readonly waiting: Waiting[]
-  /** Connections that stand or are about to, those in use too. */
-  openCount: number
-}
-
 /** Opens connections for an HTTP client, ahead of time where it is told to. */
 export class ReadySockets {
   readonly #clock: Clock
   readonly #connect: Connector
-  readonly #places = new Map<string, Place>()
+  readonly #waiting = new Map<string, Waiting[]>()
 
   /** @param connect - opens one connection */
   constructor(deps: { clock: Clock }, connect: Connector) {
@@ -46,99 +40,80 @@ export class ReadySockets {
 
   /** Gives a connection, one in waiting if there is any. Bound, to be handed to the client. */
   readonly connect: Connector = (options: Options, callback: Taker): void => {
-    const ready = this.#places.get(keyOf(options))?.waiting.shift()
-    if (ready === undefined) this.#open(options, callback)
+    const ready = this.#take(keyOf(options))
+    if (ready === undefined) this.#connect(options, callback)
     else if (ready.socket === undefined) ready.taker = callback
     else {
       const socket = release(ready, ready.socket)
       // The client does not expect an answer while it still asks.
       setImmediate(() => {
-        if (socket.destroyed) this.#open(options, callback)
+        if (socket.destroyed) this.#connect(options, callback)
         else callback(null, socket)
       })
     }
   }
 
-  /** Opens connections until so many stand or are about to. Its faults are told to nobody. */
+  /** Opens connections until so many are in waiting. Its faults are told to nobody. */
   prepare(url: URL, count: number): void {
     const { host, protocol, port } = url
     // As the client spells it: without the brackets of an IPv6 address.
     const hostname = url.hostname.replace(/^\[|\]$/g, "")
     const options = { host, hostname, protocol, port }
     const key = keyOf(options)
-    if (!this.#places.has(key) && this.#places.size >= PLACES_MAX) return
-    for (let open = this.#places.get(key)?.openCount ?? 0; open < count; open++) {
-      this.#openAhead(options)
-    }
+    const waiting = this.#waiting.get(key) ?? []
+    if (waiting.length === 0 && this.#waiting.size >= PLACES_MAX) return
+    this.#waiting.set(key, waiting)
+    while (waiting.length < count) waiting.push(this.#openAhead(options))
   }
 
   /** Closes what nobody took. */
   close(): void {
-    for (const { waiting } of [...this.#places.values()]) for (const one of [...waiting]) one.end()
+    for (const waiting of [...this.#waiting.values()]) for (const one of [...waiting]) one.end()
   }
 
-  #openAhead(options: Options): void {
-    const place = this.#place(options)
-    const leave = () => {
-      const at = place.waiting.indexOf(one)
-      if (at >= 0) place.waiting.splice(at, 1)
-    }
+  #take(key: string): Waiting | undefined {
+    const waiting = this.#waiting.get(key)
+    const one = waiting?.shift()
+    if (waiting?.length === 0) this.#waiting.delete(key)
+    return one
+  }
+
+  #leave(key: string, one: Waiting): boolean {
+    const waiting = this.#waiting.get(key) ?? []
+    const at = waiting.indexOf(one)
+    if (at < 0) return false
+    waiting.splice(at, 1)
+    if (waiting.length === 0) this.#waiting.delete(key)
+    return true
+  }
+
+  #openAhead(options: Options): Waiting {
+    const key = keyOf(options)
+    let isOver = false
     const cancel = this.#clock.after(KEPT_MS, () => one.end())
     const one: Waiting = {
       socket: undefined,
       taker: undefined,
       end: () => {
         cancel()
-        leave()
+        isOver = this.#leave(key, one) || isOver
         one.socket?.destroy()
       },
     }
-    place.waiting.push(one)
-    this.#open(options, (...[error, socket]) => {
+    this.#connect(options, (...[error, socket]) => {
       const { taker } = one
       if (taker !== undefined) {
         cancel()
         if (error === null) taker(null, socket)
         else taker(error, null)
-        return
-      }
-      if (error !== null) {
-        one.end()
-        return
-      }
-      if (!place.waiting.includes(one)) {
-        socket.destroy()
-        return
-      }
-      one.socket = socket
-      socket.unref()
-      socket.once("close", one.end).once("error", one.end)
-    })
-  }
-
-  #open(options: Options, callback: Taker): void {
-    const place = this.#place(options)
-    place.openCount++
-    const closed = () => {
-      place.openCount--
-      if (place.openCount === 0) this.#places.delete(keyOf(options))
-    }
-    this.#connect(options, (...[error, socket]) => {
-      if (error === null) {
-        socket.once("close", closed)
-        callback(null, socket)
-      } else {
-        closed()
-        callback(error, null)
+      } else if (error !== null) one.end()
+      else if (isOver) socket.destroy()
+      else {
+        one.socket = socket.unref()
+        socket.once("close", one.end).once("error", one.end)
       }
     })
-  }
-
-  #place(options: Options): Place {
-    const key = keyOf(options)
-    const known = this.#places.get(key) ?? { waiting: [], openCount: 0 }
-    this.#places.set(key, known)
-    return known
+    return one
   }
 }
 

@@ -188,6 +188,26 @@ describe("blobs", () => {
   })
 })
 
+describe("connections", () => {
+  const image = imageOf("connections", { layerBytes: [1_000, 2_000, 3_000] })
+
+  test("for three blobs stand when a manifest's bytes were asked for, not when a tag was looked at", async () => {
+    const registry = await startRegistry()
+    registry.addImage("team/app", "v1", image)
+    const upstream = toward(registry)
+    await upstream.headManifest(REF, "v1", { signal: signalOf() })
+    expect(registry.connectionCount).toBe(1)
+    await upstream.manifest(REF, image.digest, { signal: signalOf() })
+    // The client notices a moment later that the manifest's own connection is free.
+    await new Promise(setImmediate)
+    const before = registry.connectionCount
+    expect(before).toBeGreaterThanOrEqual(3)
+    const [config, first, second] = image.blobs
+    await Promise.all([config, first, second].map((blob) => readBlob(upstream, blob!.digest)))
+    expect(registry.connectionCount).toBe(before)
+  })
+})
+
 describe("manifests", () => {
   const image = imageOf("manifest")
 
