@@ -14,7 +14,7 @@ import { PIECE_HEAD_BYTES } from "./wire-messages.ts"
 /** The middle of what is promised, so that a late timer on either side breaks neither bound. */
 const AIM = 0.985
 /** On faster links headers and what sockets hold back add up to more than a late timer costs. */
-const FAST_AIM = 0.975
+const FAST_AIM = 0.98
 const FAST_BYTES_PER_SECOND = 1_000_000
 /**
  * No window has more than this of the rate beyond its own: what is saved up, and the turn that begins
