@@ -37,9 +37,9 @@ export async function sampleSockets(
   const samples: Sample[] = []
   let base: number | undefined
   for (;;) {
-    const beganMs = performance.now()
-    for (const [socket, bytes] of await countSockets(filter)) bySocket.set(socket, bytes)
-    const endedMs = performance.now()
+    const startMs = performance.now()
+    const { counts, beganMs, endedMs } = await countSockets(filter)
+    for (const [socket, bytes] of counts) bySocket.set(socket, bytes)
     const atMs = (beganMs + endedMs) / 2
     const bytes = [...bySocket.values()].reduce((sum, one) => sum + one, 0)
     // Before the transfer begins there is the nodes' own talk.
@@ -47,22 +47,35 @@ export async function sampleSockets(
     if (samples.length > 0 || bytes > base + GREETING_BYTES)
       samples.push({ atMs, beganMs, endedMs, bytes })
     if (samples.length > 0 && atMs - samples[0]!.atMs > durationMs) return samples
-    await sleep(Math.max(0, SAMPLE_MS - (performance.now() - beganMs)))
+    await sleep(Math.max(0, SAMPLE_MS - (performance.now() - startMs)))
   }
 }
 
 const GREETING_BYTES = 48 * 1024
 
-async function countSockets({ pid, port, direction }: SocketFilter): Promise<Map<string, number>> {
-  const { stdout } = await run(["ss", "-tinpHO", `( sport = :${port} or dport = :${port} )`])
+/** The times are taken next to the look itself: on a busy machine the start of a program takes 0.1 s. */
+const LOOK = 'date +%s%N; ss -tinpHO "$1"; date +%s%N'
+
+interface Look {
+  readonly counts: ReadonlyMap<string, number>
+  /** Milliseconds of the machine's clock. */
+  readonly beganMs: number
+  readonly endedMs: number
+}
+
+async function countSockets({ pid, port, direction }: SocketFilter): Promise<Look> {
+  const sockets = `( sport = :${port} or dport = :${port} )`
+  const { stdout } = await run(["sh", "-c", LOOK, "sh", sockets])
   const count = direction === "sent" ? /bytes_acked:(\d+)/ : /bytes_received:(\d+)/
   const counts = new Map<string, number>()
-  for (const line of stdout.split("\n")) {
+  const lines = stdout.trim().split("\n")
+  for (const line of lines) {
     if (!line.includes(`pid=${pid},`)) continue
     const [, , , local, remote] = line.split(/\s+/)
     counts.set(`${local} ${remote}`, Number(count.exec(line)?.[1] ?? 0))
   }
-  return counts
+  const [beganMs, endedMs] = [lines[0], lines.at(-1)].map((text) => Number(text) / 1e6)
+  return { counts, beganMs: beganMs!, endedMs: endedMs! }
 }
 
 /** Mean rates over windows that slide from sample to sample, bytes per second. */
