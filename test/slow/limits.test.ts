@@ -8,10 +8,9 @@ import { pushLargeBlob, readLargeBlob } from "../support/large-blob.ts"
 import { missingTools } from "../support/process.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
 import {
-  provenRates,
   type Sample,
+  type SocketFilter,
   sampleSockets,
-  type WindowRates,
   windowRates,
 } from "../support/socket-counter.ts"
 import { openWorkspace } from "../support/workspace.ts"
@@ -27,14 +26,13 @@ const HEADROOM = 2
 /** Processors that others may use meanwhile. */
 const FOREIGN_MAX = 0.3
 const TRIES_MAX = 3
-/** A look at all sockets takes up to 0.4 s while four fetch; then a window begins that often in eight seconds. */
-const WINDOWS_MIN = 15
-/** A window counts when its ends are known to this part of its length. */
-const CLEAR_SHARE = 0.02
+const WINDOWS_MIN = 40
+
+type Direction = SocketFilter["direction"]
 
 interface Transfer {
-  readonly sent: readonly Sample[]
-  readonly received: readonly Sample[]
+  /** Of what the seeder sends, or the first fetcher receives. */
+  readonly samples: readonly Sample[]
   /** Processors that others used meanwhile. */
   readonly foreign: number
 }
@@ -53,9 +51,9 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   beforeAll(async () => {
     seeder = await startNode(workspace, { name: "seeder" })
     digest = await pushLargeBlob(seeder, { sizeBytes: BLOB_BYTES, seed: 1 })
-    const free = await transfer({ fetchers: 1, durationMs: FREE_MS })
-    const { bytes, atMs } = free.sent.at(-1)!
-    const rate = ((bytes - free.sent[0]!.bytes) * 1000) / (atMs - free.sent[0]!.atMs)
+    const { samples } = await transfer({ direction: "sent", fetchers: 1, durationMs: FREE_MS })
+    const [first, last] = [samples[0]!, samples.at(-1)!]
+    const rate = ((last.bytes - first.bytes) * 1000) / (last.atMs - first.atMs)
     highBytes = Math.min(HIGH_BYTES, Math.floor(rate / HEADROOM))
     process.stderr.write(
       `without a limit ${mb(rate)} MB/s; the high limit is ${mb(highBytes)} MB/s\n`,
@@ -67,29 +65,29 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
 
   /** Lets fresh nodes fetch from the seeder for a while, and counts. */
   async function transfer(options: {
+    direction: Direction
     fetchers: number
     durationMs: number
     flags?: readonly string[]
   }): Promise<Transfer> {
-    const { fetchers, durationMs, flags = [] } = options
+    const { direction, fetchers, durationMs, flags = [] } = options
     const nodes = await Promise.all(
       Array.from({ length: fetchers }, () =>
         startNode(workspace, { name: `fetcher${count++}`, peers: seeder.p2p, flags }),
       ),
     )
     const port = portOf(seeder)
-    const watch = (node: SealiftNode, direction: "sent" | "received") =>
-      sampleSockets({ pid: node.program.pid, port, direction }, durationMs)
-    const counts = Promise.all([watch(seeder, "sent"), watch(nodes[0]!, "received")])
+    const { pid } = (direction === "sent" ? seeder : nodes[0]!).program
+    const sampling = sampleSockets({ pid, port, direction }, durationMs)
     const closing = new AbortController()
     const reads = nodes.map((node) => readLargeBlob(node, digest, closing.signal))
     const foreignLoad = watchForeignLoad([seeder, ...nodes].map(({ program }) => program.pid))
-    const [sent, received] = await counts
+    const samples = await sampling
     const foreign = foreignLoad()
     closing.abort()
     await Promise.allSettled(reads)
     await Promise.all(nodes.map((node) => node.kill9()))
-    return { sent, received, foreign }
+    return { samples, foreign }
   }
 
   /** Measures until others leave the processors alone; undefined when they never do. */
@@ -105,13 +103,10 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   }
 
   function expectKept(samples: readonly Sample[], limit: number): void {
-    const told = windowRates(samples, WINDOW_MS)
-    const proven = provenRates(samples, WINDOW_MS, { clearShare: CLEAR_SHARE })
-    const windows = proven.count
-    const [low, high] = [proven.min / limit, proven.max / limit]
+    const { min, max, count: windows } = windowRates(samples, WINDOW_MS)
+    const [low, high] = [min / limit, max / limit]
     process.stderr.write(
-      `limit ${mb(limit)} MB/s: ${parts(told, limit)} in ${told.count} windows, ` +
-        `for sure ${parts(proven, limit)} in ${windows}\n`,
+      `limit ${mb(limit)} MB/s: ${low.toFixed(3)} … ${high.toFixed(3)} in ${windows} windows\n`,
     )
     expect(windows).toBeGreaterThan(WINDOWS_MIN)
     expect(high).toBeLessThanOrEqual(1.02)
@@ -134,10 +129,14 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
         const limit = limitOf()
         const set = await seeder.sealift("limits", "--up", `${Math.floor(limit)}B/s`)
         expect(set.code).toBe(0)
-        const measured = await quietTransfer({ fetchers, durationMs: TRANSFER_MS })
+        const measured = await quietTransfer({
+          direction: "sent",
+          fetchers,
+          durationMs: TRANSFER_MS,
+        })
         await seeder.sealift("limits", "--reset")
         if (measured === undefined) return skip("the machine was never quiet")
-        expectKept(measured.sent, limit)
+        expectKept(measured.samples, limit)
       },
     )
   }
@@ -145,12 +144,15 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   test.for(limitsOfTests)("down: %s", async ([, limitOf], { skip }) => {
     const limit = limitOf()
     const flags = ["--down-limit", `${Math.floor(limit)}B/s`]
-    const measured = await quietTransfer({ fetchers: 1, durationMs: TRANSFER_MS, flags })
+    const measured = await quietTransfer({
+      direction: "received",
+      fetchers: 1,
+      durationMs: TRANSFER_MS,
+      flags,
+    })
     if (measured === undefined) return skip("the machine was never quiet")
-    expectKept(measured.received, limit)
+    expectKept(measured.samples, limit)
   })
 })
 
-const parts = ({ min, max }: WindowRates, limit: number) =>
-  `${(min / limit).toFixed(3)} … ${(max / limit).toFixed(3)}`
 const mb = (bytes: number) => (bytes / 1e6).toFixed(2)
