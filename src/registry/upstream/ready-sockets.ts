@@ -63,7 +63,7 @@ export class ReadySockets {
     const waiting = this.#waiting.get(key) ?? []
     if (waiting.length === 0 && this.#waiting.size >= PLACES_MAX) return
     this.#waiting.set(key, waiting)
-    while (waiting.length < count) waiting.push(this.#openAhead(options))
+    while (waiting.length < count) waiting.push(this.#openAhead(key, options))
   }
 
   /** Closes what nobody took. */
@@ -72,31 +72,27 @@ export class ReadySockets {
   }
 
   #take(key: string): Waiting | undefined {
-    const waiting = this.#waiting.get(key)
-    const one = waiting?.shift()
-    if (waiting?.length === 0) this.#waiting.delete(key)
+    const one = this.#waiting.get(key)?.[0]
+    if (one !== undefined) this.#leave(key, one)
     return one
   }
 
-  #leave(key: string, one: Waiting): boolean {
+  #leave(key: string, one: Waiting): void {
     const waiting = this.#waiting.get(key) ?? []
     const at = waiting.indexOf(one)
-    if (at < 0) return false
+    if (at < 0) return
     waiting.splice(at, 1)
     if (waiting.length === 0) this.#waiting.delete(key)
-    return true
   }
 
-  #openAhead(options: Options): Waiting {
-    const key = keyOf(options)
-    let isOver = false
+  #openAhead(key: string, options: Options): Waiting {
     const cancel = this.#clock.after(KEPT_MS, () => one.end())
     const one: Waiting = {
       socket: undefined,
       taker: undefined,
       end: () => {
         cancel()
-        isOver = this.#leave(key, one) || isOver
+        this.#leave(key, one)
         one.socket?.destroy()
       },
     }
@@ -107,7 +103,7 @@ export class ReadySockets {
         if (error === null) taker(null, socket)
         else taker(error, null)
       } else if (error !== null) one.end()
-      else if (isOver) socket.destroy()
+      else if (this.#waiting.get(key)?.includes(one) !== true) socket.destroy()
       else {
         one.socket = socket.unref()
         socket.once("close", one.end).once("error", one.end)
@@ -125,7 +121,4 @@ function release(ready: Waiting, socket: Socket): Socket {
   return socket.ref()
 }
 
-function keyOf({ protocol, hostname, port }: Options): string {
-  const standard = protocol === "https:" ? "443" : "80"
-  return `${protocol}//${hostname}:${port === "" ? standard : port}`
-}
+const keyOf = ({ protocol, hostname, port }: Options): string => `${protocol}//${hostname}:${port}`

@@ -4,9 +4,8 @@ import { buildConnector } from "undici"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { ReadySockets } from "../../../src/registry/upstream/ready-sockets.ts"
+import { until } from "./world.ts"
 
-const POLL_MS = 2
-const POLLS_MAX = 1_000
 const CONNECT_MS = 2_000
 
 describe("connections that stand before they are needed", () => {
@@ -51,7 +50,7 @@ describe("connections that stand before they are needed", () => {
 
   test("are opened as many as were asked for, and taken before others are opened", async () => {
     sockets.prepare(url, 3)
-    await until(() => accepted.length === 3)
+    await until(() => accepted.length === 3, "3 are accepted")
     const taken = [await take(), await take(), await take()]
     expect(opened).toBe(3)
     taken.push(await take())
@@ -79,7 +78,7 @@ describe("connections that stand before they are needed", () => {
 
   test("are closed when nobody took them for four seconds", async () => {
     sockets.prepare(url, 2)
-    await until(() => accepted.length === 2)
+    await until(() => accepted.length === 2, "2 are accepted")
     const ended = accepted.map((socket) => once(socket.resume(), "close"))
     await clock.advance(4_000)
     await Promise.all(ended)
@@ -90,13 +89,13 @@ describe("connections that stand before they are needed", () => {
 
   test("that the other side closed are not given to anybody", async () => {
     sockets.prepare(url, 1)
-    await until(() => accepted.length === 1)
+    await until(() => accepted.length === 1, "1 are accepted")
     accepted[0]!.destroy()
     await until(() => {
       sockets.prepare(url, 1)
       return opened === 2
-    })
-    await until(() => accepted.length === 2)
+    }, "the closed one is let go")
+    await until(() => accepted.length === 2, "2 are accepted")
     const socket = await take()
     expect(socket.destroyed).toBe(false)
     expect(opened).toBe(2)
@@ -109,23 +108,16 @@ describe("connections that stand before they are needed", () => {
     sockets.prepare(url, 1)
     await expect(take()).rejects.toThrow("ECONNREFUSED")
     sockets.prepare(url, 1)
-    await until(() => opened === 2)
+    await until(() => opened === 2, "a second one is opened")
     await expect(take()).rejects.toThrow("ECONNREFUSED")
   })
 
   test("are closed with their owner", async () => {
     sockets.prepare(url, 2)
-    await until(() => accepted.length === 2)
+    await until(() => accepted.length === 2, "2 are accepted")
     const ended = accepted.map((socket) => once(socket.resume(), "close"))
     sockets.close()
     await Promise.all(ended)
     expect(accepted.every(({ destroyed }) => destroyed)).toBe(true)
   })
 })
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let polls = 0; polls < POLLS_MAX && !isTrue(); polls++) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  }
-  expect(isTrue()).toBe(true)
-}
