@@ -4,13 +4,13 @@
  */
 import { openWorkspace, type Workspace } from "../test/support/workspace.ts"
 import type { Prepared } from "./scenario.ts"
-import { MEMORY_FOLDER } from "./workload.ts"
+import { WORK_FOLDER } from "./workload.ts"
 
 /** Prepares a scenario in a folder in memory, which goes when the runs are over or preparing them failed. */
 export async function prepareInWorkspace(
   prepare: (workspace: Workspace) => Promise<Omit<Prepared, "close">>,
 ): Promise<Prepared> {
-  const workspace = openWorkspace("bench", MEMORY_FOLDER)
+  const workspace = openWorkspace("bench", WORK_FOLDER)
   try {
     return { ...(await prepare(workspace)), close: () => workspace.close() }
   } catch (error) {

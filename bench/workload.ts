@@ -14,7 +14,7 @@ import { randomChunks } from "./random-bytes.ts"
 import { encodeFileTorrent, PieceHasher } from "./torrent-file.ts"
 
 /** Where everything lies: tmpfs where there is one, so that no disk decides; `BENCH_FOLDER` is another. */
-export const MEMORY_FOLDER: string =
+export const WORK_FOLDER: string =
   process.env.BENCH_FOLDER ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir())
 const COMPARE_BYTES = 4 * 1024 * 1024
 /** What both processes take beside the file: buffers, heaps, sockets. */
@@ -31,9 +31,9 @@ export interface Workload {
   readonly digest: Digest
 }
 
-/** Makes a folder in {@link MEMORY_FOLDER}. */
+/** Makes a folder in {@link WORK_FOLDER}. */
 export function makeWorkFolder(): string {
-  return mkdtempSync(join(MEMORY_FOLDER, "sealift-bench-"))
+  return mkdtempSync(join(WORK_FOLDER, "sealift-bench-"))
 }
 
 /**

@@ -3,7 +3,6 @@
  * moved beside it, by the same programs.
  * @module
  */
-import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import {
   createNginxObjects,
@@ -37,18 +36,17 @@ export const many: Scenario = {
       const objects = { name: "100 KB", count: OBJECTS, sizeBytes: OBJECT_BYTES }
       const shape = { ...objects, warmUpCount: WARM_UP }
       const workload = await createObjects(folder, [shape], { seed: options.seed, atOnce: AT_ONCE })
-      const warmedFolder = join(folder, "warmed")
-      mkdirSync(warmedFolder)
       const warmedShape = { ...shape, warmUpCount: OBJECTS }
-      const warmed = await createObjects(warmedFolder, [warmedShape], {
+      const warmed = await createObjects(join(folder, "warmed"), [warmedShape], {
         seed: options.seed,
         atOnce: AT_ONCE,
       })
-      const wholeFolder = join(folder, "whole")
-      mkdirSync(wholeFolder)
       const whole = { name: "whole", count: 1, sizeBytes: workload.sizeBytes, warmUpCount: 0 }
       const warm = { ...objects, name: "warm-up", count: 0, warmUpCount: WARM_UP }
-      const one = await createObjects(wholeFolder, [warm, whole], { seed: options.seed, atOnce: 1 })
+      const one = await createObjects(join(folder, "whole"), [warm, whole], {
+        seed: options.seed,
+        atOnce: 1,
+      })
       return {
         payloadBytes: workload.sizeBytes,
         contenders: [

@@ -21,7 +21,7 @@ const ENGINE_FLAGS: readonly string[] = [
 
 /**
  * Sets them, which is done before the rooms are loaded: later some do nothing. On the command line the
- * first one does nothing either.
+ * first one does nothing either, and the young generation grows to 64 MiB.
  */
 export function setEngineFlags(): void {
   for (const flag of ENGINE_FLAGS) setFlagsFromString(flag)

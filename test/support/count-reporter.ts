@@ -2,11 +2,11 @@
  * Ends a run with what CI reads: a line `failed test: FILE > NAME: MESSAGE` for each that failed, then
  * the one plain line `N passed, N failed, N skipped`.
  */
-import type { Reporter, TestModule } from "vitest/node"
+import type { Reporter, SerializedError, TestModule } from "vitest/node"
 
 /** Counts what really ran; a module that failed to load and an unhandled error count as failures. */
 export default class CountReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     let passed = 0
     let failed = unhandled.length
     const failures = unhandled.map((error) => `outside any test: ${firstLine(error)}`)
@@ -35,12 +35,9 @@ export default class CountReporter implements Reporter {
 }
 
 /** What hooks of a module's suites threw. */
-function* suiteErrors(module: TestModule): Generator<unknown> {
+function* suiteErrors(module: TestModule): Generator<SerializedError> {
   for (const suite of module.children.allSuites()) yield* suite.errors()
 }
 
-const firstLine = (error: unknown): string =>
-  (error instanceof Error || isSerialized(error) ? error.message : String(error)).split("\n")[0]!
-
-const isSerialized = (error: unknown): error is { message: string } =>
-  typeof error === "object" && error !== null && "message" in error
+const firstLine = (error: SerializedError | undefined): string =>
+  error?.message.split("\n")[0] ?? "no error was told"
