@@ -65,6 +65,14 @@ export interface Delivery {
   size(request: BlobRequest, options: { signal: AbortSignal }): Promise<number | undefined>
   /** Tells whether a blob is here or at a connected peer. */
   isAtHand(digest: Digest): boolean
+  /**
+   * Tells which blobs are here or at a connected peer; peers are asked for those of which they told
+   * nothing, which takes a second at most.
+   */
+  findAtHand(
+    digests: readonly Digest[],
+    options: { signal: AbortSignal },
+  ): Promise<ReadonlySet<Digest>>
   flights(): readonly FlightReport[]
   /** Lets running flights that a client waits for end, within the deadline; then stops all. */
   stop(options: { deadlineMs: number }): Promise<void>

@@ -153,6 +153,15 @@ class Road implements Delivery {
     return this.#deps.swarm.holders(digest).some((holder) => holder.isComplete)
   }
 
+  async findAtHand(
+    digests: readonly Digest[],
+    options: { signal: AbortSignal },
+  ): Promise<ReadonlySet<Digest>> {
+    const missing = digests.filter((digest) => !this.isAtHand(digest))
+    if (missing.length > 0) await this.#deps.swarm.askHolders(missing, options)
+    return new Set(digests.filter((digest) => this.isAtHand(digest)))
+  }
+
   flights(): readonly FlightReport[] {
     return [...this.#flights.values()].map((flight) => flight.report())
   }

@@ -11,7 +11,7 @@ import type { PeerNetwork } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
 import { within } from "./deadline.ts"
 import { RegistryError } from "./errors.ts"
-import { type Manifest, parseManifest } from "./manifest.ts"
+import { type Descriptor, type Manifest, parseManifest } from "./manifest.ts"
 import type { NamedDigest, NameIndex } from "./name-index.ts"
 import type { Place } from "./place.ts"
 
@@ -94,7 +94,8 @@ export class ManifestShelf {
     if (sizeBytes !== undefined && sizeBytes > MANIFEST_BYTES_MAX) return undefined
     const late = () => new RegistryError("MANIFEST_UNKNOWN", `no peer sent ${digest} in time`)
     try {
-      await within({ clock: this.#clock, limitMs: PEERS_MS_MAX, signal, late }, (inner) => {
+      await within({ clock: this.#clock, limitMs: PEERS_MS_MAX, signal, late }, async (inner) => {
+        await this.#delivery.findAtHand([digest], { signal: inner })
         const request = sizeBytes === undefined ? { digest } : { digest, sizeBytes }
         return this.#delivery.ensure(request, { signal: inner })
       })
@@ -123,14 +124,31 @@ export class ManifestShelf {
     signal: AbortSignal,
     depth = 2,
   ): Promise<boolean> {
-    if (!manifest.blobs.every(({ digest }) => this.#delivery.isAtHand(digest))) return false
+    const blobs = manifest.blobs.map(({ digest }) => digest)
+    const found = await this.#delivery.findAtHand(blobs, { signal })
+    if (blobs.some((digest) => !found.has(digest))) return false
     if (!manifest.isIndex || manifest.manifests.length === 0) return true
-    const atHand = manifest.manifests.filter(({ digest }) => this.#delivery.isAtHand(digest))
-    for (const child of depth > 0 ? atHand.slice(0, CHILDREN_TRIED_MAX) : []) {
+    if (depth === 0) return false
+    const isNear = ({ digest }: Descriptor) => this.#delivery.isAtHand(digest)
+    const near = manifest.manifests.filter(isNear)
+    if (await this.#isOneDeliverable(near, signal, depth - 1)) return true
+    const far = manifest.manifests.filter((child) => !near.includes(child))
+    const digests = far.map(({ digest }) => digest)
+    const asked = await this.#delivery.findAtHand(digests, { signal })
+    const others = far.filter(({ digest }) => asked.has(digest))
+    return this.#isOneDeliverable(others, signal, depth - 1)
+  }
+
+  async #isOneDeliverable(
+    children: readonly Descriptor[],
+    signal: AbortSignal,
+    depth: number,
+  ): Promise<boolean> {
+    for (const child of children.slice(0, CHILDREN_TRIED_MAX)) {
       const loaded =
         (await this.read(child.digest)) ??
         (await this.bringFromPeers(child.digest, { sizeBytes: child.sizeBytes }, signal))
-      if (loaded !== undefined && (await this.isDeliverable(loaded, signal, depth - 1))) return true
+      if (loaded !== undefined && (await this.isDeliverable(loaded, signal, depth))) return true
     }
     return false
   }

@@ -249,6 +249,10 @@ class Engine implements SwarmEngine {
     }
   }
 
+  askHolders(digests: readonly Digest[], options: { signal: AbortSignal }): Promise<void> {
+    return this.#holdings.askAll(digests, options)
+  }
+
   onHolder(digest: Digest, listener: (holder: Holder) => void): () => void {
     return this.#holdings.index.onHolder(digest, listener)
   }
@@ -405,7 +409,7 @@ class Engine implements SwarmEngine {
     const { net, log } = this.#deps
     try {
       if (net.peer(peer) === undefined) await net.dial(peer, { signal })
-      await this.#holdings.ask(peer, digest, { signal })
+      await this.#holdings.ask(peer, [digest], { signal })
     } catch (error) {
       log.debug({ peer, error: messageOf(error) }, "a provider was not reached")
     }

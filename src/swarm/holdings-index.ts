@@ -39,6 +39,11 @@ export class HoldingsIndex {
     return this.#byDigest.get(digest)?.has(peer) === true
   }
 
+  /** Tells whether a peer said that it has all of a blob. */
+  hasWhole(digest: Digest): boolean {
+    return this.holders(digest).some(({ isComplete }) => isComplete)
+  }
+
   onHolder(digest: Digest, listener: Listener): () => void {
     const listeners = this.#listeners.get(digest) ?? new Set()
     this.#listeners.set(digest, listeners.add(listener))

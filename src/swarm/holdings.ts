@@ -30,6 +30,10 @@ const PUSH_MS_MAX = 30_000
 const LOOK_BLOBS_MAX = 500
 /** Digests that one question may name. */
 const ASK_DIGESTS_MAX = 256
+/** Connected peers that are asked one question. */
+const ASK_PEERS_MAX = 64
+/** Connected peers answer at once, or are not waited for. */
+const ASK_MS_MAX = 1_000
 
 const EMPTY = new Uint8Array(0)
 
@@ -109,12 +113,45 @@ export class Holdings {
     }
   }
 
-  /** Asks a connected peer what it has of a blob; its answer enters the index. */
-  async ask(peer: PeerId, digest: Digest, options: { signal: AbortSignal }): Promise<void> {
-    const question = { kind: "ask", holdings: [{ digest, sizeBytes: 0, state: "gone" }] } as const
-    const body = encodeHoldings(question)
+  /** Asks a connected peer what it has of blobs (256 at most); its answer enters the index. */
+  async ask(
+    peer: PeerId,
+    digests: readonly Digest[],
+    options: { signal: AbortSignal },
+  ): Promise<void> {
+    const holdings = digests
+      .slice(0, ASK_DIGESTS_MAX)
+      .map((digest) => ({ digest, sizeBytes: 0, state: "gone" }) as const)
+    const body = encodeHoldings({ kind: "ask", holdings })
     const answer = await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, body, options)
     this.index.take(peer, parseHoldings(answer).holdings)
+  }
+
+  /**
+   * Asks all connected peers for blobs of which nobody told to have the whole: what they tell lags behind
+   * by a moment. Ends when each has a holder, when all have answered, or after a second.
+   */
+  async askAll(digests: readonly Digest[], { signal }: { signal: AbortSignal }): Promise<void> {
+    const { net, clock, log } = this.#deps
+    const wanted = () => digests.filter((digest) => !this.index.hasWhole(digest))
+    const asked = wanted()
+    const peers = net.peers().slice(0, ASK_PEERS_MAX)
+    if (asked.length === 0 || peers.length === 0) return
+    const done = new AbortController()
+    const cancel = clock.after(ASK_MS_MAX, () => done.abort())
+    const inner = AbortSignal.any([signal, done.signal])
+    const askOne = async ({ id }: { id: PeerId }) => {
+      try {
+        await this.ask(id, asked, { signal: inner })
+        if (wanted().length === 0) done.abort()
+      } catch (error) {
+        // It is late, gone, or not needed any more.
+        log.debug({ peer: id, error: messageOf(error) }, "a peer did not tell what it has")
+      }
+    }
+    await Promise.all(peers.map(askOne))
+    cancel()
+    signal.throwIfAborted()
   }
 
   stop(): void {
@@ -134,7 +171,11 @@ export class Holdings {
 
   #answer(peer: PeerId, message: HoldingsMessage): HoldingsMessage {
     const asked = message.holdings.slice(0, ASK_DIGESTS_MAX)
-    return { kind: "delta", holdings: asked.map(({ digest }) => this.#stateFor(peer, digest)) }
+    const holdings = asked.map(({ digest }) => this.#stateFor(peer, digest))
+    // Whoever learns of a blob by asking is told when it goes, as others are.
+    const told = this.#outboxes.get(peer)?.told
+    for (const { digest, state } of holdings) if (state !== "gone") told?.add(digest)
+    return { kind: "delta", holdings }
   }
 
   #onConnect(peer: PeerId): void {

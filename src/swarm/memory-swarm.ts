@@ -29,6 +29,8 @@ export interface MemorySwarmHub {
   queue(peer: PeerId, isQueueing: boolean): void
   /** Makes a node tell a false size of a blob; it then claims to hold all of it. */
   claimSize(peer: PeerId, digest: Digest, sizeBytes: number): void
+  /** From now on a node tells what it has to those who ask alone, or to all again. */
+  hush(peer: PeerId, isHushed: boolean): void
 }
 
 /** Pieces that one torrent asks for at the same time. */
@@ -48,6 +50,7 @@ class Hub implements MemorySwarmHub {
   readonly liars = new Set<PeerId>()
   readonly frozen = new Set<PeerId>()
   readonly queueing = new Set<PeerId>()
+  readonly hushed = new Set<PeerId>()
 
   join(deps: MemorySwarmDeps, options: { bytesPerSecond?: number } = {}): Swarm {
     const node = new MemorySwarm(this, deps, options.bytesPerSecond ?? Number.POSITIVE_INFINITY)
@@ -69,6 +72,11 @@ class Hub implements MemorySwarmHub {
     if (isQueueing) this.queueing.add(peer)
     else this.queueing.delete(peer)
     for (const node of this.nodes.values()) node.pump()
+  }
+
+  hush(peer: PeerId, isHushed: boolean): void {
+    if (isHushed) this.hushed.add(peer)
+    else this.hushed.delete(peer)
   }
 
   /** Whether a node would give nothing, or nothing right. */
@@ -99,6 +107,8 @@ class MemorySwarm implements Swarm {
   readonly #stopping = new AbortController()
   readonly #torrents = new Set<MemoryTorrent>()
   readonly #announced = new Set<Digest>()
+  /** What hushed nodes were asked for. */
+  readonly #asked = new Set<Digest>()
   readonly #listeners = new Map<Digest, Set<(holder: Holder) => void>>()
   readonly #unlisten: (() => void)[]
 
@@ -133,10 +143,16 @@ class MemorySwarm implements Swarm {
   holders(digest: Digest): readonly Holder[] {
     const found: Holder[] = []
     for (const { id } of this.deps.net.peers()) {
+      if (this.hub.hushed.has(id) && !this.#asked.has(digest)) continue
       const holder = this.hub.nodes.get(id)?.asHolder(digest)
       if (holder !== undefined) found.push(holder)
     }
     return found
+  }
+
+  async askHolders(digests: readonly Digest[], options: { signal: AbortSignal }): Promise<void> {
+    await this.deps.clock.sleep(1, options)
+    for (const digest of digests) this.#asked.add(digest)
   }
 
   async *findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder> {
@@ -214,7 +230,7 @@ class MemorySwarm implements Swarm {
   }
 
   hear(from: MemorySwarm, digest: Digest, isNew: boolean): void {
-    if (this.deps.net.peer(from.id) === undefined) return
+    if (this.deps.net.peer(from.id) === undefined || this.hub.hushed.has(from.id)) return
     const holder = from.asHolder(digest)
     if (holder === undefined) return
     if (isNew) for (const listener of [...(this.#listeners.get(digest) ?? [])]) listener(holder)

@@ -80,6 +80,11 @@ export interface Swarm {
   holders(digest: Digest): readonly Holder[]
   /** Whether peers have the blob to which the way is metered. */
   isWithheld(digest: Digest): boolean
+  /**
+   * Asks connected peers for blobs of which {@link holders} knows nobody that has all: what peers tell lags
+   * behind by a moment. What they answer enters `holders`; ends by itself within a second.
+   */
+  askHolders(digests: readonly Digest[], options: { signal: AbortSignal }): Promise<void>
   /** Looks further than the connected peers (DHT); ends by itself within a few seconds. */
   findHolders(digest: Digest, options: { signal: AbortSignal }): AsyncIterable<Holder>
   /** Called when a connected peer begins to have the blob. */

@@ -157,6 +157,8 @@ class MemoryUpstream implements ImageSource {
     return {
       flights: () => [],
       isAtHand: (digest) => this.#store.stat(digest) !== undefined,
+      findAtHand: async (digests) =>
+        new Set(digests.filter((digest) => this.#store.stat(digest) !== undefined)),
       size: async ({ digest }) => this.blobs.get(digest)?.length,
       stop: async () => {},
       open: () => Promise.reject(new TypeError("not used by the control API")),

@@ -79,6 +79,16 @@ describe("a pushed image", () => {
     expect(again.headers["sealift-tag-source"]).toBe("own-claim")
   })
 
+  test("is pulled before its node has told what it holds", async () => {
+    const [first, second] = [await world.node(), await world.node()]
+    world.hub.connectAll()
+    world.swarms.hush(first.net.id, true)
+    await push(first, "team/app", "v1", image)
+    expect(second.delivery.isAtHand(image.children[1]!.digest)).toBe(false)
+    const answer = await second.fetch("GET", "/v2/team/app/manifests/v1")
+    expect([answer.status, digestOf(answer.bytes)]).toEqual([200, image.digest])
+  })
+
   test("is pulled by digest, and its tags are listed", async () => {
     const [first, second] = [await world.node(), await world.node()]
     await push(first, "team/app", "v1", image)

@@ -115,7 +115,7 @@ describe("between neighbours", () => {
       await ingest({ store }, Buffer.from(text))
     }
     await clock.advance(20)
-    await heard.ask(teller.id, blob("a"), { signal: AbortSignal.timeout(1_000) })
+    await heard.ask(teller.id, [blob("a")], { signal: AbortSignal.timeout(1_000) })
     expect(heard.index.holders(blob("a"))).toEqual([])
     expect(heard.index.holders(blob("b"))).toHaveLength(1)
   })
@@ -141,8 +141,41 @@ describe("between neighbours", () => {
   test("an answer to a question enters the index", async () => {
     const { store, heard, teller } = await neighbours()
     await ingest({ store }, Buffer.from("a"))
-    await heard.ask(teller.id, blob("a"), { signal: AbortSignal.timeout(1_000) })
+    await heard.ask(teller.id, [blob("a")], { signal: AbortSignal.timeout(1_000) })
     expect(heard.index.holders(blob("a"))).toHaveLength(1)
+  })
+
+  test("whoever learned of a blob by asking is told when it goes", async () => {
+    const { clock, store, heard, teller } = await neighbours()
+    const digest = await ingest({ store }, Buffer.from("a"))
+    await heard.ask(teller.id, [digest], { signal: AbortSignal.timeout(1_000) })
+    await store.remove(digest)
+    await clock.advance(20)
+    expect(heard.index.holders(digest)).toEqual([])
+  })
+
+  test("all are asked for blobs of which nobody told, in one question", async () => {
+    const { store, heard } = await neighbours()
+    const digests = await Promise.all(
+      ["a", "b"].map((text) => ingest({ store }, Buffer.from(text))),
+    )
+    await heard.askAll([...digests, blob("nowhere")], { signal: AbortSignal.timeout(1_000) })
+    expect(digests.map((digest) => heard.index.holders(digest).length)).toEqual([1, 1])
+    expect(heard.index.holders(blob("nowhere"))).toEqual([])
+  })
+
+  test("a peer that does not answer is waited for one second", async () => {
+    const { clock, heard, teller } = await neighbours()
+    teller.onRequest("/sealift/holdings/1", () => new Promise<never>(() => {}))
+    let isOver = false
+    const asking = heard.askAll([blob("a")], { signal: new AbortController().signal }).then(() => {
+      isOver = true
+    })
+    await clock.advance(990)
+    expect(isOver).toBe(false)
+    await clock.advance(20)
+    await asking
+    expect(isOver).toBe(true)
   })
 
   test("a blob that is not shared any more is forgotten, though the store says nothing", async () => {
