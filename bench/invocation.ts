@@ -86,7 +86,26 @@ export function parseCommand(args: string[]): {
   return { scenario, options, json }
 }
 
+/** Tells how to call the suite, with an example and a line per scenario. */
+export function usage(): string {
+  return `Usage: npm run bench -- SCENARIO [options], npm run bench -- report [FILE…]
+
+  --size SIZE    bytes of payload, such as 256MiB
+  --runs COUNT   how often each contender is measured
+  --seed NUMBER  decides all random bytes
+  --only NAMES   measure only these contenders, such as sealift,libtorrent
+  --hosts COUNT  hosts of a scenario with a network of its own
+  --rate MBIT    each host's link, each way, Mbit/s
+  --delay MS     each way between two hosts
+  --json FILE    where the report is written (bench/out otherwise)
+
+Example: npm run bench -- fanout --hosts 8 --size 24MiB --only sealift,libtorrent
+
+scenarios:
+${scenarioList()}`
+}
+
 /** Gives one line per scenario. */
-export function scenarioList(): string {
+function scenarioList(): string {
   return SCENARIOS.map((one) => `  ${one.name.padEnd(10)} ${one.question}`).join("\n")
 }

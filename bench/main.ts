@@ -8,7 +8,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
-import { parseCommand, scenarioList, UsageError } from "./invocation.ts"
+import { parseCommand, UsageError, usage } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
 import { packageFile } from "./package-file.ts"
 import { contextLines, type Report, renderReport } from "./report.ts"
@@ -123,7 +123,8 @@ process.once("SIGINT", () => controller.abort(new Error("interrupted")))
 process.once("SIGTERM", () => controller.abort(new Error("terminated")))
 try {
   const [name, ...words] = process.argv.slice(2)
-  if (name === undefined) process.stdout.write(`scenarios:\n${scenarioList()}\n`)
+  const wantsHelp = process.argv.slice(2).some((word) => word === "--help" || word === "-h")
+  if (name === undefined || wantsHelp) process.stdout.write(`${usage()}\n`)
   else if (name === "report") writePage(words)
   else await run(process.argv.slice(2), controller.signal)
 } catch (error) {

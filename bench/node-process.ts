@@ -103,8 +103,13 @@ export class NodeProcess {
     return this.#log.join("").split("\n")
   }
 
-  stop(): Promise<void> {
-    return end(this.#child)
+  /** Ends it; what it logged is kept in the folder `BENCH_LOGS`, if that is given. */
+  async stop(): Promise<void> {
+    await end(this.#child)
+    const folder = process.env.BENCH_LOGS
+    if (folder === undefined) return
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, `${this.name}.log`), this.#log.join(""))
   }
 }
 

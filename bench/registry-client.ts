@@ -99,7 +99,12 @@ async function pullBlob(
 
 async function get(url: string, signal: AbortSignal): Promise<Response> {
   const accept = "application/vnd.oci.image.manifest.v1+json, */*"
-  const answer = await fetch(url, { headers: { accept }, signal })
+  const ask = () => fetch(url, { headers: { accept }, signal })
+  // A kept connection may be closed by the other side just then: container clients ask once more too.
+  const answer = await ask().catch((error: unknown) => {
+    if (signal.aborted) throw error
+    return ask()
+  })
   if (answer.status !== 200) {
     throw new Error(`${url}: ${answer.status} ${(await answer.text()).slice(0, 300)}`)
   }

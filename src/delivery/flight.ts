@@ -45,13 +45,15 @@ export class Flight {
   #fault: unknown
   #isFinishing = false
   #isPlanning = false
-  /** When a peer last said that this node has to wait for its turn. */
+  /** When a peer last said that this node has to wait for its turn, or another blob of the origin grew. */
   #queuedAtMs = Number.NEGATIVE_INFINITY
   #mismatchCount = 0
   #progressAtMs: number
   #idleSinceMs: number
   #leftAtMs = Number.NEGATIVE_INFINITY
   #aimedPiece: number | undefined
+  /** What was here when this flight last looked; undefined: it has not begun. */
+  #seenBytes: number | undefined
 
   constructor(deps: FlightDeps, limits: DeliveryLimits, digest: Digest, onEnd: () => void) {
     this.#deps = deps
@@ -476,6 +478,7 @@ export class Flight {
   /** Ends the waiting of those for whom nothing moved for too long. */
   #failOverdue(nowMs: number): void {
     const { answerMs, breakMs, queueMs } = this.#limits
+    this.#shareMoves(nowMs)
     if (this.#growth.torrent?.isQueued === true) this.#queuedAtMs = nowMs
     for (const interest of [...this.#interests]) {
       if (interest.waitingSinceMs === undefined) continue
@@ -488,6 +491,18 @@ export class Flight {
       this.leave(interest)
     }
     if (nowMs - this.#movedAtMs() >= this.#limits.stallMs) this.#tryOtherSize()
+  }
+
+  /** Tells the other flights of the same origin that this one grows, and hears that from them. */
+  #shareMoves(nowMs: number): void {
+    const { ref } = this.sourcing.pull
+    const { blob } = this.#growth
+    if (ref === undefined) return
+    const { memory } = this.#deps
+    const cameBytes = this.#growth.haveBytes + this.sourcing.head.haveBytes
+    if (this.#seenBytes !== undefined && cameBytes > this.#seenBytes) memory.noteMoved(ref, nowMs)
+    if (blob !== undefined) this.#seenBytes = cameBytes
+    this.#queuedAtMs = Math.max(this.#queuedAtMs, memory.movedAtMs(ref))
   }
 
   /** Nothing comes with a size that a peer told, and somebody tells another. */

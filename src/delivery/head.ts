@@ -81,6 +81,11 @@ export class Head {
     return this.#isOver ? undefined : this.#start
   }
 
+  /** What is kept of it. */
+  get haveBytes(): number {
+    return this.#bytes.length
+  }
+
   /** Asks the origin, unless it was asked or there is too little to ask for. */
   ask(ref: OriginRef): void {
     const { start } = this

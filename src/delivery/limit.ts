@@ -34,7 +34,7 @@ export interface DeliveryLimits {
   readonly answerMs: number
   /** A stream that has begun is broken after this time without progress from any source. */
   readonly breakMs: number
-  /** The same, when a peer says that this node has to wait for its turn. */
+  /** The same, when a peer says that this node has to wait for its turn, or other blobs of its origin grow. */
   readonly queueMs: number
   /** A flight for which nobody waits goes on for this long. */
   readonly graceMs: number

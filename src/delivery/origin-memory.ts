@@ -1,5 +1,6 @@
 /**
- * What a node remembers for a short while of origins: which need credentials, and what failed.
+ * What a node remembers for a short while of origins: which need credentials, what failed, and when
+ * something last came.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
@@ -13,6 +14,8 @@ const ACCESS_MS = 60_000
 const FAULT_MS = 2_000
 const SILENT_MS = 60_000
 const RANGELESS_MS = 600_000
+/** Longer than anybody waits because of it. */
+const MOVED_MS = 60_000
 const ENTRIES_MAX = 1_024
 
 /** A map whose entries are forgotten after a time, and the oldest when there are too many. */
@@ -46,12 +49,14 @@ export class OriginMemory {
   readonly #faults: Recent<OriginError>
   readonly #silent: Recent<true>
   readonly #rangeless: Recent<true>
+  readonly #moved: Recent<number>
 
   constructor(clock: Clock) {
     this.#access = new Recent(clock)
     this.#faults = new Recent(clock)
     this.#silent = new Recent(clock)
     this.#rangeless = new Recent(clock)
+    this.#moved = new Recent(clock)
   }
 
   /** Tells whether the origin took credentials in that repository; undefined: not known. */
@@ -78,6 +83,18 @@ export class OriginMemory {
 
   noteRangeless(ref: OriginRef): void {
     this.#rangeless.set(keyOf(ref), true, RANGELESS_MS)
+  }
+
+  /**
+   * Tells when a blob of that registry last grew here, from whatever source (monotonic): as long as some
+   * do, the others wait for their turn on a full link rather than for a registry that is gone.
+   */
+  movedAtMs({ registry }: OriginRef): number {
+    return this.#moved.get(registry) ?? Number.NEGATIVE_INFINITY
+  }
+
+  noteMoved({ registry }: OriginRef, atMs: number): void {
+    this.#moved.set(registry, atMs, MOVED_MS)
   }
 
   /** Tells whether a peer said that it does not speak the protocol of elections. */

@@ -366,14 +366,25 @@ export class OriginPull {
       { digest: this.#host.digest, registry: place.ref.registry, code: fault.code },
       fault.message,
     )
-    place.tries = hasMoved ? 1 : place.tries + 1
     place.trouble = fault
+    if (fault.code === "ORIGIN_STALLED" && this.#isBusy(place)) {
+      // Its link is full. A new connection gets through sooner than one whose packets were dropped.
+      place.retryAtMs = this.#deps.clock.monotonicMs() + BACK_OFF_MS
+      return
+    }
+    place.tries = hasMoved ? 1 : place.tries + 1
     if (!canPass(fault, stream) || place.tries >= TRIES_MAX) {
       this.#condemn(place, fault)
       return
     }
     const backOffMs = BACK_OFF_MS * 2 ** (place.tries - 1)
     place.retryAtMs = this.#deps.clock.monotonicMs() + backOffMs
+  }
+
+  /** Whether blobs of that registry grow here at this time. */
+  #isBusy({ ref }: Place): boolean {
+    const { clock, memory } = this.#deps
+    return clock.monotonicMs() - memory.movedAtMs(ref) < this.#limits.stallMs
   }
 
   #condemn(place: Place, fault: OriginError | undefined): void {

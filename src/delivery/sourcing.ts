@@ -24,6 +24,11 @@ import type { OriginTraffic } from "./origin-traffic.ts"
 const SEGMENTS_AHEAD = 8
 /** So long the first segment is brought alone, unless it is here sooner. */
 const BEGINNING_MS = 300
+/**
+ * For a blob as short as that one lost packet of one reader is what all others wait for, and a copy for
+ * each of them costs the origin next to nothing: it is asked for sooner.
+ */
+const TINY_BYTES_MAX = 4 * 1024
 /** Longer than any blob. */
 const WHOLE_BYTES = 2 * BLOB_BYTES_MAX
 
@@ -214,7 +219,9 @@ export class Sourcing {
     }
     const usefulCount = this.#host.growth.torrent?.usefulSourceCount() ?? 0
     const isPatient = usefulCount === 0 && this.fetchers.isMoving(nowMs)
-    if (stalledMs < 2 * stallMs || isPatient || !this.pull.isUsable) return
+    const isTiny = (this.#host.growth.sizeBytes ?? TINY_BYTES_MAX + 1) <= TINY_BYTES_MAX
+    const patienceMs = isTiny ? stallMs / 2 : 2 * stallMs
+    if (stalledMs < patienceMs || isPatient || !this.pull.isUsable) return
     const others = this.#segmentsAhead().filter((segment) => !this.fetchers.isSelf(segment))
     if (others.length === 0) return
     this.#deps.meters.hedged()

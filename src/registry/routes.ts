@@ -146,20 +146,23 @@ async function getBlob(call: Call, route: RouteOf<"blob">): Promise<unknown> {
   const isOpen = wish.kind === "part" && wish.end === undefined
   const asked = isOpen ? { start: range.start } : range
   const stream = await registry.openBlob(name, digest, { range: asked, signal })
-  const { start, end } = stream.range
-  reply.header("content-range", `bytes ${start}-${end - 1}/${stream.sizeBytes}`)
   return sendStream(call, stream, 206)
 }
 
-async function sendStream(call: Call, stream: BlobStream, status: number): Promise<unknown> {
+async function sendStream(call: Call, stream: BlobStream, status: 200 | 206): Promise<unknown> {
   const { registry, request, reply, signal, log } = call
-  reply.header("content-length", stream.range.end - stream.range.start)
+  const parts = stream.body[Symbol.asyncIterator]()
+  // Until the first bytes are there an error can still be told by its code.
+  let next = await parts.next()
+  const { start, end } = stream.range
+  reply.header("content-length", end - start)
+  if (status === 206) reply.header("content-range", `bytes ${start}-${end - 1}/${stream.sizeBytes}`)
   const { raw } = reply.hijack()
   try {
     raw.writeHead(status, headersOf(reply))
-    for await (const part of stream.body) {
-      registry.traffic.sentBytes.add(part.length)
-      await written(raw, part)
+    for (; next.done !== true; next = await parts.next()) {
+      registry.traffic.sentBytes.add(next.value.length)
+      await written(raw, next.value)
     }
     raw.end()
   } catch (error) {
@@ -167,6 +170,7 @@ async function sendStream(call: Call, stream: BlobStream, status: number): Promi
     if (!signal.aborted) log.warn(fields, "a stream broke")
     // The head is out, so cutting the connection is all that is left: no client takes it as whole.
     raw.destroy()
+    await parts.return?.().catch(() => {})
   }
   return reply
 }
@@ -252,6 +256,9 @@ function countRequest({ registry, request, reply }: Call): { route: string } {
   return count
 }
 
+/** What only a good answer says of its content. */
+const ANSWER_HEADERS = ["accept-ranges", "content-length", "content-type", "docker-content-digest"]
+
 function sendError(
   error: unknown,
   { request, reply, log }: { request: FastifyRequest; reply: FastifyReply; log: Logger },
@@ -263,9 +270,7 @@ function sendError(
   drainBody(request)
   const { status, headers, body } = ociAnswer(fault)
   // What the handler had said of the good answer does not hold for this one.
-  for (const name of ["content-length", "content-type", "docker-content-digest"]) {
-    reply.removeHeader(name)
-  }
+  for (const name of ANSWER_HEADERS) reply.removeHeader(name)
   return reply
     .code(status)
     .headers(headers)

@@ -24,6 +24,45 @@ async function timed<T>(world: World, promise: Promise<T>): Promise<{ value: T; 
   return { value, ms: world.clock.now() - startMs }
 }
 
+describe("an origin that answers for one blob and is silent for another", () => {
+  const rate = { bytesPerSecond: MIB }
+
+  test("has a full link: the other one comes once it answers", async () => {
+    const world = createWorld()
+    const node = world.node()
+    const [slow, late] = [bytesOf("slow", 8 * MIB), bytesOf("late", MIB)]
+    const digests = [world.registry.put(slow), world.registry.put(late)] as const
+    world.registry.behave(rate)
+    const first = drain(node.delivery.open(wish(digests[0], slow.length), open))
+    await world.pass(500)
+    world.registry.behave({ isHanging: true })
+    const second = timed(world, drain(node.delivery.open(wish(digests[1], late.length), open)))
+    await world.pass(6_000)
+    world.registry.behave({})
+    const { value, ms } = await second
+    expect([digestOf(value), digestOf(await world.run(first))]).toEqual([digests[1], digests[0]])
+    expect(ms).toBeGreaterThan(ANSWER_MS_MAX)
+  })
+
+  test("is gone when nothing comes for the one either", async () => {
+    const world = createWorld()
+    const node = world.node()
+    const [slow, late] = [bytesOf("slow", 6 * MIB), bytesOf("late", MIB)]
+    const digests = [world.registry.put(slow), world.registry.put(late)] as const
+    world.registry.behave(rate)
+    const first = drain(node.delivery.open(wish(digests[0], slow.length), open))
+    await world.pass(100)
+    world.registry.behave({ isHanging: true })
+    const pull = codeOfFailure(drain(node.delivery.open(wish(digests[1], late.length), open)))
+    const { value, ms } = await timed(world, pull)
+    await world.run(first)
+    expect(value).toBe("ORIGIN_STALLED")
+    // Six seconds of the one, and as long as for any origin from its last byte on.
+    expect(ms).toBeGreaterThan(6_000)
+    expect(ms).toBeLessThanOrEqual(6_500 + ANSWER_MS_MAX)
+  })
+})
+
 describe("an origin that refuses", () => {
   const cases: readonly [OriginBehaviour, string][] = [
     [{ status: 401 }, "ORIGIN_DENIED"],

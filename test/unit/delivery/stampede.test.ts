@@ -1,6 +1,7 @@
 /** Many cold nodes want the same blob: the origin sends about one copy. */
 import { describe, expect, test } from "vitest"
 import { digestOf } from "../../../src/core/digest.ts"
+import { rankFetchers } from "../../../src/delivery/election.ts"
 import type { OriginBehaviour } from "../../../src/delivery/memory-origin.ts"
 import {
   bytesOf,
@@ -213,6 +214,19 @@ describe("an elected fetcher", () => {
     expect(await world.run(Promise.all(pulls))).toEqual(nodes.map(() => digest))
     expect(world.clock.now() - startMs).toBeLessThan(4_500)
     expect(world.registry.sentBytes(digest) / sizeBytes).toBeLessThanOrEqual(ORIGIN_RATIO_MAX)
+  })
+
+  test("that hears nothing for a second is not waited for when the blob is tiny", async () => {
+    const { world, nodes } = cold(4)
+    const bytes = bytesOf("tiny", 500)
+    const digest = world.registry.put(bytes)
+    const ids = nodes.map(({ net }) => net.id)
+    const elected = nodes.find(({ net }) => net.id === rankFetchers(digest, 0, ids)[0])!
+    elected.treat({ isHanging: true })
+    const startMs = world.clock.monotonicMs()
+    const others = nodes.filter((node) => node !== elected)
+    await world.run(Promise.all(others.map((node) => pull(node, digest, bytes.length))))
+    expect(world.clock.monotonicMs() - startMs).toBeLessThan(1_500)
   })
 
   test("contacts no registry that its own configuration does not serve", async () => {

@@ -135,6 +135,15 @@ describe("a pull through", () => {
     expect(answer.headers["docker-content-digest"]).toBe(images[1]!.digest)
   })
 
+  test("of a blob that never begins is answered with an error, not with a broken connection", async () => {
+    const node = await startNode()
+    await manifest(node, images[0]!.digest)
+    hub.behave("blob", { hangs: true })
+    const answer = await node.fetch("GET", `/v2/hub/team/app/blobs/${images[0]!.blobs[1]!.digest}`)
+    expect([answer.status, answer.code]).toEqual([504, "UNAVAILABLE"])
+    expect(answer.headers["docker-content-digest"]).toBeUndefined()
+  })
+
   test("works with an upstream that tells no digest", async () => {
     hub.behave("manifest", { hidesDigest: true })
     const node = await startNode()
