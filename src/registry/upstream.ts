@@ -84,6 +84,8 @@ const TAGS_PER_PAGE = 1_000
 const REFERRERS_MAX = 10_000
 /** Distinct registries that get a label of their own in the metrics. */
 const METRIC_REGISTRIES_MAX = 100
+/** Registries whose end points are kept made. */
+const ENDPOINTS_MAX = 256
 
 /** Makes the adapter. `resolve` replaces DNS in tests. */
 export function createUpstream(
@@ -102,6 +104,7 @@ class HttpUpstream implements Upstream {
   readonly #exchange: Exchange
   readonly #requests: Counter
   readonly #labels = new Set<string>()
+  readonly #endpoints = new Map<string, Endpoint>()
 
   constructor(
     deps: { clock: Clock; log: Logger; metrics: Metrics; resolve?: Resolve },
@@ -257,8 +260,15 @@ class HttpUpstream implements Upstream {
     }
   }
 
-  #endpoint(ref: OriginRef): Endpoint {
-    return endpointOf(ref.registry, this.#options.upstreams, this.#options.upstreamsOnly === true)
+  /** Asked for many times in a second by each blob that is on its way. */
+  #endpoint({ registry }: OriginRef): Endpoint {
+    const known = this.#endpoints.get(registry)
+    if (known !== undefined) return known
+    const { upstreams, upstreamsOnly } = this.#options
+    const endpoint = endpointOf(registry, upstreams, upstreamsOnly === true)
+    if (this.#endpoints.size >= ENDPOINTS_MAX) this.#endpoints.clear()
+    this.#endpoints.set(registry, endpoint)
+    return endpoint
   }
 
   async #ask(ref: OriginRef, question: Omit<Question, "repository">): Promise<Answer> {
