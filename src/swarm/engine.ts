@@ -453,7 +453,8 @@ class Engine implements SwarmEngine {
     this.#serving.tick(nowMs)
     this.#sessions.tick(nowMs)
     this.#plain.tick(nowMs)
-    this.#providing.tick(nowMs, this.#flights.size > 0 || this.#short.isBusy)
+    const isFetching = this.#flights.size > 0 || this.#short.isBusy
+    this.#providing.tick(nowMs, isFetching || this.#serving.isBusy)
     this.#replicas.tick(nowMs)
     this.#holdings.tick()
   }

@@ -11,7 +11,11 @@ import { lengthPrefixed } from "./length-prefix.ts"
 
 /** At most one record goes out per this time … */
 const PROVIDE_EVERY_MS = 200
-/** … and fewer while blobs come in: a walk through the DHT costs as much as ten small blobs. */
+/** … and none while blobs come and go, or soon after: a walk through the DHT costs as much as ten small blobs. */
+const QUIET_MS = 5_000
+/** What waited for so long goes out all the same, … */
+const WAIT_MS_MAX = 60_000
+/** … at most one record per this time. */
 const PROVIDE_BUSY_MS = 2_000
 /** Records of kad-dht live 48 hours; they are renewed well before. */
 const RENEW_MS: number = 12 * 60 * 60 * 1000
@@ -33,6 +37,7 @@ export class Providing {
   readonly #closing = new AbortController()
   #isRunning = false
   #lastMs = Number.NEGATIVE_INFINITY
+  #busyMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: { net: PeerNetwork; clock: Clock; log: Logger }) {
     this.#net = deps.net
@@ -49,11 +54,13 @@ export class Providing {
     this.#due.delete(digest)
   }
 
-  /** @param isBusy - whether blobs come in at this time */
+  /** @param isBusy - whether blobs come in or go out at this time */
   tick(nowMs: number, isBusy: boolean): void {
-    const everyMs = isBusy ? PROVIDE_BUSY_MS : PROVIDE_EVERY_MS
+    if (isBusy) this.#busyMs = nowMs
+    const isQuiet = nowMs - this.#busyMs >= QUIET_MS
+    const everyMs = isQuiet ? PROVIDE_EVERY_MS : PROVIDE_BUSY_MS
     if (this.#isRunning || nowMs - this.#lastMs < everyMs) return
-    const next = this.#nextDue(nowMs)
+    const next = this.#nextDue(isQuiet ? nowMs : nowMs - WAIT_MS_MAX)
     // When nobody is there to be told, what is due stays due.
     if (next === undefined || this.#net.peers().length === 0) return
     this.#lastMs = nowMs

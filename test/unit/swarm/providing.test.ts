@@ -1,0 +1,66 @@
+/** When the DHT is told of blobs: in quiet times, and not never. */
+import { expect, test } from "vitest"
+import { type Digest, digestOf } from "../../../src/core/digest.ts"
+import { silentLogger } from "../../../src/core/log.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import { createMemoryHub } from "../../../src/net/memory-network.ts"
+import { Providing, providerKey } from "../../../src/swarm/providing.ts"
+
+const TICK_MS = 200
+
+/** A node with a neighbour, on virtual time; counts the records that its DHT was told. */
+function world() {
+  const clock = new VirtualClock(1_000)
+  const hub = createMemoryHub({ clock })
+  const [net, neighbour] = [hub.join(), hub.join()]
+  hub.connectAll()
+  const providing = new Providing({ net, clock, log: silentLogger })
+  const blobs = Array.from({ length: 20 }, (_, nth): Digest => digestOf(Buffer.from(`${nth}`)))
+  for (const digest of blobs) providing.add(digest)
+  const pass = async (ms: number, isBusy: boolean) => {
+    for (let at = 0; at < ms; at += TICK_MS) {
+      providing.tick(clock.monotonicMs(), isBusy)
+      await clock.advance(TICK_MS)
+    }
+  }
+  const told = async () => {
+    let count = 0
+    for (const digest of blobs) {
+      const signal = new AbortController().signal
+      const found: string[] = []
+      const asking = (async () => {
+        for await (const peer of neighbour.findProviders(providerKey(digest), { signal })) {
+          found.push(peer)
+        }
+      })()
+      await clock.advance(10)
+      await asking
+      if (found.includes(net.id)) count++
+    }
+    return count
+  }
+  return { pass, told }
+}
+
+test("five a second while nothing else goes on", async () => {
+  const { pass, told } = world()
+  await pass(2_000, false)
+  expect(await told()).toBe(10)
+})
+
+test("none while blobs come in, nor for five seconds after", async () => {
+  const { pass, told } = world()
+  await pass(30_000, true)
+  await pass(4_800, false)
+  expect(await told()).toBe(0)
+  await pass(2_000, false)
+  expect(await told()).toBeGreaterThanOrEqual(9)
+})
+
+test("one every two seconds of what has waited for a minute, however busy the node is", async () => {
+  const { pass, told } = world()
+  await pass(60_000, true)
+  expect(await told()).toBe(0)
+  await pass(10_000, true)
+  expect(await told()).toBe(5)
+})
