@@ -274,10 +274,45 @@ export class OriginPull {
     const headerMs = this.#limits.answerMs - 2 * TICK_MS
     const cancel = this.#deps.clock.after(headerMs, () => stream.stopping.abort(stalled))
     const range = this.#rangeOf(stream.run)
-    const options = range === undefined ? { signal } : { range, signal }
+    const ask = (own: AbortSignal) => {
+      const options = range === undefined ? { signal: own } : { range, signal: own }
+      return this.#deps.origin.fetchBlob(place.ref, this.#host.digest, options)
+    }
     try {
-      const asked = this.#deps.origin.fetchBlob(place.ref, this.#host.digest, options)
-      return await untilAborted(asked, signal)
+      return await this.#askTwice(ask, signal)
+    } finally {
+      cancel()
+    }
+  }
+
+  /**
+   * Asks, and once more when nothing came for a while: where packets were dropped on a full link, a
+   * connection waits longer and longer for its next try, and a new one gets through at once.
+   */
+  async #askTwice(
+    ask: (signal: AbortSignal) => Promise<OriginBody>,
+    signal: AbortSignal,
+  ): Promise<OriginBody> {
+    const stops: AbortController[] = []
+    const begin = async (): Promise<OriginBody> => {
+      const stop = new AbortController()
+      stops.push(stop)
+      const answer = await untilAborted(ask(AbortSignal.any([signal, stop.signal])), signal)
+      // Whoever answers first ends the other one.
+      if (!stop.signal.aborted) for (const other of stops) if (other !== stop) other.abort()
+      return answer
+    }
+    const late = Promise.withResolvers<OriginBody>()
+    const first = begin()
+    const cancel = this.#deps.clock.after(this.#limits.stallMs, () => late.resolve(begin()))
+    // A refusal is an answer: nobody is asked again because of it.
+    first.catch((error: unknown) => {
+      if (stops.length === 1) late.reject(error)
+    })
+    try {
+      return await Promise.any([first, late.promise])
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors[0] : error
     } finally {
       cancel()
     }
@@ -373,7 +408,7 @@ export class OriginPull {
       return
     }
     place.tries = hasMoved ? 1 : place.tries + 1
-    if (!canPass(fault, stream) || place.tries >= TRIES_MAX) {
+    if (!canPass(fault) || place.tries >= TRIES_MAX) {
       this.#condemn(place, fault)
       return
     }
@@ -434,17 +469,10 @@ function isOpen({ isServed, fault }: Place): boolean {
   return isServed && fault === undefined
 }
 
-/** Faults that may be gone at the next try. An answer that never began was waited for long enough. */
-function canPass(fault: OriginError, stream: Stream): boolean {
-  switch (fault.code) {
-    case "ORIGIN_UNAVAILABLE":
-    case "ORIGIN_CORRUPT":
-      return true
-    case "ORIGIN_STALLED":
-      return stream.hasHeader
-    default:
-      return false
-  }
+/** Faults that may be gone at the next try. */
+function canPass(fault: OriginError): boolean {
+  const { code } = fault
+  return code === "ORIGIN_UNAVAILABLE" || code === "ORIGIN_CORRUPT" || code === "ORIGIN_STALLED"
 }
 
 function asOriginFault(error: unknown): OriginError {

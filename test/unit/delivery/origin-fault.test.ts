@@ -63,6 +63,37 @@ describe("an origin that answers for one blob and is silent for another", () => 
   })
 })
 
+describe("an origin that does not answer one request", () => {
+  test("is asked once more after two seconds, and the first answer counts", async () => {
+    const world = createWorld()
+    const node = world.node()
+    const bytes = bytesOf("lost", MIB)
+    const digest = world.registry.put(bytes)
+    world.registry.behave({ isHanging: true })
+    const pull = timed(world, drain(node.delivery.open(wish(digest, bytes.length), open)))
+    await world.pass(500)
+    world.registry.behave({})
+    const { value, ms } = await pull
+    expect(digestOf(value)).toBe(digest)
+    expect(ms).toBeLessThan(2_500)
+    expect([world.registry.requestCount, world.registry.openCount]).toEqual([2, 0])
+    expect(world.registry.sentBytes(digest)).toBe(MIB)
+  })
+
+  test("and then answers both sends one body", async () => {
+    const world = createWorld()
+    const node = world.node()
+    const bytes = bytesOf("late", MIB)
+    const digest = world.registry.put(bytes)
+    world.registry.behave({ delayMs: 2_500 })
+    const pull = drain(node.delivery.open(wish(digest, bytes.length), open))
+    expect(digestOf(await world.run(pull))).toBe(digest)
+    await world.pass(5_000)
+    expect([world.registry.requestCount, world.registry.openCount]).toEqual([2, 0])
+    expect(world.registry.sentBytes(digest)).toBe(MIB)
+  })
+})
+
 describe("an origin that refuses", () => {
   const cases: readonly [OriginBehaviour, string][] = [
     [{ status: 401 }, "ORIGIN_DENIED"],
