@@ -26,6 +26,10 @@ const PROBE_MS_MAX = 500
 /** New holders that a reader asks, for one segment, whether somebody above it reads too. */
 const YIELDS_MAX = 16
 const ASKERS_MAX = 256
+/** A fetcher is asked again after this part of the time that makes a stall, … */
+const STILL_PAUSE = 0.5
+/** … and less often while something comes in: 32 nodes would ask a thousand times a second. */
+const MOVING_PAUSE = 2
 
 /** What fetchers need of their flight. */
 export interface FetchersHost {
@@ -322,7 +326,9 @@ export class Fetchers {
       this.#passOn(segment, role.peer)
       return
     }
-    if (nowMs - role.askedAtMs < this.#limits.stallMs / 2) return
+    const isMoving = nowMs - role.grownAtMs < this.#limits.stallMs / 2
+    const pauseMs = this.#limits.stallMs * (isMoving ? MOVING_PAUSE : STILL_PAUSE)
+    if (nowMs - role.askedAtMs < pauseMs) return
     role.isAsking = true
     role.askedAtMs = nowMs
     void this.#request(segment, role.peer, role.intent).then((answer) => {
