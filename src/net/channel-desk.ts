@@ -30,6 +30,15 @@ const CHANNELS_MAX = 512
 /** A direct socket that is not there after this long is not waited for. */
 const DIRECT_TIMEOUT_MS = 3_000
 const ADDRESS_TIMEOUT_MS = 1_000
+/**
+ * Where libp2p itself has a direct connection, it is a full link that drops the first packets: the kernel
+ * sends them again after 1, 3 and 7 s, and bulk over libp2p costs ten times the processor time.
+ */
+const KNOWN_DIRECT_TIMEOUT_MS = 8_000
+/** The address that libp2p itself dialled … */
+const REACHED_TIMEOUT_MS = 7_500
+/** … and others on the host of its connection. */
+const SAME_HOST_TIMEOUT_MS = 3_500
 /** Addresses that are tried for one channel. */
 const ENDPOINTS_MAX = 6
 /** Where a relay leads to the peer, nobody waits longer than this for a way past it. */
@@ -239,7 +248,8 @@ export class ChannelDesk {
     { signal, isTried }: { signal: AbortSignal; isTried: boolean },
   ): Promise<{ opened?: OpenedSocket; isReached: boolean }> {
     const { clock, log } = this.#deps
-    const deadline = startDeadline(clock, DIRECT_TIMEOUT_MS, signal)
+    const timeoutMs = connection.direct ? KNOWN_DIRECT_TIMEOUT_MS : DIRECT_TIMEOUT_MS
+    const deadline = startDeadline(clock, timeoutMs, signal)
     try {
       // Asked for in any case: a peer that takes no channels refuses it.
       const ticket = parseTicket(await this.#deps.askTicket(peer, signal))
@@ -247,7 +257,8 @@ export class ChannelDesk {
       if (!isTried) return { isReached }
       const peers = { seeder: peer, fetcher: this.#self }
       for (const endpoint of this.#endpoints(connection, ticket.addresses)) {
-        const attempt = startDeadline(clock, ADDRESS_TIMEOUT_MS, deadline.signal)
+        const patienceMs = connectPatienceMs(connection, endpoint)
+        const attempt = startDeadline(clock, patienceMs, deadline.signal)
         const handshake = new HandshakePatience(clock)
         const onConnect = () => {
           // A socket that stands is the direct way; a busy peer may take its time to shake hands.
@@ -362,6 +373,14 @@ class HandshakePatience {
   clear(): void {
     this.#cancel()
   }
+}
+
+/** How long a TCP connection to an address may take, by what libp2p's own connection shows of it. */
+function connectPatienceMs(connection: Connection, { host, port }: Endpoint): number {
+  const remote = endpointOf(connection.remoteAddr)
+  if (!connection.direct || remote?.host !== host) return ADDRESS_TIMEOUT_MS
+  const isReached = connection.direction === "outbound" && remote.port === port
+  return isReached ? REACHED_TIMEOUT_MS : SAME_HOST_TIMEOUT_MS
 }
 
 function channelsExhausted(peer: PeerId): NetError {
