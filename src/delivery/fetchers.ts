@@ -326,9 +326,9 @@ export class Fetchers {
       this.#passOn(segment, role.peer)
       return
     }
-    const isMoving = nowMs - role.grownAtMs < this.#limits.stallMs / 2
-    const pauseMs = this.#limits.stallMs * (isMoving ? MOVING_PAUSE : STILL_PAUSE)
-    if (nowMs - role.askedAtMs < pauseMs) return
+    const { stallMs } = this.#limits
+    const hasJustGrown = nowMs - role.grownAtMs < stallMs / 2
+    if (nowMs - role.askedAtMs < stallMs * (hasJustGrown ? MOVING_PAUSE : STILL_PAUSE)) return
     role.isAsking = true
     role.askedAtMs = nowMs
     void this.#request(segment, role.peer, role.intent).then((answer) => {

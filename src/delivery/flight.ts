@@ -45,15 +45,13 @@ export class Flight {
   #fault: unknown
   #isFinishing = false
   #isPlanning = false
-  /** When a peer last said that this node has to wait for its turn, or another blob of the origin grew. */
+  /** When a peer last said that this node has to wait for its turn. */
   #queuedAtMs = Number.NEGATIVE_INFINITY
   #mismatchCount = 0
   #progressAtMs: number
   #idleSinceMs: number
   #leftAtMs = Number.NEGATIVE_INFINITY
   #aimedPiece: number | undefined
-  /** What was here when this flight last looked; undefined: it has not begun. */
-  #seenBytes: number | undefined
 
   constructor(deps: FlightDeps, limits: DeliveryLimits, digest: Digest, onEnd: () => void) {
     this.#deps = deps
@@ -247,6 +245,7 @@ export class Flight {
       return
     }
     this.#move()
+    this.#noteGrowth()
     this.sourcing.head.onPiece()
     this.#pulse.fire()
     this.#aim()
@@ -478,12 +477,13 @@ export class Flight {
   /** Ends the waiting of those for whom nothing moved for too long. */
   #failOverdue(nowMs: number): void {
     const { answerMs, breakMs, queueMs } = this.#limits
-    this.#shareMoves(nowMs)
     if (this.#growth.torrent?.isQueued === true) this.#queuedAtMs = nowMs
+    const { ref } = this.sourcing.pull
+    const grewAtMs = ref === undefined ? Number.NEGATIVE_INFINITY : this.#deps.memory.grewAtMs(ref)
     for (const interest of [...this.#interests]) {
       if (interest.waitingSinceMs === undefined) continue
       const stillSinceMs = Math.max(interest.waitingSinceMs, this.#movedAtMs())
-      const silentMs = nowMs - Math.max(stillSinceMs, this.#queuedAtMs)
+      const silentMs = nowMs - Math.max(stillSinceMs, this.#queuedAtMs, grewAtMs)
       const limitMs = interest.hasBegun ? breakMs : answerMs
       const isOverdue = silentMs >= limitMs - TICK_MS || nowMs - stillSinceMs >= queueMs - TICK_MS
       if (!isOverdue) continue
@@ -491,18 +491,6 @@ export class Flight {
       this.leave(interest)
     }
     if (nowMs - this.#movedAtMs() >= this.#limits.stallMs) this.#tryOtherSize()
-  }
-
-  /** Tells the other flights of the same origin that this one grows, and hears that from them. */
-  #shareMoves(nowMs: number): void {
-    const { ref } = this.sourcing.pull
-    const { blob } = this.#growth
-    if (ref === undefined) return
-    const { memory } = this.#deps
-    const cameBytes = this.#growth.haveBytes + this.sourcing.head.haveBytes
-    if (this.#seenBytes !== undefined && cameBytes > this.#seenBytes) memory.noteMoved(ref, nowMs)
-    if (blob !== undefined) this.#seenBytes = cameBytes
-    this.#queuedAtMs = Math.max(this.#queuedAtMs, memory.movedAtMs(ref))
   }
 
   /** Nothing comes with a size that a peer told, and somebody tells another. */
@@ -545,6 +533,12 @@ export class Flight {
 
   #move(): void {
     this.#progressAtMs = this.#deps.clock.monotonicMs()
+  }
+
+  /** Tells the other flights from the same origin that something new is here: its link is alive. */
+  #noteGrowth(): void {
+    const { ref } = this.sourcing.pull
+    if (ref !== undefined) this.#deps.memory.noteGrowth(ref)
   }
 
   /** When something last came in, from any source. */
@@ -605,7 +599,10 @@ export class Flight {
         return reader?.hasBegun === false ? reader.positionBytes : undefined
       },
       move: () => this.#move(),
-      stir: () => this.#pulse.fire(),
+      onHeadGrown: () => {
+        this.#noteGrowth()
+        this.#pulse.fire()
+      },
       onHeader: (answer, ref) => this.#onHeader(answer, ref),
       onStoreFault: (error) => this.fail(error),
       onCorrupt: () => void this.#doubt().catch((error: unknown) => this.fail(error)),

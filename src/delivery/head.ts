@@ -31,8 +31,8 @@ export interface HeadHost {
   onHeader(answer: OriginBody, ref: OriginRef): Promise<boolean>
   onBytes(count: number): void
   onFault(fault: OriginError, ref: OriginRef): void
-  /** There is something to read. */
-  stir(): void
+  /** There is more of it to read. */
+  onGrown(): void
   /** What was asked for is here, or will not come. */
   onOver(): void
 }
@@ -81,11 +81,6 @@ export class Head {
     return this.#isOver ? undefined : this.#start
   }
 
-  /** What is kept of it. */
-  get haveBytes(): number {
-    return this.#bytes.length
-  }
-
   /** Asks the origin, unless it was asked or there is too little to ask for. */
   ask(ref: OriginRef): void {
     const { start } = this
@@ -126,7 +121,7 @@ export class Head {
     grown.set(fresh, this.#bytes.length)
     this.#ref = ref
     this.#bytes = grown
-    this.#host.stir()
+    this.#host.onGrown()
   }
 
   /** Gives a copy of what is here of a range from its start on; undefined when that is nothing. */

@@ -15,7 +15,7 @@ const FAULT_MS = 2_000
 const SILENT_MS = 60_000
 const RANGELESS_MS = 600_000
 /** Longer than anybody waits because of it. */
-const MOVED_MS = 60_000
+const GROWN_MS = 60_000
 const ENTRIES_MAX = 1_024
 
 /** A map whose entries are forgotten after a time, and the oldest when there are too many. */
@@ -45,18 +45,20 @@ class Recent<Value> {
 
 /** One node's memory; shared by all its flights. */
 export class OriginMemory {
+  readonly #clock: Clock
   readonly #access: Recent<"public" | "private">
   readonly #faults: Recent<OriginError>
   readonly #silent: Recent<true>
   readonly #rangeless: Recent<true>
-  readonly #moved: Recent<number>
+  readonly #grown: Recent<number>
 
   constructor(clock: Clock) {
+    this.#clock = clock
     this.#access = new Recent(clock)
     this.#faults = new Recent(clock)
     this.#silent = new Recent(clock)
     this.#rangeless = new Recent(clock)
-    this.#moved = new Recent(clock)
+    this.#grown = new Recent(clock)
   }
 
   /** Tells whether the origin took credentials in that repository; undefined: not known. */
@@ -89,12 +91,12 @@ export class OriginMemory {
    * Tells when a blob of that registry last grew here, from whatever source (monotonic): as long as some
    * do, the others wait for their turn on a full link rather than for a registry that is gone.
    */
-  movedAtMs({ registry }: OriginRef): number {
-    return this.#moved.get(registry) ?? Number.NEGATIVE_INFINITY
+  grewAtMs({ registry }: OriginRef): number {
+    return this.#grown.get(registry) ?? Number.NEGATIVE_INFINITY
   }
 
-  noteMoved({ registry }: OriginRef, atMs: number): void {
-    this.#moved.set(registry, atMs, MOVED_MS)
+  noteGrowth({ registry }: OriginRef): void {
+    this.#grown.set(registry, this.#clock.monotonicMs(), GROWN_MS)
   }
 
   /** Tells whether a peer said that it does not speak the protocol of elections. */

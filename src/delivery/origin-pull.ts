@@ -419,7 +419,7 @@ export class OriginPull {
   /** Whether blobs of that registry grow here at this time. */
   #isBusy({ ref }: Place): boolean {
     const { clock, memory } = this.#deps
-    return clock.monotonicMs() - memory.movedAtMs(ref) < this.#limits.stallMs
+    return clock.monotonicMs() - memory.grewAtMs(ref) < this.#limits.stallMs
   }
 
   #condemn(place: Place, fault: OriginError | undefined): void {

@@ -61,8 +61,8 @@ export interface SourcingHost {
   /** Where a reader begins that has nothing yet; undefined when there is none. */
   beginningBytes(): number | undefined
   move(): void
-  /** Readers look again. */
-  stir(): void
+  /** There is more of the first bytes: readers look again. */
+  onHeadGrown(): void
   onHeader(answer: OriginBody, ref: OriginRef): Promise<PartialBlob | undefined>
   onStoreFault(error: StoreError): void
   /** What an elected fetcher brought is most likely wrong. */
@@ -219,7 +219,8 @@ export class Sourcing {
     }
     const usefulCount = this.#host.growth.torrent?.usefulSourceCount() ?? 0
     const isPatient = usefulCount === 0 && this.fetchers.isMoving(nowMs)
-    const isTiny = (this.#host.growth.sizeBytes ?? TINY_BYTES_MAX + 1) <= TINY_BYTES_MAX
+    const { sizeBytes } = this.#host.growth
+    const isTiny = sizeBytes !== undefined && sizeBytes <= TINY_BYTES_MAX
     const patienceMs = isTiny ? stallMs / 2 : 2 * stallMs
     if (stalledMs < patienceMs || isPatient || !this.pull.isUsable) return
     const others = this.#segmentsAhead().filter((segment) => !this.fetchers.isSelf(segment))
@@ -375,7 +376,7 @@ export class Sourcing {
         meters.originFault(fault.code)
         memory.noteFault(ref, digest, fault)
       },
-      stir: () => this.#host.stir(),
+      onGrown: () => this.#host.onHeadGrown(),
       onOver: () => this.#host.wake(),
     })
   }
