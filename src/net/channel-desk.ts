@@ -63,6 +63,12 @@ export interface ChannelDeskDeps {
   readonly relayedRate: ByteRate
 }
 
+/** Where a direct socket is tried. */
+interface ConnectPlace {
+  readonly endpoint: Endpoint
+  readonly timeoutMs: number
+}
+
 /** One per node. */
 export class ChannelDesk {
   readonly #deps: ChannelDeskDeps
@@ -248,17 +254,16 @@ export class ChannelDesk {
     { signal, isTried }: { signal: AbortSignal; isTried: boolean },
   ): Promise<{ opened?: OpenedSocket; isReached: boolean }> {
     const { clock, log } = this.#deps
-    const timeoutMs = connection.direct ? KNOWN_DIRECT_TIMEOUT_MS : DIRECT_TIMEOUT_MS
-    const deadline = startDeadline(clock, timeoutMs, signal)
+    const inAllMs = connection.direct ? KNOWN_DIRECT_TIMEOUT_MS : DIRECT_TIMEOUT_MS
+    const deadline = startDeadline(clock, inAllMs, signal)
     try {
       // Asked for in any case: a peer that takes no channels refuses it.
       const ticket = parseTicket(await this.#deps.askTicket(peer, signal))
       let isReached = false
       if (!isTried) return { isReached }
       const peers = { seeder: peer, fetcher: this.#self }
-      for (const endpoint of this.#endpoints(connection, ticket.addresses)) {
-        const patienceMs = connectPatienceMs(connection, endpoint)
-        const attempt = startDeadline(clock, patienceMs, deadline.signal)
+      for (const { endpoint, timeoutMs } of this.#places(connection, ticket.addresses)) {
+        const attempt = startDeadline(clock, timeoutMs, deadline.signal)
         const handshake = new HandshakePatience(clock)
         const onConnect = () => {
           // A socket that stands is the direct way; a busy peer may take its time to shake hands.
@@ -291,9 +296,10 @@ export class ChannelDesk {
 
   /**
    * Where to try, best first: the address that libp2p itself reached, then those of the ticket on the
-   * same host, then its others. Only numeric addresses: a ticket must not make this node ask a DNS.
+   * same host, then its others; and how long a TCP connection to each may take. Only numeric addresses: a
+   * ticket must not make this node ask a DNS.
    */
-  #endpoints(connection: Connection, addresses: readonly string[]): readonly Endpoint[] {
+  #places(connection: Connection, addresses: readonly string[]): readonly ConnectPlace[] {
     const remote = endpointOf(connection.remoteAddr)
     const told = addresses.flatMap((address) => endpointOf(parseAddress(address)) ?? [])
     const isUsable = (endpoint: Endpoint): boolean =>
@@ -301,12 +307,20 @@ export class ChannelDesk {
       this.#deps.isHostAllowed(endpoint.host) &&
       (!isLoopback(endpoint.host) || (remote !== undefined && isLoopback(remote.host)))
     const reached = remote !== undefined && connection.direction === "outbound" ? [remote] : []
-    const ranked = [
-      ...reached,
-      ...told.filter(({ host }) => host === remote?.host),
-      ...told.filter(({ host }) => host !== remote?.host),
-    ].filter(isUsable)
-    const unique = new Map(ranked.map((endpoint) => [addressOf(endpoint), endpoint]))
+    const ranks: readonly (readonly [endpoints: readonly Endpoint[], knownMs: number])[] = [
+      [reached, REACHED_TIMEOUT_MS],
+      [told.filter(({ host }) => host === remote?.host), SAME_HOST_TIMEOUT_MS],
+      [told.filter(({ host }) => host !== remote?.host), ADDRESS_TIMEOUT_MS],
+    ]
+    const unique = new Map<string, ConnectPlace>()
+    for (const [endpoints, knownMs] of ranks) {
+      // Behind a relay nothing is known of any address.
+      const timeoutMs = connection.direct ? knownMs : ADDRESS_TIMEOUT_MS
+      for (const endpoint of endpoints.filter(isUsable)) {
+        const address = addressOf(endpoint)
+        if (!unique.has(address)) unique.set(address, { endpoint, timeoutMs })
+      }
+    }
     return [...unique.values()].slice(0, ENDPOINTS_MAX)
   }
 
@@ -373,14 +387,6 @@ class HandshakePatience {
   clear(): void {
     this.#cancel()
   }
-}
-
-/** How long a TCP connection to an address may take, by what libp2p's own connection shows of it. */
-function connectPatienceMs(connection: Connection, { host, port }: Endpoint): number {
-  const remote = endpointOf(connection.remoteAddr)
-  if (!connection.direct || remote?.host !== host) return ADDRESS_TIMEOUT_MS
-  const isReached = connection.direction === "outbound" && remote.port === port
-  return isReached ? REACHED_TIMEOUT_MS : SAME_HOST_TIMEOUT_MS
 }
 
 function channelsExhausted(peer: PeerId): NetError {
