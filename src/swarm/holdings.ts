@@ -113,18 +113,20 @@ export class Holdings {
     }
   }
 
-  /** Asks a connected peer what it has of blobs (256 at most); its answer enters the index. */
+  /** Asks a connected peer what it has of blobs; its answers enter the index. */
   async ask(
     peer: PeerId,
     digests: readonly Digest[],
     options: { signal: AbortSignal },
   ): Promise<void> {
-    const holdings = digests
-      .slice(0, ASK_DIGESTS_MAX)
-      .map((digest) => ({ digest, sizeBytes: 0, state: "gone" }) as const)
-    const body = encodeHoldings({ kind: "ask", holdings })
-    const answer = await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, body, options)
-    this.index.take(peer, parseHoldings(answer).holdings)
+    for (let at = 0; at < digests.length; at += ASK_DIGESTS_MAX) {
+      const holdings = digests
+        .slice(at, at + ASK_DIGESTS_MAX)
+        .map((digest) => ({ digest, sizeBytes: 0, state: "gone" }) as const)
+      const body = encodeHoldings({ kind: "ask", holdings })
+      const answer = await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, body, options)
+      this.index.take(peer, parseHoldings(answer).holdings)
+    }
   }
 
   /**

@@ -164,6 +164,14 @@ describe("between neighbours", () => {
     expect(heard.index.holders(blob("nowhere"))).toEqual([])
   })
 
+  test("more blobs than one question may name take several", async () => {
+    const { store, heard, teller } = await neighbours()
+    const digest = await ingest({ store }, Buffer.from("a"))
+    const nowhere = Array.from({ length: 300 }, (_, count) => blob(`nowhere ${count}`))
+    await heard.ask(teller.id, [...nowhere, digest], { signal: AbortSignal.timeout(1_000) })
+    expect(heard.index.holders(digest)).toHaveLength(1)
+  })
+
   test("a peer that does not answer is waited for one second", async () => {
     const { clock, heard, teller } = await neighbours()
     teller.onRequest("/sealift/holdings/1", () => new Promise<never>(() => {}))
