@@ -106,6 +106,6 @@ ${scenarioList()}`
 }
 
 /** Gives one line per scenario. */
-function scenarioList(): string {
+export function scenarioList(): string {
   return SCENARIOS.map((one) => `  ${one.name.padEnd(10)} ${one.question}`).join("\n")
 }

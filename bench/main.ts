@@ -8,7 +8,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
-import { parseCommand, UsageError, usage } from "./invocation.ts"
+import { parseCommand, scenarioList, UsageError, usage } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
 import { packageFile } from "./package-file.ts"
 import { contextLines, type Report, renderReport } from "./report.ts"
@@ -122,11 +122,12 @@ const controller = new AbortController()
 process.once("SIGINT", () => controller.abort(new Error("interrupted")))
 process.once("SIGTERM", () => controller.abort(new Error("terminated")))
 try {
-  const [name, ...words] = process.argv.slice(2)
-  const wantsHelp = process.argv.slice(2).some((word) => word === "--help" || word === "-h")
-  if (name === undefined || wantsHelp) process.stdout.write(`${usage()}\n`)
+  const args = process.argv.slice(2)
+  const [name, ...words] = args
+  if (name === undefined) process.stdout.write(`scenarios:\n${scenarioList()}\n`)
+  else if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${usage()}\n`)
   else if (name === "report") writePage(words)
-  else await run(process.argv.slice(2), controller.signal)
+  else await run(args, controller.signal)
 } catch (error) {
   const isUsage =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")
