@@ -25,36 +25,33 @@ async function timed<T>(world: World, promise: Promise<T>): Promise<{ value: T; 
 }
 
 describe("an origin that answers for one blob and is silent for another", () => {
-  const rate = { bytesPerSecond: MIB }
-
-  test("has a full link: the other one comes once it answers", async () => {
+  /** One blob comes at 1 MiB/s; then the registry falls silent for whatever else is asked. */
+  async function halfSilent(slowBytes: number, options: { silentAfterMs: number }) {
     const world = createWorld()
     const node = world.node()
-    const [slow, late] = [bytesOf("slow", 8 * MIB), bytesOf("late", MIB)]
+    const [slow, late] = [bytesOf("slow", slowBytes), bytesOf("late", MIB)]
     const digests = [world.registry.put(slow), world.registry.put(late)] as const
-    world.registry.behave(rate)
+    world.registry.behave({ bytesPerSecond: MIB })
     const first = drain(node.delivery.open(wish(digests[0], slow.length), open))
-    await world.pass(500)
+    await world.pass(options.silentAfterMs)
     world.registry.behave({ isHanging: true })
-    const second = timed(world, drain(node.delivery.open(wish(digests[1], late.length), open)))
+    const second = drain(node.delivery.open(wish(digests[1], late.length), open))
+    return { world, digests, first, second }
+  }
+
+  test("has a full link: the other one comes once it answers", async () => {
+    const { world, digests, first, second } = await halfSilent(8 * MIB, { silentAfterMs: 500 })
+    const late = timed(world, second)
     await world.pass(6_000)
     world.registry.behave({})
-    const { value, ms } = await second
+    const { value, ms } = await late
     expect([digestOf(value), digestOf(await world.run(first))]).toEqual([digests[1], digests[0]])
     expect(ms).toBeGreaterThan(ANSWER_MS_MAX)
   })
 
   test("is gone when nothing comes for the one either", async () => {
-    const world = createWorld()
-    const node = world.node()
-    const [slow, late] = [bytesOf("slow", 6 * MIB), bytesOf("late", MIB)]
-    const digests = [world.registry.put(slow), world.registry.put(late)] as const
-    world.registry.behave(rate)
-    const first = drain(node.delivery.open(wish(digests[0], slow.length), open))
-    await world.pass(100)
-    world.registry.behave({ isHanging: true })
-    const pull = codeOfFailure(drain(node.delivery.open(wish(digests[1], late.length), open)))
-    const { value, ms } = await timed(world, pull)
+    const { world, first, second } = await halfSilent(6 * MIB, { silentAfterMs: 100 })
+    const { value, ms } = await timed(world, codeOfFailure(second))
     await world.run(first)
     expect(value).toBe("ORIGIN_STALLED")
     // Six seconds of the one, and as long as for any origin from its last byte on.
