@@ -100,6 +100,7 @@ async function answerOf(
   const stalled = new OriginError("ORIGIN_STALLED", "the origin does not answer")
   const waitMs = deps.limits.stallMs - TICK_MS
   const cancel = deps.clock.after(waitMs, () => timeout.abort(stalled))
+  const askedMs = deps.clock.monotonicMs()
   const look = (): FetchAnswer | undefined => {
     const { sizeBytes, doneBytes } = flight
     if (flight.isPrivate) return refused("CONTENT_PRIVATE")
@@ -108,7 +109,10 @@ async function answerOf(
     // Whoever cannot read itself promises nothing, or two such nodes would wait for each other.
     const fault = sourcing.pull.isUsable ? undefined : sourcing.pull.fault()
     if (fault !== undefined) return refusedBy(fault)
-    const isRead = sourcing.isReading(segment) && sourcing.pull.hasAnswered
+    // On a full link an answer takes its time; whoever hears of none has somebody else read it too.
+    const isLate = deps.clock.monotonicMs() - askedMs >= waitMs / 2
+    const hasTurn = sourcing.pull.hasAnswered || (isLate && deps.memory.isBusy(sourcing.pull.ref))
+    const isRead = sourcing.isReading(segment) && hasTurn
     const isBrought = isRead || sourcing.isLeft(segment)
     const isKnown = isBrought && sizeBytes !== undefined
     return isKnown ? { kind: "fetching", sizeBytes, doneBytes } : undefined

@@ -46,6 +46,8 @@ export interface FetchersHost {
   missingCount(segment: number): number
   /** When something last came in here, from any source; monotonic. */
   movedAtMs(): number
+  /** So long may somebody who brings a part stand still now. */
+  patienceMs(): number
   /** Aborted at the end of the flight. */
   readonly signal: AbortSignal
   onSize(sizeBytes: number, peer: PeerId): void
@@ -322,7 +324,7 @@ export class Fetchers {
     if (role.kind !== "peer") return
     role.grownAtMs = Math.max(role.grownAtMs, this.#host.movedAtMs())
     if (this.#host.missingCount(segment.index) === 0 || role.isAsking) return
-    if (nowMs - role.grownAtMs >= this.#limits.stallMs) {
+    if (nowMs - role.grownAtMs >= this.#host.patienceMs()) {
       this.#passOn(segment, role.peer)
       return
     }

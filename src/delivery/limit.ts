@@ -30,6 +30,8 @@ export interface DeliveryLimits {
   readonly segmentBytes: number | undefined
   /** A source that gives nothing for this long loses its work to another. */
   readonly stallMs: number
+  /** The same, while other blobs of its origin grow: its link is full, and everybody waits for a turn. */
+  readonly busyStallMs: number
   /** Within this time a reader has its first bytes, or an error, unless something moves. */
   readonly answerMs: number
   /** A stream that has begun is broken after this time without progress from any source. */
@@ -52,6 +54,7 @@ export interface DeliveryOptions {
 export const DELIVERY_LIMITS: DeliveryLimits = {
   segmentBytes: undefined,
   stallMs: STALL_MS_MAX,
+  busyStallMs: 3 * STALL_MS_MAX,
   answerMs: UPSTREAM_ANSWER_MS_MAX,
   breakMs: 10_000,
   queueMs: 60_000,

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
+import { STALL_MS_MAX } from "../core/limits.ts"
 import type { PeerId } from "../net/net.ts"
 import type { OriginError } from "./errors.ts"
 import type { OriginRef } from "./origin.ts"
@@ -85,6 +86,11 @@ export class OriginMemory {
 
   noteRangeless(ref: OriginRef): void {
     this.#rangeless.set(keyOf(ref), true, RANGELESS_MS)
+  }
+
+  /** Whether that registry's link is full, rather than the registry gone: blobs of it grow here. */
+  isBusy(ref: OriginRef | undefined): boolean {
+    return ref !== undefined && this.#clock.monotonicMs() - this.grewAtMs(ref) < STALL_MS_MAX
   }
 
   /**

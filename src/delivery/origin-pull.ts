@@ -402,7 +402,7 @@ export class OriginPull {
       fault.message,
     )
     place.trouble = fault
-    if (fault.code === "ORIGIN_STALLED" && this.#isBusy(place)) {
+    if (fault.code === "ORIGIN_STALLED" && this.#deps.memory.isBusy(place.ref)) {
       // Its link is full. A new connection gets through sooner than one whose packets were dropped.
       place.retryAtMs = this.#deps.clock.monotonicMs() + BACK_OFF_MS
       return
@@ -414,12 +414,6 @@ export class OriginPull {
     }
     const backOffMs = BACK_OFF_MS * 2 ** (place.tries - 1)
     place.retryAtMs = this.#deps.clock.monotonicMs() + backOffMs
-  }
-
-  /** Whether blobs of that registry grow here at this time. */
-  #isBusy({ ref }: Place): boolean {
-    const { clock, memory } = this.#deps
-    return clock.monotonicMs() - memory.grewAtMs(ref) < this.#limits.stallMs
   }
 
   #condemn(place: Place, fault: OriginError | undefined): void {

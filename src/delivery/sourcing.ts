@@ -197,6 +197,12 @@ export class Sourcing {
     return new DeliveryError("BLOB_UNKNOWN", `nobody has ${digest}`)
   }
 
+  /** How long somebody who brings a part may stand still: a second reader makes a full link fuller. */
+  #patienceMs(): number {
+    const { stallMs, busyStallMs } = this.#limits
+    return this.#deps.memory.isBusy(this.pull.ref) ? busyStallMs : stallMs
+  }
+
   /** Whether the way to some source is metered, which is why it is not asked. */
   #isMetered(): boolean {
     return this.pull.isMetered || this.#deps.swarm.isWithheld(this.#host.digest)
@@ -221,7 +227,7 @@ export class Sourcing {
     const isPatient = usefulCount === 0 && this.fetchers.isMoving(nowMs)
     const { sizeBytes } = this.#host.growth
     const isTiny = sizeBytes !== undefined && sizeBytes <= TINY_BYTES_MAX
-    const patienceMs = isTiny ? stallMs / 2 : 2 * stallMs
+    const patienceMs = isTiny ? stallMs / 2 : 2 * this.#patienceMs()
     if (stalledMs < patienceMs || isPatient || !this.pull.isUsable) return
     const others = this.#segmentsAhead().filter((segment) => !this.fetchers.isSelf(segment))
     if (others.length === 0) return
@@ -392,6 +398,7 @@ export class Sourcing {
       partialHolders: () => this.#partialHolders(),
       missingCount: (segment) => this.missingCount(segment),
       movedAtMs: () => this.#host.movedAtMs(),
+      patienceMs: () => this.#patienceMs(),
       signal: this.#host.signal,
       onSize: (sizeBytes, peer) => growth.sizes.add(sizeBytes, "peer", peer),
       onPrivate: () => {

@@ -229,6 +229,27 @@ describe("an elected fetcher", () => {
     expect(world.clock.monotonicMs() - startMs).toBeLessThan(1_500)
   })
 
+  test("that waits on a full link is waited for, while another blob of the registry comes in", async () => {
+    const { world, nodes } = cold(2, { delivery: { limits: { segmentBytes: 16 * MIB } } })
+    const [reader, other] = nodes as [Node, Node]
+    const ids = nodes.map(({ net }) => net.id)
+    /** A blob that the reader is elected for. */
+    const putForReader = (label: string, sizeBytes: number): ReturnType<typeof digestOf> => {
+      const digest = world.registry.put(bytesOf(label, sizeBytes))
+      if (rankFetchers(digest, 0, ids)[0] === reader.net.id) return digest
+      return putForReader(`${label}.`, sizeBytes)
+    }
+    const [slow, late] = [putForReader("slow", 8 * MIB), putForReader("late", MIB / 2)]
+    world.registry.behave({ bytesPerSecond: MIB })
+    const pulls = nodes.map((node) => pull(node, slow, 8 * MIB))
+    await world.pass(500)
+    reader.treat({ delayMs: 3_000 })
+    expect(await world.run(pull(other, late, MIB / 2))).toBe(late)
+    await world.run(Promise.all(pulls))
+    // A head of the slow one, and nothing of the late one.
+    expect(originBytes(other)).toBeLessThan(64 * 1024)
+  })
+
   test("contacts no registry that its own configuration does not serve", async () => {
     const world = createWorld()
     const strict = world.node({ registries: ["other.test"] })
