@@ -136,7 +136,7 @@ class Engine implements SwarmEngine {
   readonly #stopStore: () => void
   #cancelTick: () => void = () => {}
   #downloadedBytes = 0
-  /** Of it, what the counter knows: it is told on each tick, not on each block. */
+  /** Of it, what the counter knows: it is told on each tick and after each blob, not on each block. */
   #countedBytes = 0
   #isStopped = false
 
@@ -283,9 +283,11 @@ class Engine implements SwarmEngine {
     return torrent
   }
 
-  bring(blob: PartialBlob): Promise<PeerId | undefined> {
+  async bring(blob: PartialBlob): Promise<PeerId | undefined> {
     const near = this.#members(blob.digest).filter(({ peer }) => !this.#isFar(peer))
-    return this.#short.bring(blob, this.#isStopped ? [] : near)
+    const peer = await this.#short.bring(blob, this.#isStopped ? [] : near)
+    this.#count()
+    return peer
   }
 
   torrentOf(digest: Digest): Promise<Metainfo | undefined> {
@@ -366,6 +368,7 @@ class Engine implements SwarmEngine {
       provenList: () => store.pieceList(digest),
       unlistedHash: (index) => this.#plain.sha1Of(digest, index),
       onClosed: () => {
+        this.#count()
         this.#flights.get(digest)?.stopListening()
         this.#flights.delete(digest)
       },

@@ -48,6 +48,21 @@ describe("time", () => {
     await endWorld(world, clock)
   })
 
+  test.each([9_000, SIZE_BYTES])("a blob of %d bytes is counted once it is here", async (size) => {
+    const clock = new VirtualClock(1_000)
+    const world = new MemoryWorld({ clock, latencyMs: 3 })
+    const [seed, leech] = [await world.add(), await world.add()]
+    const blob = patternBytes(size)
+    await ingest(seed, blob)
+    await clock.advance(500)
+    const torrent = await join(leech, digestOf(blob), size)
+    await timeUntil(clock, () => torrent.blob.pieces.isFull)
+    torrent.close()
+    torrent.blob.release()
+    expect(leech.metrics.value("sealift_swarm_downloaded_bytes_total")).toBe(size)
+    await endWorld(world, clock)
+  })
+
   test("a large blob on a long link is not held up by its round trips", async () => {
     const clock = new VirtualClock(1_000)
     const world = new MemoryWorld({ clock, latencyMs: 50 })
