@@ -94,6 +94,11 @@ export class UploadServer {
     return this.#uploads
   }
 
+  /** Whether the stream has not taken all blocks that it was given. */
+  get isHeldUp(): boolean {
+    return this.#writer.blockPendingBytes > 0
+  }
+
   add(upload: Upload): void {
     this.#uploads.push(upload)
   }

@@ -16,6 +16,8 @@ const TURN_MS_MIN = 50
 const IDLE_MS = 200
 /** The last piece of a turn is given this time to arrive, before the next one begins. */
 const ARRIVAL_MS_MAX = 2_000
+/** Who takes nothing of what it was sent for this long gives way to others; its requests would keep its turn for ever. */
+const STUCK_MS_MAX = 10_000
 /** It is tried now and then whether more slots bring more. */
 const TRIAL_MS = 1_000
 /**
@@ -31,7 +33,11 @@ const TRIAL_GAIN = 0.5
 
 /** A connection that blobs are served over. */
 export interface SlotHost {
-  readonly server: { kick(): void }
+  readonly server: {
+    kick(): void
+    /** Whether blocks were handed to its stream that the stream has not taken. */
+    readonly isHeldUp: boolean
+  }
 }
 
 type State = "waiting" | "served" | "ending"
@@ -44,6 +50,8 @@ interface Turn {
   /** When it was last given anything, or began. */
   movedMs: number
   sentBytes: number
+  /** It held a turn and took nothing; true until it is sent more. */
+  hasStuck: boolean
 }
 
 interface Trial {
@@ -82,7 +90,8 @@ export class UploadSlots {
     if (turn === undefined) {
       const isFree = upload.isInterested && this.#takenCount() < this.#slots
       const state = isFree ? "served" : "waiting"
-      turn = { host, uploads: new Set(), state, sinceMs: nowMs, movedMs: nowMs, sentBytes: 0 }
+      const times = { sinceMs: nowMs, movedMs: nowMs }
+      turn = { host, uploads: new Set(), state, ...times, sentBytes: 0, hasStuck: false }
       this.#turns.set(host, turn)
     }
     turn.uploads.add(upload)
@@ -116,6 +125,7 @@ export class UploadSlots {
     if (turn === undefined) return
     turn.sentBytes += blockBytes
     turn.movedMs = this.#clock.monotonicMs()
+    turn.hasStuck = false
     if (turn.state === "served" && this.#isOver(turn) && this.#isAnybodyWaiting()) {
       turn.state = "ending"
     }
@@ -133,7 +143,11 @@ export class UploadSlots {
       if (turn.state === "ending" && nowMs - turn.movedMs > ARRIVAL_MS_MAX) this.#rest(turn)
       const isQuiet = turn.state === "served" && !isAsking(turn) && hasArrived(turn)
       const isIdle = isQuiet && nowMs - turn.movedMs > IDLE_MS
-      if (isIdle && this.#isAnybodyWaiting()) this.#endIdle(turn)
+      const isHeld = turn.state !== "waiting" && turn.host.server.isHeldUp
+      const isStuck = isHeld && (turn.hasStuck || nowMs - turn.movedMs > STUCK_MS_MAX)
+      if (!(isIdle || isStuck) || !this.#isAnybodyWaiting()) continue
+      turn.hasStuck = isStuck
+      this.#endIdle(turn)
     }
     this.#fill()
     if (!this.#isFixed) this.#tryMore(nowMs)
@@ -171,7 +185,7 @@ export class UploadSlots {
     this.#fill()
   }
 
-  /** Gives free slots to those who wait longest; to who wants nothing only what nobody else wants. */
+  /** Gives free slots to those who wait longest; to who wants or takes nothing only what nobody else wants. */
   #fill(): void {
     const free = this.#slots - this.#takenCount()
     if (free <= 0) {
@@ -179,7 +193,7 @@ export class UploadSlots {
       return
     }
     const waiting = [...this.#turns.values()].filter(({ state }) => state === "waiting")
-    const rank = (turn: Turn) => (isInterested(turn) ? 0 : 1)
+    const rank = (turn: Turn) => (isStuck(turn) ? 2 : isInterested(turn) ? 0 : 1)
     waiting.sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs)
     for (const turn of waiting.slice(0, free)) this.#begin(turn)
   }
@@ -206,7 +220,7 @@ export class UploadSlots {
 
   #isAnybodyWaiting(): boolean {
     for (const turn of this.#turns.values()) {
-      if (turn.state === "waiting" && isInterested(turn)) return true
+      if (turn.state === "waiting" && isInterested(turn) && !isStuck(turn)) return true
     }
     return false
   }
@@ -261,6 +275,11 @@ function pieceBytesOf({ uploads }: Turn): number {
 function isInterested({ uploads }: Turn): boolean {
   for (const upload of uploads) if (upload.isInterested) return true
   return false
+}
+
+/** Whether it would hold its next turn as it held the last one. */
+function isStuck({ host, hasStuck }: Turn): boolean {
+  return hasStuck && host.server.isHeldUp
 }
 
 function isAsking({ uploads }: Turn): boolean {

@@ -29,7 +29,7 @@ function createPeer(slots: UploadSlots) {
   const reader = store.open(digest)!
   const upload = new Upload({ peer: "P", torrent: 0, reader, writer, hasReject: true })
   for (let index = 0; index < reader.layout.count; index++) upload.announced.add(index)
-  const host = { server: { kick() {} } }
+  const host = { server: { kick() {}, isHeldUp: false } }
   return {
     upload,
     open() {
@@ -49,6 +49,10 @@ function createPeer(slots: UploadSlots) {
     have(index: number) {
       upload.onHave(index)
       slots.onHave(host)
+    },
+    /** The peer's socket is full, or is read again. */
+    hold(isHeldUp: boolean) {
+      host.server.isHeldUp = isHeldUp
     },
     interest(isInterested: boolean) {
       upload.isInterested = isInterested
@@ -131,6 +135,35 @@ describe("a turn", () => {
     await clock.advance(201)
     slots.tick(clock.monotonicMs())
     expect(isServed([lost!, idle!, last!])).toEqual([false, false, true])
+  })
+
+  test("is taken from who asks and reads nothing, and not given back while others wait", async () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const [stuck, ...honest] = createPeers(3, slots) as ReturnType<typeof createPeer>[]
+    const peers = [stuck!, ...honest]
+    const tickAfter = async (ms: number) => {
+      await clock.advance(ms)
+      slots.tick(clock.monotonicMs())
+    }
+    stuck!.ask(0, 8)
+    stuck!.serve()
+    stuck!.ask(0, 8, 8)
+    stuck!.hold(true)
+    await tickAfter(9_000)
+    expect(isServed(peers)).toEqual([true, false, false])
+    await tickAfter(1_001)
+    expect(isServed(peers)).toEqual([false, true, false])
+    for (const [index, peer] of [...honest, ...honest].entries()) {
+      await clock.advance(60)
+      peer.ask(index)
+      peer.serve()
+      peer.have(index)
+      expect(stuck!.upload.isChoked).toBe(true)
+    }
+    // It reads again, and takes its place among the others.
+    stuck!.hold(false)
+    await tickAfter(201)
+    expect(isServed(peers)).toEqual([true, false, false])
   })
 
   test("is for who wants nothing only when nobody else wants it", () => {
