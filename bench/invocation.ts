@@ -88,7 +88,7 @@ export function parseCommand(args: string[]): {
 
 /** Tells how to call the suite, with an example and a line per scenario. */
 export function usage(): string {
-  return `Usage: npm run bench -- SCENARIO [options], npm run bench -- report [FILE…]
+  return `Usage: npm run bench -- SCENARIO [options], npm run bench -- report [FILE…] [--html FILE]
 
   --size SIZE    bytes of payload, such as 256MiB
   --runs COUNT   how often each contender is measured

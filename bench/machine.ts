@@ -3,8 +3,10 @@
  * @module
  */
 import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism, cpus, hostname, loadavg, release, totalmem } from "node:os"
+import { join } from "node:path"
+import { packageRoot } from "./package-file.ts"
 
 /** The machine and the code of one report. */
 export interface Machine {
@@ -19,7 +21,7 @@ export interface Machine {
   readonly load: number
 }
 
-/** Looks at the machine, and at the commit that is checked out (`+` when files differ from it). */
+/** Looks at the machine, and at the suite's own commit (`+` when files differ from it). */
 export function describeMachine(): Machine {
   return {
     host: hostname(),
@@ -40,13 +42,21 @@ function cpuModel(): string {
 }
 
 function commitName(): string {
+  const folder = packageRoot()
+  // Installed into somebody else's repository it has no commit.
+  if (!existsSync(join(folder, ".git"))) return "unknown"
   try {
+    // What needs namespaces runs as root, in a clone that is a user's: this folder is ours to read.
+    const owned = ["-c", `safe.directory=${folder}`, "-C", folder]
     const git = (...args: string[]) =>
-      execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
+      execFileSync("git", [...owned, ...args], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      }).trim()
     const isChanged = git("status", "--porcelain", "--untracked-files=no", "--", "src") !== ""
     return `${git("rev-parse", "--short=12", "HEAD")}${isChanged ? "+" : ""}`
   } catch {
-    // A package without its repository has no commit to name.
+    // Without git nobody can say.
     return "unknown"
   }
 }

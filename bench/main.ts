@@ -1,12 +1,13 @@
 /**
  * The benchmark suite: `npm run bench -- SCENARIO [--size 1GiB] [--runs 5] [--seed N] [--only A,B]
- * [--hosts N] [--rate MBIT] [--delay MS] [--json FILE]`, and `-- report [FILE…]` for one page with plots of them all.
+ * [--hosts N] [--rate MBIT] [--delay MS] [--json FILE]`, and `-- report [FILE…] [--html FILE]` for one page with plots of them all.
  * Three steps: generate the input, measure (contenders take turns), analyze.
  * Figures are ratios against a contender of the same run (docs/benchmarks.md).
  * @module
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { parseArgs } from "node:util"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
 import { parseCommand, scenarioList, UsageError, usage } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
@@ -68,10 +69,15 @@ function analyze(
 }
 
 /** Puts reports together: those that are named, or the newest of each scenario. */
-function writePage(paths: readonly string[]): void {
+function writePage(args: string[]): void {
+  const { values, positionals: paths } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { html: { type: "string", default: join(OUTPUT_FOLDER, "report.html") } },
+  })
   const reports = paths.length > 0 ? paths.map(readReport) : newestReports(OUTPUT_FOLDER)
-  const path = join(OUTPUT_FOLDER, "report.html")
-  mkdirSync(OUTPUT_FOLDER, { recursive: true })
+  const path = values.html
+  mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, renderHtml(reports))
   process.stdout.write(`${reports.length} scenarios: ${path}\n`)
 }

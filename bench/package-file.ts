@@ -11,7 +11,8 @@ export function packageFile(path: string): string {
   return join(packageRoot(), path)
 }
 
-function packageRoot(): string {
+/** Gives the folder of the package. */
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, "package.json"))) {
     const parent = dirname(folder)

@@ -46,7 +46,7 @@ export function tableOf(report: Report): { heading: string[]; rows: string[][] }
     }
     for (const { note, unit } of report.figures) {
       const values = one.samples.map((sample) => sample.notes?.[note]).filter(isNumber)
-      row.push(values.length === 0 ? "–" : showFigure(spreadOf(values).median, unit))
+      row.push(values.length === 0 ? "–" : showSpread(values, unit))
     }
     for (const side of sides) {
       row.push(showSeconds(one.cpuSeconds[side] ?? 0), showBytes(one.rssPeakBytes[side] ?? 0))
@@ -54,6 +54,14 @@ export function tableOf(report: Report): { heading: string[]; rows: string[][] }
     return row
   })
   return { heading, rows }
+}
+
+/** Gives the median, and where there are several the smallest and the largest. */
+function showSpread(values: readonly number[], unit: Figure["unit"]): string {
+  const { median, min, max } = spreadOf(values)
+  if (values.length === 1) return showFigure(median, unit)
+  const digits = (value: number) => showFigure(value, unit).split(" ")[0]
+  return `${showFigure(median, unit)} (${digits(min)}–${digits(max)})`
 }
 
 const isNumber = (value: unknown): value is number => typeof value === "number"

@@ -17,6 +17,11 @@ import type { CliHost, CommandSpec } from "../../cli/invocation.ts"
 const FORWARDED = ["size", "runs", "seed", "only", "hosts", "rate", "delay"] as const
 /** From the folder of this file: as sources, and as the published package has it. */
 const SUITES = ["../../../bench/main.ts", "../../suite/bench/main.js"]
+/** Where the page with all plots is written. */
+const REPORT_PAGE = "bench/out/report.html"
+/** They stand here so that help needs no suite; a test compares them with its list. */
+const SCENARIOS = `  transfer, fanout, small, many, pull, pull-cold, stampede, churn, hostile, limits,
+  memory, scale; and report, which draws what was measured on one page`
 /** The exit codes that the suite has beside 0 and 1 mean the same here. */
 const EXIT_USAGE = 2
 
@@ -36,7 +41,8 @@ export const benchCommand: CommandSpec = {
       .option("--hosts <count>", "hosts of a scenario with a network of its own")
       .option("--rate <mbit>", "each host's link, each way, Mbit/s")
       .option("--delay <ms>", "each way between two hosts")
-      .option("-o, --output <file>", "where the report is written (default: bench/out)"),
+      .option("-o, --output <file>", "where the report is written (default: bench/out)")
+      .addHelpText("after", `\nScenarios, each compared with other programs:\n${SCENARIOS}\n`),
   async work({ args, options, out, host }) {
     const folder = await mkdtemp(join(tmpdir(), "sealift-bench-report-"))
     try {
@@ -44,6 +50,12 @@ export const benchCommand: CommandSpec = {
       const isJson = options.json === true
       const report = path ?? (isJson ? join(folder, "report.json") : undefined)
       const words = [...args, ...forwardedOf(options)]
+      if (args[0] === "report") {
+        const page = path ?? REPORT_PAGE
+        await runSuite([...words, "--html", page], { host, isJson })
+        if (isJson) out.result({ page }, () => "")
+        return
+      }
       if (report !== undefined) words.push("--json", report)
       await runSuite(words, { host, isJson })
       if (isJson && report !== undefined) {
