@@ -4,9 +4,9 @@
  * @module
  */
 import { type Digest, rawOf, sha256 } from "../core/digest.ts"
+import { lengthPrefixed, uint32 } from "../core/length-prefix.ts"
 import { type ByteRange, type PieceLayout, piecesOf } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
-import { lengthPrefixed, uint32 } from "../swarm/length-prefix.ts"
 
 const MIB = 1024 * 1024
 /** One fetcher is elected for a segment: the shortest, and the longest. */

@@ -5,6 +5,7 @@
  */
 import { hkdfSync, randomBytes } from "node:crypto"
 import type { Clock } from "../core/clock.ts"
+import { lengthPrefixed } from "../core/length-prefix.ts"
 import { NetError } from "./errors.ts"
 import type { PeerId } from "./net.ts"
 
@@ -97,20 +98,8 @@ export function deriveChannelKey(
   secret: Uint8Array,
   peers: { readonly seeder: PeerId; readonly fetcher: PeerId },
 ): Uint8Array {
-  const label = lengthPrefixed([KEY_LABEL, peers.seeder, peers.fetcher])
+  const label = lengthPrefixed(KEY_LABEL, peers.seeder, peers.fetcher)
   return new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(), label, KEY_BYTES))
-}
-
-/** Joins parts, each after its length in bytes as uint32, big-endian. */
-export function lengthPrefixed(parts: readonly string[]): Uint8Array {
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const bytes = Buffer.from(part, "utf8")
-      const length = Buffer.alloc(4)
-      length.writeUInt32BE(bytes.length)
-      return [length, bytes]
-    }),
-  )
 }
 
 /** Writes a ticket as JSON, UTF-8. */

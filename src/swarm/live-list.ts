@@ -5,9 +5,9 @@
  */
 import { Bitfield } from "../core/bitfield.ts"
 import { type Digest, rawOf, SHA256_BYTES } from "../core/digest.ts"
+import { lengthPrefixed, uint32, uint64 } from "../core/length-prefix.ts"
 import type { PieceLayout } from "../core/piece.ts"
 import type { PeerId } from "../net/net.ts"
-import { lengthPrefixed, uint32, uint64 } from "./length-prefix.ts"
 
 const KIND = "sealift/live-piece-list/v1"
 /** Most pieces that one batch speaks of: 128 KiB of hashes. */

@@ -5,9 +5,9 @@
 import type { Clock } from "../core/clock.ts"
 import { type Digest, rawOf, sha256 } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
+import { lengthPrefixed } from "../core/length-prefix.ts"
 import type { Logger } from "../core/log.ts"
 import type { PeerNetwork } from "../net/net.ts"
-import { lengthPrefixed } from "./length-prefix.ts"
 
 /** At most one record goes out per this time … */
 const PROVIDE_EVERY_MS = 200

@@ -13,9 +13,9 @@ import {
   type JsonObject,
   parseJson,
 } from "../../core/json.ts"
+import { lengthPrefixed } from "../../core/length-prefix.ts"
 import { isRepository, isTag, parseRegistryHost } from "../../core/reference.ts"
 import type { PeerId, PeerNetwork } from "../../net/net.ts"
-import { lengthPrefixed } from "../../swarm/length-prefix.ts"
 
 /** Codes of a claim that is not taken. */
 export type ClaimErrorCode =

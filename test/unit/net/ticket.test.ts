@@ -1,10 +1,10 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { lengthPrefixed } from "../../../src/core/length-prefix.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import {
   deriveChannelKey,
   encodeTicket,
-  lengthPrefixed,
   parseTicket,
   TICKET_LIFETIME_MS,
   TICKETS_MAX,
@@ -16,7 +16,7 @@ import { fromBase64, toBase64, vectorsOf } from "./vectors.ts"
 describe("protocol/data-channel.md vectors", () => {
   test.each(vectorsOf("data-channel", "key"))("$case: $comment", ({ input, output }) => {
     const { seeder = "", fetcher = "", secret = "" } = input
-    expect(toBase64(lengthPrefixed(["sealift/channel/v1", seeder, fetcher]))).toBe(output?.info)
+    expect(toBase64(lengthPrefixed("sealift/channel/v1", seeder, fetcher))).toBe(output?.info)
     const key = deriveChannelKey(fromBase64(secret), { seeder, fetcher })
     expect(toBase64(key)).toBe(output?.key)
   })
