@@ -1,0 +1,20 @@
+/**
+ * What can go wrong with belonging to a fleet (protocol/fleet.md).
+ * @module
+ */
+import { CodedError } from "../core/errors.ts"
+
+/** Codes of the fleet. */
+export type FleetErrorCode =
+  /** An access list whose form or sense is wrong (fleet.md §4). */
+  | "ACCESS_INVALID"
+  /** An access list of another fleet (fleet.md §5, accepting a list). */
+  | "FLEET_WRONG"
+  /** An access list that is older than the accepted one, or another of its version (§5). */
+  | "ACCESS_ROLLBACK"
+  /** A group's epoch is below the accepted one (§5). */
+  | "EPOCH_ROLLBACK"
+  /** A field that must be known is not, or is not there (envelope.md §5, reading 7). */
+  | "CRITICAL_UNKNOWN"
+
+export class FleetError extends CodedError<FleetErrorCode> {}
