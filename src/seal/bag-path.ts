@@ -1,0 +1,54 @@
+/**
+ * Paths of a release's files: safe on every system, and distinct on every system
+ * (protocol/release.md §4, paths).
+ * @module
+ */
+
+/** Longest path in bytes. */
+const PATH_BYTES_MAX = 1_024
+/** Longest part between slashes in bytes. */
+const PART_BYTES_MAX = 255
+const FORBIDDEN = /[\\:\p{Cc}]/u
+
+/**
+ * Tells what is wrong with a set of paths.
+ * @returns undefined when they are safe, distinct, and none is another's folder
+ */
+export function faultOfPaths(paths: readonly string[]): string | undefined {
+  const unsafe = paths.find((path) => !isSafePath(path))
+  if (unsafe !== undefined) return `unsafe path ${shown(unsafe)}`
+  const folded = new Set<string>()
+  for (const path of paths) {
+    const key = foldCase(path)
+    if (folded.has(key)) return `two files at ${shown(path)}`
+    folded.add(key)
+  }
+  const inFile = paths.find((path) => foldersOf(foldCase(path)).some((key) => folded.has(key)))
+  return inFile === undefined ? undefined : `${shown(inFile)} is inside a file`
+}
+
+function isSafePath(path: string): boolean {
+  const byteCount = Buffer.byteLength(path)
+  if (byteCount < 1 || byteCount > PATH_BYTES_MAX) return false
+  // A lone surrogate has no UTF-8: on disk it would become another name.
+  if (!path.isWellFormed() || path.normalize("NFC") !== path || FORBIDDEN.test(path)) return false
+  return path.split("/").every(isSafePart)
+}
+
+function isSafePart(part: string): boolean {
+  if (part === "" || Buffer.byteLength(part) > PART_BYTES_MAX) return false
+  // Windows drops a dot or a space at the end; this refuses `.` and `..` too.
+  return !part.endsWith(".") && !part.endsWith(" ")
+}
+
+/** Upper case first, so that letters with several lower cases (σ, ς) or none (ß) become one. */
+function foldCase(path: string): string {
+  return path.toUpperCase().toLowerCase().normalize("NFC")
+}
+
+function foldersOf(path: string): string[] {
+  const parts = path.split("/")
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"))
+}
+
+const shown = (path: string): string => JSON.stringify(path.slice(0, 80))
