@@ -16,7 +16,10 @@ export interface CommandEntry {
 }
 
 /** Groups and their summaries. */
-export const GROUPS: Readonly<Record<string, string>> = { store: "check the store" }
+export const GROUPS: Readonly<Record<string, string>> = {
+  store: "check the store",
+  party: "keys of those whose approval a release needs",
+}
 
 /** In the order in which the overview shows them. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -95,6 +98,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "torrent <ref>",
     summary: "print the magnet links of an image or a blob, write .torrent files, make it public",
     load: async () => (await import("./command/torrent.ts")).torrentCommand,
+  },
+  {
+    group: "party",
+    usage: "init <name>",
+    summary: "make the keys of a party's device, anywhere; writes NAME.key and NAME.key.pub",
+    load: async () => (await import("./command/party.ts")).partyInitCommand,
+  },
+  {
+    group: "party",
+    usage: "show <file>",
+    summary: "show whose key file or public file this is, and whether it is sound",
+    load: async () => (await import("./command/party.ts")).partyShowCommand,
   },
   {
     usage: "setup <client>",

@@ -13,6 +13,8 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map([
   ["REQUEST_INVALID", 2],
   ["NAME_INVALID", 2],
   ["METAINFO_INVALID", 2],
+  ["DEVICE_INVALID", 2],
+  ["DEVICE_KEY_INVALID", 2],
   ["ORIGIN_DENIED", 3],
   ["ORIGIN_FORBIDDEN", 3],
   ["PEER_BANNED", 3],

@@ -14,6 +14,12 @@ export type FleetErrorCode =
   | "ACCESS_ROLLBACK"
   /** A group's epoch is below the accepted one (§5). */
   | "EPOCH_ROLLBACK"
+  /** A device's public file whose form or proof is wrong (policy.md §4, a device's public file). */
+  | "DEVICE_INVALID"
+  /** A device's key file that others may read, that is none, or that does not open. */
+  | "DEVICE_KEY_INVALID"
+  /** A device's key file would be written where something is. */
+  | "DEVICE_EXISTS"
   /** A field that must be known is not, or is not there (envelope.md §5, reading 7). */
   | "CRITICAL_UNKNOWN"
 

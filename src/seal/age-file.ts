@@ -51,6 +51,45 @@ export async function openAgeFile(file: Uint8Array, secret: string): Promise<Uin
   }
 }
 
+/**
+ * Seals a few bytes with a passphrase: age's scrypt recipient (C2SP age.md, "The scrypt recipient type").
+ * It takes about a second, and so does each guess.
+ */
+export async function sealWithPassphrase(
+  plain: Uint8Array,
+  passphrase: string,
+): Promise<Uint8Array> {
+  assert(plain.length <= AGE_PLAIN_BYTES_MAX, "what is sealed with a passphrase is small")
+  const encrypter = new Encrypter()
+  encrypter.setPassphrase(passphrase)
+  return await encrypter.encrypt(plain)
+}
+
+/**
+ * Opens what was sealed with a passphrase.
+ * @throws {@link SealError} `AGE_FILE_NOT_OPENED` when the file is too large or broken, or the
+ * passphrase is another
+ */
+export async function openWithPassphrase(
+  file: Uint8Array,
+  passphrase: string,
+): Promise<Uint8Array> {
+  if (file.length > AGE_FILE_BYTES_MAX) throw notOpened(`${file.length} bytes`)
+  const decrypter = new Decrypter()
+  decrypter.addPassphrase(passphrase)
+  try {
+    return await decrypter.decrypt(file)
+  } catch (cause) {
+    throw notOpened(messageOf(cause), cause)
+  }
+}
+
+/** Tells whether bytes begin like an age file. */
+export function isAgeFile(bytes: Uint8Array): boolean {
+  const start = Buffer.from("age-encryption.org/v1\n")
+  return Buffer.compare(bytes.subarray(0, start.length), start) === 0
+}
+
 /** §1: a file is to one recipient. Asked first, before a key is used; it opens nothing itself. */
 function refuseSeveral(stanzas: readonly unknown[]): null {
   if (stanzas.length !== 1) throw new Error(`${stanzas.length} recipients`)

@@ -110,6 +110,11 @@ export function parsePolicy(
   return policy
 }
 
+/** Tells whether a party can have this name. */
+export function isPartyName(name: string): boolean {
+  return name.length <= NAME_CHARACTERS_MAX && NAME.test(name) && name !== GATE_NAME
+}
+
 /** Gives the devices that may approve, or that hold a share: all that are not retired. */
 export function countingDevices({ devices }: Party): readonly Device[] {
   return devices.filter(({ state }) => state !== "retired")
@@ -165,8 +170,8 @@ function verifyDistinct(values: readonly string[]): void {
 function parseParty(value: JsonValue): Party {
   const fields = asObject(value)
   if (fields === undefined) throw invalid("a party is no object")
-  const name = nameOf(fields, "name")
-  if (name === GATE_NAME) throw invalid(`a party is named ${GATE_NAME}`)
+  const name = textOf(fields, "name")
+  if (!isPartyName(name)) throw invalid("a party's name is none")
   return parseHolder(fields, name)
 }
 

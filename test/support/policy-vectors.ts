@@ -2,7 +2,7 @@
  * Makes the vectors of protocol/policy.md: `node test/support/policy-vectors.ts`. It imports nothing of
  * the code under test, so that the two can disagree.
  */
-import { createHash, createPrivateKey, createPublicKey } from "node:crypto"
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto"
 import { mkdirSync, writeFileSync } from "node:fs"
 
 const PAGE = "policy"
@@ -11,19 +11,16 @@ const OTHER_FLEET = createHash("sha256").update("another fleet").digest("hex")
 /** A point of order 8 (CCTV). */
 const WEAK_KEY = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
 
-/** Gives the public key of the seed that a label hashes to. */
-function keyOf(label: string): string {
+/** Gives the secret key whose seed a label hashes to. */
+function secretOf(label: string): KeyObject {
   const seed = createHash("sha256").update(`policy key ${label}`).digest()
   const head = Buffer.from("302e020100300506032b657004220420", "hex")
-  const secret = createPrivateKey({
-    key: Buffer.concat([head, seed]),
-    format: "der",
-    type: "pkcs8",
-  })
-  return createPublicKey(secret)
-    .export({ format: "der", type: "spki" })
-    .subarray(12)
-    .toString("hex")
+  return createPrivateKey({ key: Buffer.concat([head, seed]), format: "der", type: "pkcs8" })
+}
+
+function keyOf(label: string): string {
+  const spki = createPublicKey(secretOf(label)).export({ format: "der", type: "spki" })
+  return spki.subarray(12).toString("hex")
 }
 
 /** A text of a recipient's form; no age program has made it. */
@@ -255,3 +252,58 @@ approved(
   ["owner"],
 )
 approved("stranger", "A key of nobody.", ["stranger", "safety-1", "safety-2"], ["owner"])
+
+/** The recipient of age's own documentation. */
+const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
+function proofOf(label: string, fields: { party: string; key: string; recipient: string }): string {
+  const parts = [
+    Buffer.from("sealift/device/v1"),
+    Buffer.from(fields.party),
+    Buffer.from(fields.key, "hex"),
+    Buffer.from(fields.recipient),
+  ]
+  const prefixed = parts.map((part) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(part.length)
+    return Buffer.concat([length, part])
+  })
+  return sign(null, Buffer.concat(prefixed), secretOf(label)).toString("base64")
+}
+
+const TOLD = { party: "safety", key: keyOf("safety-1"), recipient: RECIPIENT }
+const DEVICE = { v: 1, ...TOLD, proof: proofOf("safety-1", TOLD) }
+
+function deviceFile(
+  name: string,
+  comment: string,
+  file: Fields | string,
+  expect = "DEVICE_INVALID",
+) {
+  const bytes = Buffer.from(typeof file === "string" ? file : JSON.stringify(file))
+  write(`device-${name}`, comment, {
+    input: { file: bytes.toString("base64") },
+    expect,
+    ...(expect === "ok" && { output: TOLD }),
+  })
+}
+
+deviceFile("ok", "A device's public file.", DEVICE, "ok")
+deviceFile("unknown-field", "A field that nobody knows is ignored.", { ...DEVICE, note: "x" }, "ok")
+deviceFile("version-2", "Another version of the format.", { ...DEVICE, v: 2 })
+deviceFile(
+  "twice",
+  "A key of the JSON stands twice.",
+  JSON.stringify(DEVICE).replace("{", '{"v":1,'),
+)
+deviceFile("party-gate", "A party with the gate's name.", { ...DEVICE, party: "gate" })
+deviceFile("other-party", "The proof is for another party.", { ...DEVICE, party: "owner" })
+deviceFile("other-key", "Another key's proof.", { ...DEVICE, proof: proofOf("safety-2", TOLD) })
+deviceFile("no-proof", "A proof of the wrong length.", { ...DEVICE, proof: "AAAA" })
+deviceFile("key-weak", "A key of small order.", { ...DEVICE, key: WEAK_KEY }, "KEY_WEAK")
+deviceFile(
+  "recipient",
+  "A recipient with a wrong checksum.",
+  { ...DEVICE, recipient: `${RECIPIENT.slice(0, -1)}q` },
+  "RECIPIENT_INVALID",
+)

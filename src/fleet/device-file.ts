@@ -1,0 +1,119 @@
+/**
+ * The two files of a party's device: its keys, for its owner alone, and `.pub` for everybody.
+ * @module
+ */
+import { randomBytes } from "node:crypto"
+import { link, open, rm, writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
+import { codeOf } from "../core/errors.ts"
+import {
+  AGE_FILE_BYTES_MAX,
+  isAgeFile,
+  openWithPassphrase,
+  sealWithPassphrase,
+} from "../seal/age-file.ts"
+import { type DeviceKey, encodeDeviceKey, encodeDevicePublic, parseDeviceKey } from "./device.ts"
+import { FleetError } from "./errors.ts"
+
+const SECRET_MODE = 0o600
+const PUBLIC_MODE = 0o644
+const OTHERS_MODE = 0o077
+
+/** Gives where the public file of a key file lies. */
+export function publicPathOf(path: string): string {
+  return `${path}.pub`
+}
+
+/**
+ * Writes both files, or none; never over what is there.
+ * @param options.passphrase - seals the key file (age, scrypt)
+ * @throws {@link FleetError} `DEVICE_EXISTS`
+ * @throws Error a fault of the file system, with its code
+ */
+export async function writeDeviceFiles(
+  device: DeviceKey,
+  path: string,
+  { passphrase }: { readonly passphrase?: string | undefined } = {},
+): Promise<void> {
+  const plain = encodeDeviceKey(device)
+  const secret = passphrase === undefined ? plain : await sealWithPassphrase(plain, passphrase)
+  await writeNew(path, secret, SECRET_MODE)
+  try {
+    await writeNew(publicPathOf(path), await encodeDevicePublic(device), PUBLIC_MODE)
+  } catch (error) {
+    await rm(path)
+    throw error
+  } finally {
+    plain.fill(0)
+  }
+}
+
+/**
+ * Reads a key file.
+ * @param passphrase - asked for only when the file is sealed with one
+ * @throws {@link FleetError} `DEVICE_KEY_INVALID`
+ * @throws Error a fault of the file system, with its code
+ */
+export async function readDeviceFile(
+  path: string,
+  passphrase: () => Promise<string>,
+): Promise<DeviceKey> {
+  const bytes = await readPrivate(path)
+  if (!isAgeFile(bytes)) return await parseDeviceKey(bytes)
+  const phrase = await passphrase()
+  let plain: Uint8Array
+  try {
+    plain = await openWithPassphrase(bytes, phrase)
+  } catch (cause) {
+    const message = `${path} does not open with this passphrase`
+    throw new FleetError("DEVICE_KEY_INVALID", message, { cause })
+  }
+  try {
+    return await parseDeviceKey(plain)
+  } finally {
+    plain.fill(0)
+  }
+}
+
+async function readPrivate(path: string): Promise<Uint8Array> {
+  const file = await open(path, "r")
+  try {
+    const { mode, size } = await file.stat()
+    if ((mode & OTHERS_MODE) !== 0) {
+      throw new FleetError("DEVICE_KEY_INVALID", `others may read ${path}: run chmod 600 ${path}`)
+    }
+    if (size > AGE_FILE_BYTES_MAX) {
+      throw new FleetError("DEVICE_KEY_INVALID", `${path} is too large to be a device's key`)
+    }
+    return await file.readFile()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Write, fsync, link: nobody sees half a file, and nothing is overwritten. */
+async function writeNew(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`
+  try {
+    await writeFile(draft, bytes, { flag: "wx", mode, flush: true })
+    await link(draft, path)
+    await syncFolder(dirname(path))
+  } catch (cause) {
+    if (codeOf(cause) !== "EEXIST") throw cause
+    throw new FleetError("DEVICE_EXISTS", `${path} is there already; keys are not overwritten`, {
+      cause,
+      details: { path },
+    })
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r")
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
