@@ -22,6 +22,21 @@ const RECIPIENT_CHARACTERS_MAX = 4_096
 const LABELS_MAX = 16
 const LABEL = /^[A-Za-z0-9._-]{1,63}$/
 
+/** Tells whether a text may name a namespace, a party or a group. */
+export function isName(text: string): boolean {
+  return text.length <= NAME_CHARACTERS_MAX && NAME.test(text)
+}
+
+/** Tells whether a text has the form of a peer id. Whether its key is sound is not looked at. */
+export function isPeerId(text: string): boolean {
+  return PEER.test(text)
+}
+
+/** Tells whether a text may be the key, or the value, of a node's label. */
+export function isLabel(text: string): boolean {
+  return LABEL.test(text)
+}
+
 /** Gives the error of a list whose form is wrong. */
 export function invalid(reason: string, cause?: unknown): FleetError {
   return new FleetError("ACCESS_INVALID", `the access list is invalid: ${reason}`, { cause })
@@ -41,7 +56,7 @@ export function textOf(fields: JsonObject, name: string): string {
 
 export function nameOf(fields: JsonObject, key: string): string {
   const name = textOf(fields, key)
-  if (name.length > NAME_CHARACTERS_MAX || !NAME.test(name)) throw invalid(`${key} is no name`)
+  if (!isName(name)) throw invalid(`${key} is no name`)
   return name
 }
 
@@ -59,7 +74,7 @@ export function optionalCountOf(fields: JsonObject, name: string): number {
 }
 
 export function parsePeer(value: JsonValue | undefined): string {
-  if (typeof value === "string" && PEER.test(value)) return value
+  if (typeof value === "string" && isPeerId(value)) return value
   throw invalid("a peer id is none of an Ed25519 key")
 }
 
@@ -76,7 +91,7 @@ export function labelsOf(value: JsonValue | undefined): Readonly<Record<string, 
     throw invalid(`labels are no object of at most ${LABELS_MAX}`)
   }
   const read = labels.map(([key, label]): [string, string] => {
-    if (LABEL.test(key) && typeof label === "string" && LABEL.test(label)) return [key, label]
+    if (isLabel(key) && typeof label === "string" && isLabel(label)) return [key, label]
     throw invalid("a label is neither of letters, digits, '.', '_' and '-' nor short")
   })
   return Object.fromEntries(read)

@@ -3,8 +3,9 @@
  * (protocol/key-schedule.md §4, the bag).
  * @module
  */
+
+import { faultOfPaths } from "../core/asset-path.ts"
 import { asArray, asCount, asObject, asText, field, type JsonValue } from "../core/json.ts"
-import { faultOfPaths } from "./bag-path.ts"
 import {
   base64Field,
   encodeBase64,

@@ -3,20 +3,12 @@
  * @module
  */
 import { SealError } from "./errors.ts"
-import { openChunks } from "./payload.ts"
-import {
-  Board,
-  type Part,
-  RUN_CIPHER_BYTES,
-  RUN_PLAIN_BYTES,
-  runCountOf,
-  runOf,
-} from "./payload-job.ts"
+import { letGo, openChunks } from "./payload.ts"
+import { Board, type Part, RUN_CIPHER_BYTES, runCountOf, runOf } from "./payload-job.ts"
 import { readFully, writeFully } from "./positioned-file.ts"
 
 /** Kept from file to file: fresh memory each time costs more than reading into it. */
-let cipher: Uint8Array | undefined
-let plain: Uint8Array | undefined
+let scratch: Uint8Array | undefined
 
 /**
  * Opens runs of chunks until there is none left or the board says stop.
@@ -27,22 +19,22 @@ export function openPart(part: Part, report: (plainBytes: number) => void): void
   const board = new Board(part.board)
   const runCount = runCountOf(part.plainBytes)
   while (!board.isStopped) {
-    const run = board.take(runCount)
-    if (run === undefined) return
-    report(openRun(part, run))
+    const runIndex = board.take(runCount)
+    if (runIndex === undefined) return
+    report(openRun(part, runIndex))
   }
 }
 
-function openRun(part: Part, run: number): number {
-  cipher ??= new Uint8Array(RUN_CIPHER_BYTES)
-  plain ??= new Uint8Array(RUN_PLAIN_BYTES)
-  const place = runOf(part, run)
-  const source = cipher.subarray(0, place.cipherBytes)
-  if (readFully(part.sourceFd, source, place.cipherAt) < source.length) {
+function openRun(part: Part, runIndex: number): number {
+  scratch ??= new Uint8Array(RUN_CIPHER_BYTES)
+  const run = runOf(part, runIndex)
+  const source = scratch.subarray(0, run.cipherBytes)
+  if (readFully(part.sourceFd, source, run.cipherAt) < source.length) {
     throw new SealError("PAYLOAD_CORRUPT", "the ciphertext became shorter while it was opened")
   }
-  const target = plain.subarray(0, place.plainBytes)
-  openChunks(part.key, place, { source, target })
-  writeFully(part.targetFd, target, place.plainAt)
-  return target.length
+  const chunks = [...openChunks(part.key, run, source)]
+  // From where the cipher put them: gathering them first would be a copy of all bytes more.
+  writeFully(part.targetFd, chunks, run.plainAt)
+  for (const chunk of chunks) letGo(chunk)
+  return run.plainBytes
 }

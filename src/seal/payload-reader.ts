@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from "node:crypto"
 import { assert } from "../core/errors.ts"
-import { openChunks, payloadKey } from "./payload.ts"
+import { letGo, openChunks, payloadKey } from "./payload.ts"
 import { CHUNK_BYTES, chunkCountOf, chunkRun, NONCE_BYTES, plainBytesOf } from "./payload-layout.ts"
 
 /** Chunks that are read and opened at once: a bound of memory, and of time without a break. */
@@ -67,34 +67,36 @@ class ChunkReader implements PayloadReader {
   }
 
   async read(at: number, target: Uint8Array, cancel: Cancel = {}): Promise<void> {
-    assert(at >= 0 && at + target.length <= this.plainBytes, "the range lies within the plaintext")
-    for (let done = 0; done < target.length; ) {
+    const end = at + target.length
+    assert(at >= 0 && end <= this.plainBytes, "the range lies within the plaintext")
+    for (let next = at; next < end; ) {
       cancel.signal?.throwIfAborted()
-      const within = (at + done) % CHUNK_BYTES
-      const firstIndex = (at + done - within) / CHUNK_BYTES
-      const chunkCount = Math.ceil((within + target.length - done) / CHUNK_BYTES)
-      const countMax = Math.min(chunkCount, CHUNKS_AT_ONCE)
-      const plain = await this.#open({ firstIndex, countMax }, cancel)
-      const wanted = plain.subarray(within, within + target.length - done)
-      target.set(wanted, done)
-      done += wanted.length
+      const firstIndex = Math.floor(next / CHUNK_BYTES)
+      const chunksLeft = Math.ceil(end / CHUNK_BYTES) - firstIndex
+      const range = { firstIndex, countMax: Math.min(chunksLeft, CHUNKS_AT_ONCE) }
+      for (const chunk of await this.#open(range, cancel)) {
+        const within = next % CHUNK_BYTES
+        const wanted = chunk.subarray(within, within + end - next)
+        target.set(wanted, next - at)
+        next += wanted.length
+        letGo(chunk)
+      }
     }
   }
 
   /** §5: the last chunk alone proves where the payload ends. */
   async openLast(cancel: Cancel): Promise<void> {
-    await this.#open({ firstIndex: chunkCountOf(this.plainBytes) - 1, countMax: 1 }, cancel)
+    const firstIndex = chunkCountOf(this.plainBytes) - 1
+    for (const chunk of await this.#open({ firstIndex, countMax: 1 }, cancel)) letGo(chunk)
   }
 
   async #open(
     range: { readonly firstIndex: number; readonly countMax: number },
     cancel: Cancel,
-  ): Promise<Uint8Array> {
+  ): Promise<Iterable<Uint8Array<ArrayBuffer>>> {
     const run = chunkRun(this.plainBytes, range)
     const source = new Uint8Array(run.cipherBytes)
     await this.#source.read(run.cipherAt, source, cancel)
-    const target = new Uint8Array(run.plainBytes)
-    openChunks(this.#key, run, { source, target })
-    return target
+    return openChunks(this.#key, run, source)
   }
 }

@@ -44,7 +44,7 @@ class Sealing {
   readonly board: Board
   readonly #part: Part
   readonly #report: (plainBytes: number) => void
-  readonly #slots: Slots
+  readonly #slots: SharedArrayBuffer
   readonly #runCount: number
   readonly #hashes: readonly RunHash[]
 
@@ -52,7 +52,7 @@ class Sealing {
     this.board = new Board(part.board)
     this.#part = part
     this.#report = report
-    this.#slots = new Slots(part.slots!)
+    this.#slots = part.slots!
     this.#runCount = runCountOf(part.plainBytes)
     this.#hashes = hashesOf(part)
   }
@@ -65,10 +65,10 @@ class Sealing {
   /** Hashes the next run of a stream of this thread. @returns whether there was one */
   hashNext(): boolean {
     for (const one of this.#hashes) {
-      const slot = this.#slots.slotOf(one.next)
+      const slot = slotOf(one.next)
       if (!this.board.isSealed(one.next, slot)) continue
-      const place = runOf(this.#part, one.next)
-      one.hash.update(this.#slots.bytes(slot, one.stream, place))
+      const run = runOf(this.#part, one.next)
+      one.hash.update(slotBytes(this.#slots, slot, { stream: one.stream, run }))
       one.next++
       this.board.hashed(one.stream, one.next)
       return true
@@ -79,11 +79,11 @@ class Sealing {
   /** Seals the next run that nobody has. @returns whether there was one and a free slot */
   sealNext(): boolean {
     const freeUntil = this.board.hashedCount + SLOTS_MAX
-    const run = this.board.take(Math.min(this.#runCount, freeUntil))
-    if (run === undefined) return false
-    const slot = this.#slots.slotOf(run)
-    this.#sealRun(run, slot)
-    this.board.sealed(run, slot)
+    const runIndex = this.board.take(Math.min(this.#runCount, freeUntil))
+    if (runIndex === undefined) return false
+    const slot = slotOf(runIndex)
+    this.#sealRun(runOf(this.#part, runIndex), slot)
+    this.board.sealed(runIndex, slot)
     return true
   }
 
@@ -93,16 +93,15 @@ class Sealing {
     )
   }
 
-  #sealRun(run: number, slot: number): void {
+  #sealRun(run: ChunkRun, slot: number): void {
     const { key, sourceFd, targetFd } = this.#part
-    const place = runOf(this.#part, run)
-    const plain = this.#slots.bytes(slot, "plain", place)
-    const cipher = this.#slots.bytes(slot, "cipher", place)
-    if (readFully(sourceFd, plain, place.plainAt) < plain.length) {
+    const plain = slotBytes(this.#slots, slot, { stream: "plain", run })
+    const cipher = slotBytes(this.#slots, slot, { stream: "cipher", run })
+    if (readFully(sourceFd, plain, run.plainAt) < plain.length) {
       throw new SealError("PAYLOAD_CHANGED", "the file became shorter while it was sealed")
     }
-    sealChunks(key, place, { source: plain, target: cipher })
-    writeFully(targetFd, cipher, place.cipherAt)
+    sealChunks(key, run, { source: plain, target: cipher })
+    writeFully(targetFd, [cipher], run.cipherAt)
     this.#report(plain.length)
   }
 }
@@ -125,21 +124,15 @@ function hashesOf({ thread, threadCount, nonce }: Part): RunHash[] {
   return hashes
 }
 
-/** The shared memory in which runs lie. */
-class Slots {
-  readonly #memory: SharedArrayBuffer
+const slotOf = (runIndex: number): number => runIndex % SLOTS_MAX
 
-  constructor(memory: SharedArrayBuffer) {
-    this.#memory = memory
-  }
-
-  slotOf(run: number): number {
-    return run % SLOTS_MAX
-  }
-
-  bytes(slot: number, stream: HashedStream, { plainBytes, cipherBytes }: ChunkRun): Uint8Array {
-    const at = slot * SLOT_BYTES
-    if (stream === "plain") return new Uint8Array(this.#memory, at, plainBytes)
-    return new Uint8Array(this.#memory, at + RUN_PLAIN_BYTES, cipherBytes)
-  }
+/** Gives the place of a run's plaintext or ciphertext in a slot. */
+function slotBytes(
+  slots: SharedArrayBuffer,
+  slot: number,
+  { stream, run }: { readonly stream: HashedStream; readonly run: ChunkRun },
+): Uint8Array {
+  const at = slot * SLOT_BYTES
+  if (stream === "plain") return new Uint8Array(slots, at, run.plainBytes)
+  return new Uint8Array(slots, at + RUN_PLAIN_BYTES, run.cipherBytes)
 }

@@ -61,7 +61,11 @@ export function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): KeyObject {
  * @param texts - `source` is their plaintext, `target` where chunks and tags go; both exactly as long
  * as the run says
  */
-export function sealChunks(key: KeyObject, run: ChunkRun, { source, target }: Texts): void {
+export function sealChunks(
+  key: KeyObject,
+  run: ChunkRun,
+  { source, target }: { readonly source: Uint8Array; readonly target: Uint8Array },
+): void {
   assert(source.length === run.plainBytes, "the source is the plaintext of the run")
   assert(target.length === run.cipherBytes, "the target fits the ciphertext of the run")
   let index = run.firstIndex
@@ -77,21 +81,31 @@ export function sealChunks(key: KeyObject, run: ChunkRun, { source, target }: Te
 }
 
 /**
- * Opens the chunks of a run. Nothing of a chunk is in the target before its tag was checked.
- * @param texts - `source` is chunks and tags, `target` where their plaintext goes; both exactly as
- * long as the run says
- * @throws {@link SealError} `PAYLOAD_CORRUPT`; chunks before the one at fault are in the target
+ * Opens the chunks of a run, one after the other.
+ * @param source - chunks and tags, exactly as long as the run says
+ * @returns the plaintext of each, in memory of its own; {@link letGo} frees it
+ * @throws {@link SealError} `PAYLOAD_CORRUPT` at the chunk at fault, of which nothing is given out
  */
-export function openChunks(key: KeyObject, run: ChunkRun, { source, target }: Texts): void {
+export function* openChunks(
+  key: KeyObject,
+  run: ChunkRun,
+  source: Uint8Array,
+): Generator<Uint8Array<ArrayBuffer>, void, void> {
   assert(source.length === run.cipherBytes, "the source is the ciphertext of the run")
-  assert(target.length === run.plainBytes, "the target fits the plaintext of the run")
   let index = run.firstIndex
-  for (let from = 0, to = 0; from < source.length; from += SEALED_CHUNK_BYTES, to += CHUNK_BYTES) {
+  for (let from = 0; from < source.length; from += SEALED_CHUNK_BYTES) {
     const sealed = source.subarray(from, from + SEALED_CHUNK_BYTES)
-    const plain = openChunk(key, run, { sealed, index: index++ })
-    target.set(plain, to)
-    letGo(plain)
+    yield openChunk(key, run, { sealed, index: index++ })
   }
+}
+
+/**
+ * Frees the memory of a cipher's answer at once. The collector comes so late that a gigabyte a
+ * second of answers makes the process grow, and fresh memory for each is a third slower.
+ */
+export function letGo(answer: Uint8Array<ArrayBuffer>): void {
+  // Never of a part of something larger, such as Node's pool of small buffers.
+  if (answer.byteLength === answer.buffer.byteLength) answer.buffer.transfer(0)
 }
 
 /**
@@ -122,14 +136,13 @@ export function openPayload(
 ): Uint8Array {
   const plain = new Uint8Array(plainBytesOf(payload.length))
   const key = payloadKey(fileKey, payload.subarray(0, NONCE_BYTES))
-  const source = payload.subarray(NONCE_BYTES)
-  openChunks(key, wholeRun(plain.length), { source, target: plain })
+  let at = 0
+  for (const chunk of openChunks(key, wholeRun(plain.length), payload.subarray(NONCE_BYTES))) {
+    plain.set(chunk, at)
+    at += chunk.length
+    letGo(chunk)
+  }
   return plain
-}
-
-interface Texts {
-  readonly source: Uint8Array
-  readonly target: Uint8Array
 }
 
 const wholeRun = (plainBytes: number): ChunkRun =>
@@ -162,13 +175,4 @@ function chunkNonce({ chunkCount }: ChunkRun, index: number): Uint8Array {
   new DataView(nonce.buffer).setUint32(CHUNK_NONCE_BYTES - 5, index)
   nonce[CHUNK_NONCE_BYTES - 1] = index === chunkCount - 1 ? 1 : 0
   return nonce
-}
-
-/**
- * Frees the memory of a cipher's answer at once. The collector comes so late that a gigabyte a
- * second of answers makes the process grow, and fresh memory for each is a third slower.
- */
-function letGo(answer: Uint8Array<ArrayBuffer>): void {
-  // Never of a part of something larger, such as Node's pool of small buffers.
-  if (answer.byteLength === answer.buffer.byteLength) answer.buffer.transfer(0)
 }

@@ -2,7 +2,7 @@
  * Reads and writes at a place of a file, all of it, and waits: for the threads that do nothing else.
  * @module
  */
-import { readSync, writeSync } from "node:fs"
+import { readSync, writeSync, writevSync } from "node:fs"
 
 /**
  * Fills `target` with the bytes from `at` on.
@@ -18,10 +18,16 @@ export function readFully(fd: number, target: Uint8Array, at: number): number {
   return count
 }
 
-/** Writes all the bytes from `at` on. */
-export function writeFully(fd: number, bytes: Uint8Array, at: number): void {
-  let count = 0
-  while (count < bytes.length) {
-    count += writeSync(fd, bytes, count, bytes.length - count, at + count)
+/** Writes all the bytes of all the parts, one after the other, from `at` on. */
+export function writeFully(fd: number, parts: readonly Uint8Array[], at: number): void {
+  let written = writevSync(fd, parts, at)
+  let partAt = at
+  for (const part of parts) {
+    // A disk may take less than all at once; the rest of each part goes by itself.
+    for (let count = Math.min(written, part.length); count < part.length; ) {
+      count += writeSync(fd, part, count, part.length - count, partAt + count)
+    }
+    written = Math.max(0, written - part.length)
+    partAt += part.length
   }
 }

@@ -52,7 +52,7 @@ export async function sealFile(
     const key = payloadKey(options.fileKey, nonce)
     let digests = {}
     const path = await writeUnfinished(options.folder, async ({ fd: targetFd }) => {
-      writeFully(targetFd, nonce, 0)
+      writeFully(targetFd, [nonce], 0)
       const job = { kind: "seal", sourceFd, targetFd, key, nonce, plainBytes } as const
       digests = await deps.pool.run(job, { onProgress: options.onProgress, signal })
       refuseChanged(sourceFd, before)

@@ -1,6 +1,7 @@
 // The 143 vectors of the age format (C2SP/CCTV). Armor and header are the library's business and only
 // give the file key here; whether a payload opens, and to what, is ours.
 import { Buffer } from "node:buffer"
+import type { KeyObject } from "node:crypto"
 import { inflateSync } from "node:zlib"
 import { armor, Decrypter } from "age-encryption"
 import * as cctv from "cctv-age"
@@ -9,6 +10,7 @@ import { digestOf, hexOf } from "../../../src/core/digest.ts"
 import { openChunks, openPayload, payloadKey, sealPayload } from "../../../src/seal/payload.ts"
 import {
   CHUNK_BYTES,
+  type ChunkRun,
   chunkRun,
   NONCE_BYTES,
   SEALED_CHUNK_BYTES,
@@ -72,26 +74,25 @@ function openInOrder(payload: Uint8Array, fileKey: Uint8Array): Uint8Array {
   const given: Uint8Array[] = []
   for (let at = NONCE_BYTES; at < payload.length; at += SEALED_CHUNK_BYTES) {
     const source = payload.subarray(at, at + SEALED_CHUNK_BYTES)
-    const target = new Uint8Array(Math.max(0, source.length - TAG_BYTES))
-    const firstIndex = given.length
     const opensAs = (chunkCount: number) => {
-      const run = { ...chunkRun(target.length, { firstIndex: 0, countMax: 1 }), firstIndex }
-      return doesNotThrow(() => openChunks(key, { ...run, chunkCount }, { source, target }))
+      const sizes = chunkRun(source.length - TAG_BYTES, { firstIndex: 0, countMax: 1 })
+      return tryToOpen(key, { ...sizes, firstIndex: given.length, chunkCount }, source)
     }
-    const isFollowed = source.length === SEALED_CHUNK_BYTES && opensAs(firstIndex + 2)
-    if (!isFollowed && !opensAs(firstIndex + 1)) break
-    given.push(target)
-    if (!isFollowed) break
+    const isWhole = source.length === SEALED_CHUNK_BYTES
+    const followed = isWhole ? opensAs(given.length + 2) : undefined
+    const plain = followed ?? opensAs(given.length + 1)
+    if (plain === undefined) break
+    given.push(plain)
+    if (followed === undefined) break
   }
   return Buffer.concat(given)
 }
 
-function doesNotThrow(work: () => void): boolean {
+function tryToOpen(key: KeyObject, run: ChunkRun, source: Uint8Array): Uint8Array | undefined {
   try {
-    work()
-    return true
+    return [...openChunks(key, run, source)][0]
   } catch {
-    return false
+    return undefined
   }
 }
 

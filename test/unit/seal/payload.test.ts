@@ -1,4 +1,5 @@
 /** Sealed payloads in memory: protocol/sealed-payload.md. */
+import { readFileSync } from "node:fs"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { digestOf, hexOf } from "../../../src/core/digest.ts"
@@ -36,6 +37,14 @@ describe("protocol/sealed-payload.md vectors", () => {
   test("there are sound ones, broken ones and lengths", () => {
     const counts = [SOUND_VECTORS, BROKEN_VECTORS, LENGTH_VECTORS].map(({ length }) => length)
     expect(Math.min(...counts)).toBeGreaterThan(9)
+  })
+
+  test("the example of the page is the vector of that name", () => {
+    const { output } = SOUND_VECTORS.find((vector) => vector.case === "empty-zero-keys")!
+    const [nonce, tag] = /^([0-9a-f]{32}) ([0-9a-f]{32})$/m
+      .exec(readFileSync("protocol/sealed-payload.md", "utf8"))!
+      .slice(1)
+    expect(Buffer.from(output.ciphertext!, "base64").toString("hex")).toBe(`${nonce}${tag}`)
   })
 
   test.each(SOUND_VECTORS)("$case: $comment", ({ input, output }) => {

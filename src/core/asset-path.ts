@@ -8,7 +8,10 @@
 const PATH_BYTES_MAX = 1_024
 /** Longest part between slashes in bytes. */
 const PART_BYTES_MAX = 255
-const FORBIDDEN = /[\\:\p{Cc}]/u
+/** What some system takes for something else, or cannot have in a name. */
+const FORBIDDEN = /[\\:<>"|?*\p{Cc}]/u
+/** Windows has these in every folder, in either case, whatever follows a dot. */
+const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i
 
 /**
  * Tells what is wrong with a set of paths.
@@ -27,7 +30,8 @@ export function faultOfPaths(paths: readonly string[]): string | undefined {
   return inFile === undefined ? undefined : `${shown(inFile)} is inside a file`
 }
 
-function isSafePath(path: string): boolean {
+/** Tells whether one path means the same, and no other place, on every system. */
+export function isSafePath(path: string): boolean {
   const byteCount = Buffer.byteLength(path)
   if (byteCount < 1 || byteCount > PATH_BYTES_MAX) return false
   // A lone surrogate has no UTF-8: on disk it would become another name.
@@ -36,14 +40,17 @@ function isSafePath(path: string): boolean {
 }
 
 function isSafePart(part: string): boolean {
-  if (part === "" || Buffer.byteLength(part) > PART_BYTES_MAX) return false
+  if (part === "" || Buffer.byteLength(part) > PART_BYTES_MAX || DEVICE.test(part)) return false
   // Windows drops a dot or a space at the end; this refuses `.` and `..` too.
   return !part.endsWith(".") && !part.endsWith(" ")
 }
 
-/** Upper case first, so that letters with several lower cases (σ, ς) or none (ß) become one. */
+/**
+ * Upper case between, so that letters with several lower cases (σ, ς) or none (ß) become one; lower
+ * case first, since the capital ẞ has no other way to them.
+ */
 function foldCase(path: string): string {
-  return path.toUpperCase().toLowerCase().normalize("NFC")
+  return path.toLowerCase().toUpperCase().toLowerCase().normalize("NFC")
 }
 
 function foldersOf(path: string): string[] {

@@ -1,0 +1,93 @@
+/**
+ * What a statement says, once its signature was verified (protocol/envelope.md §5).
+ * @module
+ */
+import { type Digest, hexOf } from "../core/digest.ts"
+import { codeOf } from "../core/errors.ts"
+import type { JsonObject } from "../core/json.ts"
+import { isKeyText, type PublicKey } from "../trust/public-key.ts"
+import type { Statement, Subject } from "../trust/statement.ts"
+import { type AssetVersion, formatAssetVersion, parseAssetVersion } from "./asset-name.ts"
+import { type FormatErrorCode, ReleaseError } from "./errors.ts"
+import { countField, digestField, invalidField, type Section, textField } from "./section.ts"
+
+/** What was said, and by whom. */
+export interface Signed<Said> {
+  readonly said: Said
+  /** Of the statement. */
+  readonly digest: Digest
+  /** The expected keys that have signed it, at least one. */
+  readonly signers: ReadonlySet<PublicKey>
+}
+
+/** Whose signatures a reader counts, and in which fleet. */
+export interface ReaderTrust {
+  readonly keys: ReadonlySet<PublicKey>
+  /** The fleet id. */
+  readonly fleet: string
+}
+
+/** A release as other statements name it. */
+export interface NamedRelease {
+  readonly asset: AssetVersion
+  /** Of the release's statement. */
+  readonly digest: Digest
+}
+
+/** One version of a file that the fleet's roles sign: an access list, or a policy. */
+export interface FileVersion {
+  readonly version: number
+  /** Of the file. */
+  readonly digest: Digest
+}
+
+/** Gives the subject by which a statement names a release. */
+export function subjectOf({ asset, digest }: NamedRelease): Subject {
+  return { name: formatAssetVersion(asset), digest }
+}
+
+/** Tells whether two statements are about one release. */
+export function isSameRelease(one: NamedRelease, other: NamedRelease): boolean {
+  return (
+    one.digest === other.digest && formatAssetVersion(one.asset) === formatAssetVersion(other.asset)
+  )
+}
+
+/** Gives the release that a statement is about: its one subject. */
+export function namedRelease(
+  { subject }: Pick<Statement, "subject">,
+  code: FormatErrorCode,
+): NamedRelease {
+  const [only, ...others] = subject
+  if (only === undefined || others.length > 0) {
+    throw new ReleaseError(code, `${subject.length} subjects, expected one release`)
+  }
+  try {
+    return { asset: parseAssetVersion(only.name), digest: only.digest }
+  } catch (cause) {
+    if (codeOf(cause) !== "ASSET_VERSION_INVALID") throw cause
+    throw new ReleaseError(code, "the subject is no release", { cause })
+  }
+}
+
+/** Gives the device that a statement names; it is one of those that have signed. */
+export function signingDevice(section: Section, signers: ReadonlySet<PublicKey>): PublicKey {
+  const text = textField(section, "device")
+  if (isKeyText(text) && isOneOf(text, signers)) return text
+  throw invalidField(section, "device", { reason: "it has not signed" })
+}
+
+export function fileVersionField(section: Section): FileVersion {
+  return {
+    version: countField(section, "version", { min: 1 }),
+    digest: digestField(section, "digest"),
+  }
+}
+
+export function encodeFileVersion({ version, digest }: FileVersion): JsonObject {
+  return { version, digest: hexOf(digest) }
+}
+
+function isOneOf(text: string, keys: ReadonlySet<PublicKey>): text is PublicKey {
+  return keys.has(text as PublicKey)
+}

@@ -1,0 +1,88 @@
+/**
+ * Withdrawals: a release is taken back, and no honest node opens or activates it any more
+ * (protocol/release.md §4, the withdrawal).
+ * @module
+ */
+import { isName } from "../fleet/access-field.ts"
+import { GATE } from "../seal/context.ts"
+import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import { invalidField, type Section, textField } from "./section.ts"
+import {
+  type NamedRelease,
+  namedRelease,
+  type ReaderTrust,
+  type Signed,
+  subjectOf,
+} from "./signed.ts"
+
+/** The predicate type of a withdrawal. */
+export const WITHDRAWAL_KIND = "sealift:withdrawal/v1"
+const CODE = "WITHDRAWAL_INVALID"
+const FIELDS: readonly string[] = ["by", "reason"]
+const REASON_BYTES_MAX = 1_024
+const PARTY_PREFIX = "party:"
+const TARGETS_TEXT = "role:targets"
+/** Control characters, and those that turn the direction of text: it is shown to people. */
+const NOT_SHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u
+
+/** Who takes a release back. */
+export type Withdrawer =
+  | { readonly kind: "party"; readonly name: string }
+  | { readonly kind: "targets" }
+
+export interface Withdrawal {
+  /** The fleet id. */
+  readonly fleet: string
+  readonly release: NamedRelease
+  readonly by: Withdrawer
+  /** For people: 1 … 1,024 bytes of UTF-8 in one line. */
+  readonly reason: string
+}
+
+/**
+ * Makes the statement of a withdrawal; what it gives can be read.
+ * @throws {@link ReleaseError} `WITHDRAWAL_INVALID`
+ */
+export function encodeWithdrawal(withdrawal: Withdrawal): StatementDraft<typeof WITHDRAWAL_KIND> {
+  const { fleet, release, by, reason } = withdrawal
+  const text = by.kind === "party" ? `${PARTY_PREFIX}${by.name}` : TARGETS_TEXT
+  const predicate = { by: text, reason }
+  const subject = [subjectOf(release)]
+  parseWithdrawal({ subject, predicate }, fleet)
+  return { kind: WITHDRAWAL_KIND, fleet, subject, predicate }
+}
+
+/**
+ * Reads a withdrawal. Whether it counts is another question (`counting.ts`).
+ * @param trust - the devices of the parties under the current policy, and the keys of targets
+ * @throws {@link TrustError} as `readStatement`; {@link ReleaseError} `WITHDRAWAL_INVALID`
+ * @see protocol/release.md §5, reading the others
+ */
+export function readWithdrawal(file: Uint8Array, { keys, fleet }: ReaderTrust): Signed<Withdrawal> {
+  const statement = readStatement(file, { keys, fleet, kinds: { [WITHDRAWAL_KIND]: FIELDS } })
+  const { digest, signers } = statement
+  return { said: parseWithdrawal(statement, fleet), digest, signers }
+}
+
+function parseWithdrawal(
+  statement: Pick<Statement, "subject" | "predicate">,
+  fleet: string,
+): Withdrawal {
+  const section: Section = { fields: statement.predicate, place: "", code: CODE }
+  const reason = textField(section, "reason")
+  const isShort = reason !== "" && Buffer.byteLength(reason) <= REASON_BYTES_MAX
+  if (!isShort || !reason.isWellFormed() || NOT_SHOWN.test(reason)) {
+    throw invalidField(section, "reason", { reason: "no short line of text" })
+  }
+  return { fleet, release: namedRelease(statement, CODE), by: parseWithdrawer(section), reason }
+}
+
+function parseWithdrawer(section: Section): Withdrawer {
+  const text = textField(section, "by")
+  if (text === TARGETS_TEXT) return { kind: "targets" }
+  const name = text.slice(PARTY_PREFIX.length)
+  if (!text.startsWith(PARTY_PREFIX) || !isName(name) || name === GATE) {
+    throw invalidField(section, "by", { reason: "neither a party nor the targets role" })
+  }
+  return { kind: "party", name }
+}
