@@ -32,13 +32,13 @@ export type TrustErrorCode =
   | "POLICY_KEY_SHARED"
   /** What a signer gave is no signature by its key (envelope.md §5, signing 3). */
   | "SIGNATURE_WRONG"
-  /** A file of TUF metadata is not strict JSON of its form, or has too many entries (tuf-profile.md §5). */
+  /** A file of TUF metadata has not its form, or too many entries (tuf-profile.md §5). */
   | "TUF_MALFORMED"
   /** A file is larger than its bound, or than the file above it says (tuf-profile.md §7). */
   | "TUF_TOO_LARGE"
   /** Fewer keys of a role have signed than its threshold asks for (tuf-profile.md §5). */
   | "TUF_SIGNATURES_MISSING"
-  /** A version, or a file that the snapshot listed, is older than the trusted one (tuf-profile.md §5). */
+  /** A version is older than the trusted one, or a listed file is gone (tuf-profile.md §5). */
   | "TUF_ROLLBACK"
   /** A file is not the one that the snapshot or the timestamp names (tuf-profile.md §5). */
   | "TUF_MISMATCH"
