@@ -200,7 +200,7 @@ test("ends with the reason of the signal", async () => {
     read: async (name: string) => {
       asked.push(name)
       controller.abort(reason)
-      return undefined
+      throw new Error("the connection was closed")
     },
   }
   const second = reader.client.refresh(source, { signal: controller.signal })
