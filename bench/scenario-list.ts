@@ -12,6 +12,7 @@ import { memory } from "./scenarios/memory.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
 import { scale } from "./scenarios/scale.ts"
+import { seal } from "./scenarios/seal.ts"
 import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
@@ -28,5 +29,6 @@ export const SCENARIOS: readonly Scenario[] = [
   hostile,
   limits,
   memory,
+  seal,
   scale,
 ]
