@@ -119,11 +119,12 @@ export function verifySuccessor(accepted: AccessList, next: AccessList): void {
     const message = `access list ${next.version} after ${accepted.version}`
     throw new FleetError("ACCESS_ROLLBACK", message)
   }
-  for (const { name, epoch } of accepted.groups.values()) {
+  for (const { name, epoch, recipient } of accepted.groups.values()) {
     const later = next.groups.get(name)
-    if (later !== undefined && later.epoch < epoch) {
-      throw new FleetError("EPOCH_ROLLBACK", `group ${name} at epoch ${later.epoch} after ${epoch}`)
-    }
+    if (later === undefined || later.epoch > epoch) continue
+    // One epoch is one key: another recipient would split the group.
+    if (later.epoch === epoch && later.recipient === recipient) continue
+    throw new FleetError("EPOCH_ROLLBACK", `group ${name} at epoch ${later.epoch} after ${epoch}`)
   }
 }
 

@@ -12,6 +12,9 @@ import { nameOfRelease, type Release } from "./release.ts"
 import { isSameRelease, type Signed } from "./signed.ts"
 import type { Withdrawal } from "./withdrawal.ts"
 
+/** A keeper's clock may be ahead of a node's by this much (protocol/release.md §5). */
+const CLOCK_SKEW_MS_MAX = 300_000
+
 /** What a reader has found out about a release. */
 export interface Evidence {
   readonly approvals: readonly Signed<Approval>[]
@@ -117,6 +120,8 @@ export function isGateGrantFor(
     gate !== undefined &&
     isDeviceOf(gate, grant.device) &&
     grant.node === node &&
+    // Its seven days would be any seven days if it could begin later.
+    grant.issuedAtMs <= nowMs + CLOCK_SKEW_MS_MAX &&
     nowMs <= grant.notAfterMs &&
     grant.notAfterMs <= release.said.expiresAtMs
   )

@@ -65,6 +65,7 @@ describe("a list that takes the place of another", () => {
   test("takes no group back to an earlier epoch", () => {
     const code = expect.objectContaining({ code: "EPOCH_ROLLBACK" })
     expect(follow({ version: 6, epoch: 2 })).toThrow(code)
+    expect(follow({ version: 6, epoch: 3, recipient: `${RECIPIENT}p` })).toThrow(code)
   })
 })
 
@@ -75,13 +76,13 @@ function peerOf(index: number): string {
 }
 
 function listFile(
-  options: { nodesCount?: number; version?: number; epoch?: number } = {},
+  options: { nodesCount?: number; version?: number; epoch?: number; recipient?: string } = {},
 ): Uint8Array {
-  const { nodesCount = 3, version = 1, epoch = 1 } = options
+  const { nodesCount = 3, version = 1, epoch = 1, recipient = RECIPIENT } = options
   const groups = Array.from({ length: 16 }, (_, index) => ({
     name: `group-${index}`,
     epoch,
-    recipient: RECIPIENT,
+    recipient,
     since: 1_794_000_000_000,
     previous: [],
   }))

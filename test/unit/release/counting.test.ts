@@ -227,6 +227,8 @@ describe("a gate's grant", () => {
     expect(isGateGrantFor(grant, release, about)).toBe(true)
     expect(isGateGrantFor(grant, release, { ...about, nowMs: NOW + 100 })).toBe(true)
     expect(isGateGrantFor(grant, release, { ...about, nowMs: NOW + 101 })).toBe(false)
+    // A keeper's clock may be five minutes ahead.
+    expect(isGateGrantFor(grant, release, { ...about, nowMs: NOW - 300_000 })).toBe(true)
   })
 
   test("counts for no other node, release, fleet, signer, policy or time", async () => {
@@ -243,6 +245,7 @@ describe("a gate's grant", () => {
       isGateGrantFor(grant, release, { ...about, policy: { ...POLICY, gate: undefined } }),
       isGateGrantFor(grant, release, { ...about, policy: { ...POLICY, gate: retired } }),
       isGateGrantFor(await grantOf(KEEPER, { notAfterMs: NOW + 1_001 }), release, about),
+      isGateGrantFor(grant, release, { ...about, nowMs: NOW - 300_001 }),
     ]
     expect(counts).toEqual(counts.map(() => false))
   })
