@@ -5,9 +5,10 @@
 import { createPrivateKey, type KeyObject, randomBytes } from "node:crypto"
 import { type FileHandle, link, open, rm } from "node:fs/promises"
 import { dirname } from "node:path"
+import { privateKeyObject, seedOf } from "../core/ed25519-key.ts"
 import { codeOf } from "../core/errors.ts"
 import { NetError } from "./errors.ts"
-import { createIdentity, type Identity, identityFromSeed, pkcs8Of, seedOf } from "./identity.ts"
+import { createIdentity, type Identity, identityFromSeed } from "./identity.ts"
 
 const FILE_BYTES_MAX = 4096
 const OTHERS_MODE = 0o077
@@ -69,7 +70,7 @@ async function writeNew(path: string, identity: Identity): Promise<boolean> {
   try {
     const file = await open(draft, "wx", 0o600)
     try {
-      await file.writeFile(pkcs8Of(identity).export({ format: "pem", type: "pkcs8" }))
+      await file.writeFile(privateKeyObject(identity.seed).export({ format: "pem", type: "pkcs8" }))
       await file.sync()
     } finally {
       await file.close()

@@ -3,8 +3,6 @@
  * @module
  */
 import {
-  createPrivateKey,
-  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   sign as signBytes,
@@ -12,15 +10,13 @@ import {
 } from "node:crypto"
 import { publicKeyFromRaw } from "@libp2p/crypto/keys"
 import { peerIdFromPublicKey, peerIdFromString } from "@libp2p/peer-id"
+import { privateKeyObject, publicBytesOf, publicKeyObject, seedOf } from "../core/ed25519-key.ts"
 import { NetError } from "./errors.ts"
 import type { PeerId } from "./net.ts"
 
 const SIGNATURE_BYTES = 64
 /** Keys of peers kept ready; the oldest gives way. */
 const KEYS_MAX = 1024
-/** DER heads of an Ed25519 key (RFC 8410 §4 and §7); the 32 raw bytes follow. */
-const SPKI_HEAD: Uint8Array = Buffer.from("302a300506032b6570032100", "hex")
-const PKCS8_HEAD: Uint8Array = Buffer.from("302e020100300506032b657004220420", "hex")
 
 /** A private key and the peer id that it makes. */
 export interface Identity {
@@ -32,23 +28,10 @@ export interface Identity {
   sign(bytes: Uint8Array): Uint8Array
 }
 
-/** Gives the private key of an identity as Node's own object. */
-export function pkcs8Of(identity: Pick<Identity, "seed">): KeyObject {
-  const der = Buffer.concat([PKCS8_HEAD, identity.seed])
-  return createPrivateKey({ key: der, format: "der", type: "pkcs8" })
-}
-
-/** Gives the 32 secret bytes of an Ed25519 private key. */
-export function seedOf(key: KeyObject): Uint8Array {
-  const der = key.export({ format: "der", type: "pkcs8" })
-  return Uint8Array.from(der.subarray(PKCS8_HEAD.length))
-}
-
 /** Makes the identity of a 32-byte seed. */
 export function identityFromSeed(seed: Uint8Array): Identity {
-  const key = pkcs8Of({ seed })
-  const spki = createPublicKey(key).export({ format: "der", type: "spki" })
-  const publicKey = Uint8Array.from(spki.subarray(SPKI_HEAD.length))
+  const key = privateKeyObject(seed)
+  const publicKey = publicBytesOf(key)
   return {
     id: peerIdOf(publicKey),
     seed,
@@ -79,7 +62,7 @@ export function publicKeyOf(peer: PeerId): Uint8Array {
 
 /** Checks a signature against a raw public key. */
 export function isSigned(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
-  return isVerified(keyObjectOf(publicKey), bytes, signature)
+  return isVerified(publicKeyObject(publicKey), bytes, signature)
 }
 
 /** Checks a signature against the key inside a peer id; false when it holds none. */
@@ -99,7 +82,7 @@ function keyOfPeer(peer: PeerId): KeyObject | undefined {
   if (known !== undefined) return known
   const raw = publicKeyOrUndefined(peer)
   if (raw === undefined) return undefined
-  const key = keyObjectOf(raw)
+  const key = publicKeyObject(raw)
   const [oldest] = keysByPeer.keys()
   if (keysByPeer.size >= KEYS_MAX && oldest !== undefined) keysByPeer.delete(oldest)
   keysByPeer.set(peer, key)
@@ -108,11 +91,6 @@ function keyOfPeer(peer: PeerId): KeyObject | undefined {
 
 function isVerified(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): boolean {
   return signature.length === SIGNATURE_BYTES && verifyBytes(null, bytes, key, signature)
-}
-
-function keyObjectOf(publicKey: Uint8Array): KeyObject {
-  const der = Buffer.concat([SPKI_HEAD, publicKey])
-  return createPublicKey({ key: der, format: "der", type: "spki" })
 }
 
 function publicKeyOrUndefined(peer: PeerId): Uint8Array | undefined {

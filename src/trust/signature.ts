@@ -3,15 +3,14 @@
  * (protocol/keys.md §5, decision 0021).
  * @module
  */
-import { createPublicKey, hash, type KeyObject, verify as verifyByNode } from "node:crypto"
+import { hash, type KeyObject, verify as verifyByNode } from "node:crypto"
 import { hashes, verify as verifyByNoble } from "@noble/ed25519"
+import { publicKeyObject } from "../core/ed25519-key.ts"
 import { type PublicKey, rawOfPublicKey } from "./public-key.ts"
 
 /** Length of a signature in bytes: R, then S. */
 export const SIGNATURE_BYTES = 64
 const POINT_BYTES = 32
-/** DER head of an Ed25519 public key (RFC 8410 §4); the 32 raw bytes follow. */
-const SPKI_HEAD: Uint8Array = Buffer.from("302a300506032b6570032100", "hex")
 /** The canonical encoding of the neutral point: y = 1. */
 const IDENTITY: Uint8Array = Uint8Array.of(1, ...new Uint8Array(POINT_BYTES - 1))
 
@@ -53,8 +52,7 @@ const keyObjects = new Map<PublicKey, KeyObject>()
 function keyObjectOf(key: PublicKey): KeyObject {
   const known = keyObjects.get(key)
   if (known !== undefined) return known
-  const der = Buffer.concat([SPKI_HEAD, rawOfPublicKey(key)])
-  const made = createPublicKey({ key: der, format: "der", type: "spki" })
+  const made = publicKeyObject(rawOfPublicKey(key))
   const [oldest] = keyObjects.keys()
   if (keyObjects.size >= KEYS_MAX && oldest !== undefined) keyObjects.delete(oldest)
   keyObjects.set(key, made)

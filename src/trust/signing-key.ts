@@ -2,7 +2,8 @@
  * Secret keys, and the port of whatever can sign with one (protocol/keys.md §4).
  * @module
  */
-import { createPrivateKey, createPublicKey, randomBytes, sign as signByNode } from "node:crypto"
+import { randomBytes, sign as signByNode } from "node:crypto"
+import { privateKeyObject, publicBytesOf } from "../core/ed25519-key.ts"
 import { TrustError } from "./errors.ts"
 import { type PublicKey, publicKeyOfRaw } from "./public-key.ts"
 
@@ -20,10 +21,6 @@ export interface SigningKey extends Signer {
 }
 
 const SEED_BYTES = 32
-/** DER head of an Ed25519 private key (RFC 8410 §7); the 32 secret bytes follow. */
-const PKCS8_HEAD: Uint8Array = Buffer.from("302e020100300506032b657004220420", "hex")
-/** Bytes of an exported public key before the 32 raw ones (RFC 8410 §4). */
-const SPKI_HEAD_BYTES = 12
 
 /** Makes a new key from the system's randomness. */
 export function createSigningKey(): SigningKey {
@@ -40,11 +37,9 @@ export function signingKeyFromSeed(seed: Uint8Array): SigningKey {
     throw new TrustError("KEY_MALFORMED", `a secret key of ${seed.length} bytes, expected 32`)
   }
   const secret = Uint8Array.from(seed)
-  const der = Buffer.concat([PKCS8_HEAD, secret])
-  const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" })
-  const spki = createPublicKey(key).export({ format: "der", type: "spki" })
+  const key = privateKeyObject(secret)
   return {
-    publicKey: publicKeyOfRaw(spki.subarray(SPKI_HEAD_BYTES)),
+    publicKey: publicKeyOfRaw(publicBytesOf(key)),
     exportSeed: () => Uint8Array.from(secret),
     sign: async (bytes, options) => {
       options?.signal?.throwIfAborted()
