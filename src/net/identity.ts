@@ -11,6 +11,7 @@ import {
 import { publicKeyFromRaw } from "@libp2p/crypto/keys"
 import { peerIdFromPublicKey, peerIdFromString } from "@libp2p/peer-id"
 import { privateKeyObject, publicBytesOf, publicKeyObject, seedOf } from "../core/ed25519-key.ts"
+import { memoize } from "../core/memoize.ts"
 import { NetError } from "./errors.ts"
 import type { PeerId } from "./net.ts"
 
@@ -73,21 +74,12 @@ export function isSignedBy(peer: PeerId, bytes: Uint8Array, signature: Uint8Arra
 
 /**
  * Keys of peers that were read lately: reading one costs as much as checking a signature, and pieces
- * come with thousands of signatures by few peers. A pure cache of a pure function.
+ * come with thousands of signatures by few peers.
  */
-const keysByPeer = new Map<PeerId, KeyObject>()
-
-function keyOfPeer(peer: PeerId): KeyObject | undefined {
-  const known = keysByPeer.get(peer)
-  if (known !== undefined) return known
+const keyOfPeer: (peer: PeerId) => KeyObject | undefined = memoize((peer) => {
   const raw = publicKeyOrUndefined(peer)
-  if (raw === undefined) return undefined
-  const key = publicKeyObject(raw)
-  const [oldest] = keysByPeer.keys()
-  if (keysByPeer.size >= KEYS_MAX && oldest !== undefined) keysByPeer.delete(oldest)
-  keysByPeer.set(peer, key)
-  return key
-}
+  return raw && publicKeyObject(raw)
+}, KEYS_MAX)
 
 function isVerified(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): boolean {
   return signature.length === SIGNATURE_BYTES && verifyBytes(null, bytes, key, signature)

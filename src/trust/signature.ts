@@ -6,6 +6,7 @@
 import { hash, type KeyObject, verify as verifyByNode } from "node:crypto"
 import { hashes, verify as verifyByNoble } from "@noble/ed25519"
 import { publicKeyObject } from "../core/ed25519-key.ts"
+import { memoize } from "../core/memoize.ts"
 import { type PublicKey, rawOfPublicKey } from "./public-key.ts"
 
 /** Length of a signature in bytes: R, then S. */
@@ -44,17 +45,10 @@ function isIdentity(point: Uint8Array): boolean {
   return Buffer.compare(point, IDENTITY) === 0
 }
 
-/** Keys kept ready for node:crypto; the oldest gives way. */
+/** Keys kept ready for node:crypto. */
 const KEYS_MAX = 1024
-/** A pure cache of a pure function: reading a key takes a third of the time of a check. */
-const keyObjects = new Map<PublicKey, KeyObject>()
-
-function keyObjectOf(key: PublicKey): KeyObject {
-  const known = keyObjects.get(key)
-  if (known !== undefined) return known
-  const made = publicKeyObject(rawOfPublicKey(key))
-  const [oldest] = keyObjects.keys()
-  if (keyObjects.size >= KEYS_MAX && oldest !== undefined) keyObjects.delete(oldest)
-  keyObjects.set(key, made)
-  return made
-}
+/** Reading a key takes a third of the time of a check. */
+const keyObjectOf: (key: PublicKey) => KeyObject = memoize(
+  (key) => publicKeyObject(rawOfPublicKey(key)),
+  KEYS_MAX,
+)

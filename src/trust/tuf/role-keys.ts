@@ -3,29 +3,21 @@
  * @module
  */
 import { asArray, asCount, asObject, asText, field, type JsonObject } from "../../core/json.ts"
+import { memoize } from "../../core/memoize.ts"
 import { TrustError } from "../errors.ts"
 import { type PublicKey, parsePublicKey } from "../public-key.ts"
 import { tufKeyId } from "./tuf-bytes.ts"
 import { ROLE_KEYS_MAX } from "./tuf-limits.ts"
 
-/** Keys that are known to be sound; the oldest gives way. */
+/** Keys that are known to be sound. */
 const SOUND_KEYS_MAX = 1024
-/** A pure cache of a pure function: the same keys come with every refresh, and each takes 1 ms. */
-const soundKeys = new Map<string, PublicKey>()
 
 /**
- * Gives a key of TUF metadata if it may be registered.
+ * Gives a key of TUF metadata if it may be registered. The same keys come with every refresh, and
+ * each takes 1 ms.
  * @throws {@link TrustError} `KEY_MALFORMED`, `KEY_WEAK`
  */
-export function soundKey(text: string): PublicKey {
-  const known = soundKeys.get(text)
-  if (known !== undefined) return known
-  const key = parsePublicKey(text)
-  const [oldest] = soundKeys.keys()
-  if (soundKeys.size >= SOUND_KEYS_MAX && oldest !== undefined) soundKeys.delete(oldest)
-  soundKeys.set(text, key)
-  return key
-}
+export const soundKey: (text: string) => PublicKey = memoize(parsePublicKey, SOUND_KEYS_MAX)
 
 /**
  * Checks the keys of a root, or of delegations.
