@@ -6,11 +6,11 @@
 import type { Digest } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
 import { PIECE_BYTES_MIN } from "../core/limits.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import { OriginError } from "./errors.ts"
 import type { DeliveryLimits } from "./limit.ts"
 import type { OriginBody, OriginRef } from "./origin.ts"
 import type { PullDeps } from "./origin-pull.ts"
-import { untilAborted } from "./pulse.ts"
 
 /** Kept of what the own origin sends first; also when its stream brings more. */
 const HEAD_BYTES_MAX = 64 * 1024

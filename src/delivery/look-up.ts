@@ -4,9 +4,9 @@
  */
 import type { Digest } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import type { Holder } from "../swarm/swarm.ts"
 import type { DeliveryDeps } from "./limit.ts"
-import { untilAborted } from "./pulse.ts"
 
 /** A look-up takes at most this long. */
 const LOOK_UP_MS_MAX = 3_000

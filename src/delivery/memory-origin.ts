@@ -5,9 +5,9 @@
 import type { Clock } from "../core/clock.ts"
 import { type Digest, digestOf } from "../core/digest.ts"
 import type { ByteRange } from "../core/piece.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import { OriginError } from "./errors.ts"
 import type { Origin, OriginBody, OriginRef } from "./origin.ts"
-import { untilAborted } from "./pulse.ts"
 
 /** How an origin treats requests; nothing set is good behaviour. */
 export interface OriginBehaviour {

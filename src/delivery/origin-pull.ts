@@ -5,6 +5,7 @@
 import type { Digest } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import { type ByteRange, type PieceLayout, pieceRange } from "../core/piece.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import { StoreError } from "../store/errors.ts"
 import type { PartialBlob } from "../store/store.ts"
 import type { Torrent } from "../swarm/swarm.ts"
@@ -17,7 +18,6 @@ import type { OriginMemory } from "./origin-memory.ts"
 import { readAnswer } from "./origin-stream.ts"
 import type { OriginTraffic } from "./origin-traffic.ts"
 import { OwnPieces } from "./own-pieces.ts"
-import { untilAborted } from "./pulse.ts"
 
 /** Places of one blob that are remembered, in the order in which clients named them. */
 const REFS_MAX = 4

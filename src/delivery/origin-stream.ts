@@ -4,11 +4,11 @@
  */
 import type { Clock } from "../core/clock.ts"
 import { type PieceLayout, pieceRange } from "../core/piece.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import type { PartialBlob, PieceOutcome } from "../store/store.ts"
 import { OriginError } from "./errors.ts"
 import type { OriginBody } from "./origin.ts"
 import type { Throttle } from "./origin-traffic.ts"
-import { untilAborted } from "./pulse.ts"
 
 /** Pieces of one stream that are hashed and written while the next is received. */
 const WRITES_MAX = 2

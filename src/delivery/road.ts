@@ -5,6 +5,7 @@
  */
 import type { Digest } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import type { BlobStat } from "../store/store.ts"
 import { type BodyDeps, readBody } from "./blob-body.ts"
 import { checkRange, resolveRange, startStream } from "./blob-stream.ts"
@@ -26,7 +27,7 @@ import type { OriginRef } from "./origin.ts"
 import { OriginMemory } from "./origin-memory.ts"
 import type { OriginSlots } from "./origin-pull.ts"
 import { createOriginTraffic } from "./origin-traffic.ts"
-import { Pulse, untilAborted } from "./pulse.ts"
+import { Pulse } from "./pulse.ts"
 import { ShortWay } from "./short-way.ts"
 import type { FlightDeps } from "./sourcing.ts"
 

@@ -6,8 +6,9 @@
 import { randomBytes } from "node:crypto"
 import net, { type Socket } from "node:net"
 import type { Clock } from "../core/clock.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import { addressOf, type Endpoint, endpointOf, parseAddress, plainHost } from "./address.ts"
-import { startDeadline, untilAborted } from "./deadline.ts"
+import { startDeadline } from "./deadline.ts"
 import { NetError } from "./errors.ts"
 import type { PeerId, RequestHandler } from "./net.ts"
 

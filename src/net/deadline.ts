@@ -1,5 +1,5 @@
 /**
- * Waiting that ends: by a signal, or by itself on the clock of the node.
+ * A time limit as a signal, on the clock of the node.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
@@ -17,14 +17,4 @@ export function startDeadline(clock: Clock, timeoutMs: number, signal?: AbortSig
   const clear = clock.after(timeoutMs, end)
   const signals = signal === undefined ? [controller.signal] : [signal, controller.signal]
   return { signal: AbortSignal.any(signals), clear }
-}
-
-/** Waits for a promise, but no longer than a signal lasts; the work itself goes on. */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener("abort", onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
-  })
 }

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os"
 import { assert } from "../core/errors.ts"
+import { untilAborted } from "../core/until-aborted.ts"
 import { Board, type Digests, type Job, runCountOf, SLOT_BYTES, SLOTS_MAX } from "./payload-job.ts"
 import { PayloadThread } from "./payload-thread.ts"
 
@@ -51,7 +52,8 @@ export class PayloadPool {
     const over = Promise.withResolvers<void>()
     this.#turn = over.promise
     try {
-      await abortable(before, options.signal)
+      const { signal } = options
+      await (signal === undefined ? before : untilAborted(before, signal))
       return await this.#share(job, options)
     } finally {
       // Who gave up in the queue must not let the next one pass those before.
@@ -112,21 +114,4 @@ export class PayloadPool {
 function answerOf<T>(outcome: PromiseSettledResult<T>): T {
   if (outcome.status === "rejected") throw outcome.reason
   return outcome.value
-}
-
-/** Waits for something, or throws the signal's reason as soon as it is aborted. */
-async function abortable(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted()
-  if (signal === undefined) {
-    await work
-    return
-  }
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  signal.addEventListener("abort", onAbort, { once: true })
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener("abort", onAbort)
-  }
 }
