@@ -8,11 +8,17 @@ import { InputError } from "./errors.ts"
 /** An OCI digest; the only algorithm is SHA-256 (OCI image spec, descriptor.md, Digests). */
 export type Digest = `sha256:${string}`
 
+const SHA256_HEX = /^[0-9a-f]{64}$/
 const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/
 /** Length of a SHA-256 in bytes. */
 export const SHA256_BYTES = 32
 /** Length of a SHA-1 in bytes: standard torrents name their pieces by it. */
 export const SHA1_BYTES = 20
+
+/** Tells whether a text is a SHA-256 as 64 lower-case hex digits, as fleet ids are. */
+export function isSha256Hex(text: string): boolean {
+  return SHA256_HEX.test(text)
+}
 
 /** Tells whether a text is a digest that Sealift stores. */
 export function isDigest(text: string): text is Digest {

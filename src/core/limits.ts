@@ -19,6 +19,10 @@ export const BLOB_BYTES_MAX: number = 1024 * GIB
 export const MANIFEST_BYTES_MAX: number = 4 * MIB
 /** Largest control message between peers: one request or one answer. */
 export const CONTROL_MESSAGE_BYTES_MAX: number = 4 * MIB
+/** Most parties of a policy or a release, devices of one of them, and inspectors. */
+export const PARTIES_MAX = 16
+export const DEVICES_MAX = 16
+export const INSPECTORS_MAX = 16
 /** Largest JSON document from a local client or an upstream that is not a manifest. */
 export const JSON_BYTES_MAX: number = 4 * MIB
 /** Deepest nesting of such a document. */

@@ -11,21 +11,13 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../core/json.ts"
+import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import { FleetError } from "./errors.ts"
 
-const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/
-const NAME_CHARACTERS_MAX = 64
 /** libp2p's text of an Ed25519 key: base58btc of its identity multihash. */
 const PEER = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
-const RECIPIENT = /^age1(?:tag)?pq1[a-z0-9]+$/
-const RECIPIENT_CHARACTERS_MAX = 4_096
 const LABELS_MAX = 16
 const LABEL = /^[A-Za-z0-9._-]{1,63}$/
-
-/** Tells whether a text may name a namespace, a party or a group. */
-export function isName(text: string): boolean {
-  return text.length <= NAME_CHARACTERS_MAX && NAME.test(text)
-}
 
 /** Tells whether a text has the form of a peer id. Whether its key is sound is not looked at. */
 export function isPeerId(text: string): boolean {
@@ -54,12 +46,6 @@ export function textOf(fields: JsonObject, name: string): string {
   return text
 }
 
-export function nameOf(fields: JsonObject, key: string): string {
-  const name = textOf(fields, key)
-  if (!isName(name)) throw invalid(`${key} is no name`)
-  return name
-}
-
 /** Gives a whole number from 1 on. */
 export function countOf(fields: JsonObject, name: string): number {
   const count = asCount(field(fields, name))
@@ -80,7 +66,7 @@ export function parsePeer(value: JsonValue | undefined): string {
 
 export function parseRecipient(value: JsonValue | undefined): string {
   const text = asText(value) ?? ""
-  if (text.length <= RECIPIENT_CHARACTERS_MAX && RECIPIENT.test(text)) return text
+  if (isRecipientText(text) && isPostQuantum(text)) return text
   throw invalid("a group's recipient is no post-quantum age recipient")
 }
 

@@ -6,12 +6,12 @@
 import { type Digest, digestOf } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
 import { asObject, field, type JsonObject, type JsonValue, parseJson } from "../core/json.ts"
+import { EVERYBODY, isGroupName } from "../core/name.ts"
 import {
   countOf,
   invalid,
   labelsOf,
   listOf,
-  nameOf,
   optionalCountOf,
   parsePeer,
   parseRecipient,
@@ -33,8 +33,6 @@ const PREVIOUS_MAX = 16
 const AGE_FILE_TEXT_MAX: number = 24 * 1024
 const CRITICAL_MAX = 32
 const DEPTH_MAX = 16
-/** No group has this name: it stands for every node. */
-const EVERYBODY = "all"
 const FIELDS: readonly string[] = [
   ...["v", "fleet", "version", "issuedAt", "nodes", "groups", "rules", "revoked", "critical"],
 ]
@@ -163,8 +161,8 @@ function knownGroup(name: JsonValue, groups: ReadonlyMap<string, Group>): string
 function parseGroup(value: JsonValue): Group {
   const fields = asObject(value)
   if (fields === undefined) throw invalid("a group is no object")
-  const name = nameOf(fields, "name")
-  if (name === EVERYBODY) throw invalid(`a group is named ${EVERYBODY}`)
+  const name = textOf(fields, "name")
+  if (!isGroupName(name)) throw invalid("a group's name is none")
   return {
     name,
     epoch: countOf(fields, "epoch"),

@@ -5,8 +5,7 @@
  */
 import { treeRoot } from "../audit/merkle-tree.ts"
 import type { JsonObject } from "../core/json.ts"
-import { isName } from "../fleet/access-field.ts"
-import { GATE } from "../seal/context.ts"
+import { isPartyName } from "../core/name.ts"
 import { encodeHex } from "../seal/document.ts"
 import { isSame } from "../seal/release-key.ts"
 import type { PublicKey } from "../trust/public-key.ts"
@@ -115,7 +114,7 @@ function parseApproval(
 
 function parseParty(section: Section): string {
   const party = textField(section, "party")
-  if (isName(party) && party !== GATE) return party
+  if (isPartyName(party)) return party
   throw invalidField(section, "party", { reason: "what no party is called" })
 }
 

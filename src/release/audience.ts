@@ -2,16 +2,16 @@
  * Whom a sealed release is for: nodes one by one, or groups at an epoch (protocol/release.md §4).
  * @module
  */
-import { isName, isPeerId } from "../fleet/access-field.ts"
+import { parseCountText } from "../core/count-text.ts"
+import { isGroupName } from "../core/name.ts"
+import { isPeerId } from "../fleet/access-field.ts"
 import { type GateMode, isSortedAudience } from "../seal/context.ts"
 import { invalidField, type Section, textListField } from "./section.ts"
 
 /** Most entries of an audience. */
 export const AUDIENCE_MAX = 10_000
-const GROUP_ENTRY = /^group:([^:]+):([1-9][0-9]{0,15})$/
+const GROUP_ENTRY = /^group:([^:]+):([^:]+)$/
 const NODE_PREFIX = "node:"
-/** Stands for every node in rules (protocol/fleet.md §4): no group has this name. */
-const EVERYBODY = "all"
 
 /** One entry of an audience. */
 export type AudienceEntry =
@@ -25,8 +25,8 @@ export function parseAudienceEntry(text: string): AudienceEntry | undefined {
     return isPeerId(peer) ? { kind: "node", peer } : undefined
   }
   const [, name = "", digits = ""] = GROUP_ENTRY.exec(text) ?? []
-  const epoch = Number(digits)
-  if (!isName(name) || name === EVERYBODY || !Number.isSafeInteger(epoch)) return undefined
+  const epoch = parseCountText(digits)
+  if (!isGroupName(name) || epoch === undefined) return undefined
   return { kind: "group", name, epoch }
 }
 

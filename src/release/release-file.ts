@@ -7,7 +7,7 @@ import { faultOfPaths } from "../core/asset-path.ts"
 import { type Digest, digestOfRaw, hexOf, rawOf } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import { BLOB_BYTES_MAX } from "../core/limits.ts"
-import { FILES_MAX } from "../seal/bag.ts"
+import { FILES_MAX, isMediaType, MODE_MAX } from "../seal/bag.ts"
 import { encodeHex } from "../seal/document.ts"
 import { plainBytesOf } from "../seal/payload-layout.ts"
 import type { SealedFile } from "../seal/sealed-release.ts"
@@ -22,9 +22,6 @@ import {
   verifyAbsent,
 } from "./section.ts"
 
-const MODE_MAX = 0o777
-/** RFC 6838 §4.2, as in a bag (protocol/key-schedule.md §4). */
-const MEDIA_TYPE = /^[!-.0-~]{1,127}\/[ -~]{1,127}$/
 const FILES = "files"
 
 /** A file whose torrent carries its plain bytes. */
@@ -91,7 +88,7 @@ function parseSealedFile(section: Section): SealedFile {
 function parsePlainFile(section: Section): PlainFile {
   verifyAbsent(section, ["fileKeyCommitment"])
   const mediaType = textField(section, "mediaType")
-  if (!MEDIA_TYPE.test(mediaType)) throw invalidField(section, "mediaType", { reason: "no type" })
+  if (!isMediaType(mediaType)) throw invalidField(section, "mediaType", { reason: "no type" })
   return {
     digest: digestField(section, "digest"),
     sizeBytes: countField(section, "sizeBytes", { max: BLOB_BYTES_MAX }),

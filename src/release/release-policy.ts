@@ -4,8 +4,8 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
-import { isPostQuantum } from "../seal/age-key.ts"
-import { GATE } from "../seal/context.ts"
+import { GATE } from "../core/name.ts"
+import { isPostQuantum } from "../core/recipient.ts"
 import { encodeHex } from "../seal/document.ts"
 import type { SealedRelease, ShareHolder } from "../seal/sealed-release.ts"
 import { countingDevices, type Party, type Policy } from "../trust/policy.ts"

@@ -5,9 +5,9 @@
 import { hexOf, rawOf } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import { field, type JsonObject } from "../core/json.ts"
-import { isName } from "../fleet/access-field.ts"
-import { GATE, type GateMode } from "../seal/context.ts"
-import { PARTIES_MAX } from "../seal/sealed-release.ts"
+import { PARTIES_MAX } from "../core/limits.ts"
+import { isName, isPartyName } from "../core/name.ts"
+import type { GateMode } from "../seal/context.ts"
 import {
   type AssetVersion,
   formatAssetVersion,
@@ -130,7 +130,7 @@ function parseAsset(section: Section): AssetVersion {
 
 function parseParties(section: Section): readonly string[] {
   const parties = textListField(section, "parties", { min: 1, max: PARTIES_MAX })
-  if (!parties.every((name) => isName(name) && name !== GATE)) {
+  if (!parties.every(isPartyName)) {
     throw invalidField(section, "parties", { reason: "one that no party is called" })
   }
   return parties

@@ -4,16 +4,15 @@
  * @module
  */
 import { asText, field, type JsonObject } from "../core/json.ts"
+import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
+import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
-import { isPostQuantum, RECIPIENT_CHARACTERS_MAX } from "../seal/age-key.ts"
 import { BAG_BYTES_MAX } from "../seal/bag.ts"
 import type { ReleaseFields } from "../seal/context.ts"
 import { encodeBase64, encodeHex } from "../seal/document.ts"
 import {
-  DEVICES_MAX,
   type HolderDevice,
   type InspectorFile,
-  PARTIES_MAX,
   type SealedRelease,
   type ShareHolder,
 } from "../seal/sealed-release.ts"
@@ -32,8 +31,6 @@ import {
 
 /** The parties, and the gate. */
 const HOLDERS_MAX: number = PARTIES_MAX + 1
-const INSPECTORS_MAX = 16
-const RECIPIENT = /^age1[a-z0-9]+$/
 
 /** What a sealed release says outside of `seal`. */
 export interface UnsealedSide {
@@ -104,7 +101,7 @@ function parseInspectors(seal: Section, isPostQuantumOnly: boolean): readonly In
   const sections = sectionListField(seal, "inspectors", { max: INSPECTORS_MAX })
   const inspectors = sections.map((section): InspectorFile => {
     const recipient = asText(field(section.fields, "recipient")) ?? ""
-    if (recipient.length > RECIPIENT_CHARACTERS_MAX || !RECIPIENT.test(recipient)) {
+    if (!isRecipientText(recipient)) {
       throw invalidField(section, "recipient", { reason: "no age recipient" })
     }
     if (isPostQuantumOnly && !isPostQuantum(recipient)) {

@@ -3,8 +3,7 @@
  * (protocol/release.md §4, the withdrawal).
  * @module
  */
-import { isName } from "../fleet/access-field.ts"
-import { GATE } from "../seal/context.ts"
+import { isPartyName } from "../core/name.ts"
 import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
 import { invalidField, type Section, textField } from "./section.ts"
 import {
@@ -81,7 +80,7 @@ function parseWithdrawer(section: Section): Withdrawer {
   const text = textField(section, "by")
   if (text === TARGETS_TEXT) return { kind: "targets" }
   const name = text.slice(PARTY_PREFIX.length)
-  if (!text.startsWith(PARTY_PREFIX) || !isName(name) || name === GATE) {
+  if (!text.startsWith(PARTY_PREFIX) || !isPartyName(name)) {
     throw invalidField(section, "by", { reason: "neither a party nor the targets role" })
   }
   return { kind: "party", name }

@@ -8,12 +8,8 @@ import {
   generateX25519Identity,
   identityToRecipient,
 } from "age-encryption"
+import { isPostQuantum, RECIPIENT_CHARACTERS_MAX } from "../core/recipient.ts"
 import { SealError } from "./errors.ts"
-
-/** Longest recipient in characters (protocol/policy.md §4). */
-export const RECIPIENT_CHARACTERS_MAX = 4_096
-/** ML-KEM-768 with X25519, or with P-256 in a hardware key. */
-const POST_QUANTUM_PREFIXES: readonly string[] = ["age1pq1", "age1tagpq1"]
 
 /** A key pair of age as two texts. */
 export interface AgeIdentity {
@@ -67,11 +63,6 @@ export function verifyRecipient(recipient: string, rule: RecipientRule): void {
     "RECIPIENT_NOT_POST_QUANTUM",
     `${shown(recipient)} is classical, and only post-quantum recipients are allowed`,
   )
-}
-
-/** Tells whether what is sealed to a valid recipient withstands a quantum computer. */
-export function isPostQuantum(recipient: string): boolean {
-  return POST_QUANTUM_PREFIXES.some((prefix) => recipient.startsWith(prefix))
 }
 
 /** Gives the error of a recipient that age does not know, or cannot encrypt to. */

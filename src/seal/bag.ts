@@ -24,7 +24,8 @@ import type { SealedFile } from "./sealed-release.ts"
 export const BAG_BYTES_MAX: number = 1.5 * 1024 * 1024
 /** Most files of a release. */
 export const FILES_MAX = 5_000
-const MODE_MAX = 0o777
+/** All permission bits. */
+export const MODE_MAX = 0o777
 /** RFC 6838 §4.2: a type and a subtype of at most 127 characters; parameters may follow. */
 const MEDIA_TYPE = /^[!-.0-~]{1,127}\/[ -~]{1,127}$/
 const DIGEST_BYTES = 32
@@ -43,6 +44,11 @@ export interface BagFile {
   readonly plain: Uint8Array
   /** Permission bits, 0 … 511. */
   readonly mode: number
+}
+
+/** Tells whether a text is a media type. */
+export function isMediaType(text: string): boolean {
+  return MEDIA_TYPE.test(text)
 }
 
 /**
@@ -140,7 +146,7 @@ function parseFile(value: JsonValue, index: number): BagFile {
     sizeBytes !== undefined &&
     sizeBytes <= PLAIN_BYTES_MAX &&
     mediaType !== undefined &&
-    MEDIA_TYPE.test(mediaType) &&
+    isMediaType(mediaType) &&
     plain !== undefined &&
     mode !== undefined &&
     mode <= MODE_MAX

@@ -4,12 +4,10 @@
  */
 import { sha256 } from "../core/digest.ts"
 import { lengthPrefixed, uint64 } from "../core/length-prefix.ts"
+import { GATE } from "../core/name.ts"
 
 /** When the gate gives its share: from the approvals on, not before a plan, or there is no gate. */
 export type GateMode = "open" | "hold" | "none"
-
-/** What the gate is called among the holders of shares; no party has this name. */
-export const GATE = "gate"
 
 /** What a share is bound to, beside the ciphertexts. */
 export interface ReleaseFields {

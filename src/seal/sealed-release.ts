@@ -3,16 +3,13 @@
  * (protocol/key-schedule.md §5).
  * @module
  */
-import { contextOf, GATE, holderNames, isSortedAudience, type ReleaseFields } from "./context.ts"
+import { DEVICES_MAX, PARTIES_MAX } from "../core/limits.ts"
+import { GATE } from "../core/name.ts"
+import { contextOf, holderNames, isSortedAudience, type ReleaseFields } from "./context.ts"
 import { encodeHex } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { PART_BYTES, placeOf } from "./parts.ts"
 import { isSame, SHARE_BYTES, shareCommitment } from "./release-key.ts"
-
-/** Most parties of a release. */
-export const PARTIES_MAX = 16
-/** Most devices of one holder. */
-export const DEVICES_MAX = 16
 
 /** A file as the release names it. */
 export interface SealedFile {

@@ -3,6 +3,7 @@
  * (protocol/policy.md).
  * @module
  */
+import { isSha256Hex } from "../core/digest.ts"
 import {
   asArray,
   asCount,
@@ -12,27 +13,17 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../core/json.ts"
+import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
+import { GATE, isName, isPartyName } from "../core/name.ts"
+import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import { TrustError } from "./errors.ts"
 import { type PublicKey, parsePublicKey } from "./public-key.ts"
 import { parseStrictObject } from "./strict-json.ts"
 
 /** Largest policy file. */
 export const POLICY_BYTES_MAX: number = 1024 * 1024
-export const PARTIES_MAX = 16
-/** Devices of one party, or keepers of the gate. */
-export const DEVICES_MAX = 16
-const INSPECTORS_MAX = 16
 const OPENABLE_MAX = 64
 const CRITICAL_MAX = 32
-const RECIPIENT_CHARACTERS_MAX = 4_096
-/** The gate is a holder of a share beside the parties: none of them has its name. */
-const GATE_NAME = "gate"
-/** A namespace, and the name of a party. */
-const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/
-const NAME_CHARACTERS_MAX = 64
-const FLEET_ID = /^[0-9a-f]{64}$/
-const RECIPIENT = /^age1[a-z0-9]+$/
-const POST_QUANTUM = /^age1(?:tag)?pq1/
 const STATES: readonly string[] = ["active", "retired", "recovery"]
 const FIELDS: readonly string[] = [
   ...["v", "fleet", "namespace", "version", "parties", "gate", "inspectors", "allows"],
@@ -88,7 +79,7 @@ export function parsePolicy(
   checkCritical(fields)
   if (field(fields, "v") !== 1) throw invalid("v is not 1")
   const fleet = textOf(fields, "fleet")
-  if (!FLEET_ID.test(fleet)) throw invalid("fleet is no fleet id")
+  if (!isSha256Hex(fleet)) throw invalid("fleet is no fleet id")
   const namespace = nameOf(fields, "namespace")
   const policy: Policy = {
     fleet,
@@ -108,11 +99,6 @@ export function parsePolicy(
     throw invalid(`it is of namespace ${namespace}, expected ${expected.namespace}`)
   }
   return policy
-}
-
-/** Tells whether a party can have this name. */
-export function isPartyName(name: string): boolean {
-  return name.length <= NAME_CHARACTERS_MAX && NAME.test(name) && name !== GATE_NAME
 }
 
 /** Gives the devices that may approve, or that hold a share: all that are not retired. */
@@ -151,7 +137,7 @@ function verifyPolicy(policy: Policy): void {
   verifyDistinct(devices.map(({ key }) => key))
   const recipients = [...devices.map(({ recipient }) => recipient), ...inspectors]
   verifyDistinct(recipients)
-  const classical = recipients.find((recipient) => !POST_QUANTUM.test(recipient))
+  const classical = recipients.find((recipient) => !isPostQuantum(recipient))
   if (classical !== undefined && !allowsClassical) {
     throw invalid(`recipient ${classical.slice(0, 24)} is classical, which it does not allow`)
   }
@@ -179,7 +165,7 @@ function parseGate(value: JsonValue | undefined): Party | undefined {
   if (value === null) return undefined
   const fields = asObject(value)
   if (fields === undefined) throw invalid("gate is neither an object nor null")
-  return parseHolder(fields, GATE_NAME)
+  return parseHolder(fields, GATE)
 }
 
 function parseHolder(fields: JsonObject, name: string): Party {
@@ -206,9 +192,7 @@ function isState(text: string): text is DeviceState {
 
 function parseRecipient(value: JsonValue): string {
   const text = asText(value) ?? ""
-  if (text.length > RECIPIENT_CHARACTERS_MAX || !RECIPIENT.test(text)) {
-    throw invalid("a recipient is no age recipient")
-  }
+  if (!isRecipientText(text)) throw invalid("a recipient is no age recipient")
   return text
 }
 
@@ -250,7 +234,7 @@ function listOf(fields: JsonObject, name: string, countMax: number): readonly Js
 
 function nameOf(fields: JsonObject, key: string): string {
   const name = textOf(fields, key)
-  if (name.length > NAME_CHARACTERS_MAX || !NAME.test(name)) throw invalid(`${key} is no name`)
+  if (!isName(name)) throw invalid(`${key} is no name`)
   return name
 }
 

@@ -2,7 +2,7 @@
  * Statements: what was signed, of which kind and in which fleet (protocol/envelope.md).
  * @module
  */
-import { type Digest, digestOf, hexOf, isDigest } from "../core/digest.ts"
+import { type Digest, digestOf, hexOf, isDigest, isSha256Hex } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import {
   asArray,
@@ -25,7 +25,6 @@ export const SUBJECTS_MAX = 10_000
 export const SUBJECT_NAME_BYTES_MAX = 512
 /** Most fields that a statement may say must be known. */
 export const CRITICAL_MAX = 32
-const FLEET_ID = /^[0-9a-f]{64}$/
 /** Fields of every predicate: each reader of statements knows them. */
 const BASIC_FIELDS: readonly string[] = ["fleet", "critical"]
 
@@ -150,7 +149,7 @@ function parsePayload(payload: Uint8Array): ParsedPayload {
   const predicate = asObject(field(fields, "predicate"))
   if (predicate === undefined) throw malformed("predicate")
   const fleet = asText(field(predicate, "fleet"))
-  if (fleet === undefined || !FLEET_ID.test(fleet)) throw malformed("predicate.fleet")
+  if (fleet === undefined || !isSha256Hex(fleet)) throw malformed("predicate.fleet")
   const critical = parseCritical(field(predicate, "critical"))
   return { predicateType, fleet, critical, subject, predicate }
 }

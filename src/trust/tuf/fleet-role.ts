@@ -2,20 +2,14 @@
  * The roles of a fleet, and which files each of them may sign (protocol/tuf-profile.md §4).
  * @module
  */
+import { parseCountText } from "../../core/count-text.ts"
+import { isName, isSlashedName, SLASHED_NAME_PARTS_MAX } from "../../core/name.ts"
 
 /** The delegated role of the access list. */
 export const ACCESS_ROLE = "access"
 /** The delegated role of rollout plans. */
 export const PLAN_ROLE = "plan"
 const RELEASES_PREFIX = "releases."
-
-const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/
-const NAME_LENGTH_MAX = 64
-/** The name of an asset has parts with slashes between (protocol/release.md §4). */
-const ASSET_NAME_LENGTH_MAX = 128
-const ASSET_NAME_PARTS_MAX = 8
-/** Whole numbers from 1 to 2^53 − 1, written in one way only. */
-const COUNT = /^[1-9][0-9]{0,15}$/
 
 /** Gives the delegated role that signs the releases of a namespace. */
 export function releasesRole(namespace: string): string {
@@ -32,7 +26,7 @@ export function pathsOfRole(role: string): readonly string[] | undefined {
   const namespace = role.startsWith(RELEASES_PREFIX) ? role.slice(RELEASES_PREFIX.length) : ""
   if (!isName(namespace)) return undefined
   // A TUF pattern's asterisk stops at a slash, so there is one pattern for each number of parts.
-  const parts = Array.from({ length: ASSET_NAME_PARTS_MAX }, (_, index) => "/*".repeat(index + 1))
+  const parts = Array.from({ length: SLASHED_NAME_PARTS_MAX }, (_, index) => "/*".repeat(index + 1))
   return parts.map((asset) => `releases/${namespace}${asset}/*`)
 }
 
@@ -62,19 +56,10 @@ export function roleOfTarget(path: string): string | undefined {
 
 /** A namespace, the parts of an asset's name, a sequence. */
 function isRelease([namespace = "", ...rest]: readonly string[]): boolean {
-  const asset = rest.slice(0, -1)
-  const isAsset =
-    asset.length > 0 &&
-    asset.length <= ASSET_NAME_PARTS_MAX &&
-    asset.join("/").length <= ASSET_NAME_LENGTH_MAX &&
-    asset.every((part) => NAME.test(part))
-  return isName(namespace) && isAsset && isCount(rest.at(-1) ?? "")
-}
-
-function isName(text: string): boolean {
-  return text.length <= NAME_LENGTH_MAX && NAME.test(text)
+  const asset = rest.slice(0, -1).join("/")
+  return isName(namespace) && isSlashedName(asset) && isCount(rest.at(-1) ?? "")
 }
 
 function isCount(text: string): boolean {
-  return COUNT.test(text) && Number.isSafeInteger(Number(text))
+  return parseCountText(text) !== undefined
 }

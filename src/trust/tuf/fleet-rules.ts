@@ -2,6 +2,7 @@
  * What a fleet demands of its metadata beyond TUF 1.0 (protocol/tuf-profile.md §4).
  * @module
  */
+import { isSha256Hex } from "../../core/digest.ts"
 import { asArray, asCount, asObject, asText, field, type JsonObject } from "../../core/json.ts"
 import { TrustError } from "../errors.ts"
 import { pathsOfRole, roleOfTarget } from "./fleet-role.ts"
@@ -12,7 +13,6 @@ import { type FleetId, verifyFleetId } from "./tuf-bytes.ts"
 import { TARGET_BYTES_MAX } from "./tuf-limits.ts"
 
 const TOP_LEVEL_ROLES = ["root", "snapshot", "targets", "timestamp"]
-const SHA256_HEX = /^[0-9a-f]{64}$/
 const EXPIRES = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 
 /** Gives the rules of one fleet. @param fleet - its pinned id */
@@ -80,7 +80,7 @@ function checkLengthAndDigest(role: string, name: string, entry: JsonObject): nu
   const hashes = asObject(field(entry, "hashes")) ?? {}
   const digest = asText(field(hashes, "sha256")) ?? ""
   const isAlone = Object.keys(hashes).length === 1
-  if (!isAlone || !SHA256_HEX.test(digest)) throw malformed(role, `digest of ${name}`)
+  if (!isAlone || !isSha256Hex(digest)) throw malformed(role, `digest of ${name}`)
   return sizeBytes
 }
 

@@ -5,13 +5,12 @@
  */
 import { Readable } from "node:stream"
 import type { TargetFile } from "@tufjs/models"
+import { isSha256Hex } from "../../core/digest.ts"
 import { messageOf } from "../../core/errors.ts"
 import { TrustError } from "../errors.ts"
 import { readFrom, readNeeded } from "./source-reading.ts"
 import { TARGET_BYTES_MAX } from "./tuf-limits.ts"
 import type { TufFiles, TufSource } from "./tuf-source.ts"
-
-const SHA256_HEX = /^[0-9a-f]{64}$/
 
 /**
  * Gives the name of a target file in a repository: its digest stands before the last part of its
@@ -27,7 +26,7 @@ export function targetName(path: string, digest: string | undefined): string {
 /** Gives the name under which a reader keeps a target file; undefined when it is not kept. */
 export function keptTargetName(file: TargetFile): string | undefined {
   const digest = file.hashes.sha256
-  return digest !== undefined && SHA256_HEX.test(digest) ? `targets/${digest}` : undefined
+  return digest !== undefined && isSha256Hex(digest) ? `targets/${digest}` : undefined
 }
 
 /** Where to read from. */

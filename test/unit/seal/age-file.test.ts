@@ -1,12 +1,13 @@
 /** Age files and keys: both kinds, bounds, and that no error tells a secret. */
 import { describe, expect, test } from "vitest"
+import { isPostQuantum } from "../../../src/core/recipient.ts"
 import {
   AGE_FILE_BYTES_MAX,
   AGE_PLAIN_BYTES_MAX,
   openAgeFile,
   sealAgeFile,
 } from "../../../src/seal/age-file.ts"
-import { identityOf, isPostQuantum, verifyRecipient } from "../../../src/seal/age-key.ts"
+import { identityOf, verifyRecipient } from "../../../src/seal/age-key.ts"
 import { codeOf } from "./refusal.ts"
 import { DEVICE, OLD_DEVICE } from "./world.ts"
 
