@@ -3,6 +3,8 @@
  * (protocol/fleet.md).
  * @module
  */
+
+import { parseBase64 } from "../core/byte-text.ts"
 import { type Digest, digestOf } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
 import { asObject, field, type JsonObject, type JsonValue, parseJson } from "../core/json.ts"
@@ -174,7 +176,7 @@ function parseGroup(value: JsonValue): Group {
 
 function parseAgeFile(value: JsonValue): string {
   const isText = typeof value === "string" && value.length <= AGE_FILE_TEXT_MAX
-  if (!isText || Buffer.from(value, "base64").toString("base64") !== value) {
+  if (!isText || parseBase64(value) === undefined) {
     throw invalid("an earlier epoch's secret is no age file in base64")
   }
   return value

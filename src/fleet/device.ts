@@ -3,11 +3,12 @@
  * (protocol/policy.md §4).
  * @module
  */
+import { encodeBase64 } from "../core/byte-text.ts"
 import { asObject, asText, encodeJson, field, type JsonObject, parseJson } from "../core/json.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
 import { isPartyName } from "../core/name.ts"
 import { identityOf, newIdentity, verifyRecipient } from "../seal/age-key.ts"
-import { encodeBase64, parseBase64 } from "../trust/base64.ts"
+import { parseBase64 } from "../trust/base64.ts"
 import { type PublicKey, parsePublicKey, rawOfPublicKey } from "../trust/public-key.ts"
 import { isAccepted } from "../trust/signature.ts"
 import { createSigningKey, type SigningKey, signingKeyFromSeed } from "../trust/signing-key.ts"

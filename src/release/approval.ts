@@ -3,10 +3,11 @@
  * (protocol/release.md §4, the approval).
  * @module
  */
+
 import { treeRoot } from "../audit/merkle-tree.ts"
+import { encodeHex } from "../core/byte-text.ts"
 import type { JsonObject } from "../core/json.ts"
 import { isPartyName } from "../core/name.ts"
-import { encodeHex } from "../seal/document.ts"
 import { isSame } from "../seal/release-key.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"

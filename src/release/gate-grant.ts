@@ -2,10 +2,10 @@
  * The gate's grant: the last share, from a keeper to one node (protocol/release.md §4, the gate's grant).
  * @module
  */
+import { encodeBase64 } from "../core/byte-text.ts"
 import type { JsonObject } from "../core/json.ts"
 import { isPeerId } from "../fleet/access-field.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
-import { encodeBase64 } from "../seal/document.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
 import {

@@ -3,14 +3,15 @@
  * (protocol/release.md §4, lists of grants).
  * @module
  */
+
 import { inclusionProof, isIncluded, leafHash, treeRoot } from "../audit/merkle-tree.ts"
+import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { type Digest, hexOf } from "../core/digest.ts"
 import { assert, messageOf } from "../core/errors.ts"
 import { asObject, encodeJson, type JsonObject, type JsonValue, parseJson } from "../core/json.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
 import { isSortedAudience } from "../seal/context.ts"
-import { encodeBase64, encodeHex } from "../seal/document.ts"
 import { isSame } from "../seal/release-key.ts"
 import { type Approval, GRANTS_MAX, type GrantsRoot } from "./approval.ts"
 import { parseAudienceEntry } from "./audience.ts"

@@ -4,11 +4,11 @@
  */
 
 import { faultOfPaths } from "../core/asset-path.ts"
+import { encodeHex } from "../core/byte-text.ts"
 import { type Digest, digestOfRaw, hexOf, rawOf } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import { FILES_MAX, isMediaType, MODE_MAX } from "../seal/bag.ts"
-import { encodeHex } from "../seal/document.ts"
 import { plainBytesOf } from "../seal/payload-layout.ts"
 import type { SealedFile } from "../seal/sealed-release.ts"
 import {

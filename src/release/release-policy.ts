@@ -3,10 +3,10 @@
  * (protocol/release.md §5, a release and its policy).
  * @module
  */
+import { encodeHex } from "../core/byte-text.ts"
 import type { Digest } from "../core/digest.ts"
 import { GATE } from "../core/name.ts"
 import { isPostQuantum } from "../core/recipient.ts"
-import { encodeHex } from "../seal/document.ts"
 import type { SealedRelease, ShareHolder } from "../seal/sealed-release.ts"
 import { countingDevices, type Party, type Policy } from "../trust/policy.ts"
 import { ReleaseError } from "./errors.ts"

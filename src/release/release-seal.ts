@@ -3,13 +3,13 @@
  * (protocol/release.md §4, protocol/key-schedule.md).
  * @module
  */
+import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { asText, field, type JsonObject } from "../core/json.ts"
 import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
 import { BAG_BYTES_MAX } from "../seal/bag.ts"
 import type { ReleaseFields } from "../seal/context.ts"
-import { encodeBase64, encodeHex } from "../seal/document.ts"
 import {
   type HolderDevice,
   type InspectorFile,

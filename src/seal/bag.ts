@@ -5,15 +5,9 @@
  */
 
 import { faultOfPaths } from "../core/asset-path.ts"
+import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { asArray, asCount, asObject, asText, field, type JsonValue } from "../core/json.ts"
-import {
-  base64Field,
-  encodeBase64,
-  encodeDocument,
-  encodeHex,
-  hexField,
-  parseDocument,
-} from "./document.ts"
+import { base64Field, encodeDocument, hexField, parseDocument } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { FILE_KEY_BYTES, openPayload, sealPayload } from "./payload.ts"
 import { cipherBytesOf, PLAIN_BYTES_MAX } from "./payload-layout.ts"

@@ -2,6 +2,7 @@
  * The strict JSON that stands inside age files and bags, and its fields (protocol/key-schedule.md §1).
  * @module
  */
+import { parseBase64, parseHex } from "../core/byte-text.ts"
 import { asObject, asText, encodeJson, field, type JsonObject, parseJson } from "../core/json.ts"
 
 /** Deepest nesting (protocol/envelope.md §1). */
@@ -31,36 +32,18 @@ export function parseDocument(
   }
 }
 
-/** Writes bytes as lower-case hex digits: digests and public keys. */
-export function encodeHex(bytes: Uint8Array): string {
-  return bufferOf(bytes).toString("hex")
-}
-
-/** Writes bytes as base64 (RFC 4648 §4, padded). */
-export function encodeBase64(bytes: Uint8Array): string {
-  return bufferOf(bytes).toString("base64")
-}
-
 /** Gives a field's bytes if it is lower-case hex digits of this many bytes. */
 export function hexField(
   object: JsonObject,
   key: string,
   byteCount: number,
 ): Uint8Array | undefined {
-  const text = asText(field(object, key)) ?? ""
-  const bytes = new Uint8Array(Buffer.from(text, "hex"))
-  return bytes.length === byteCount && encodeHex(bytes) === text ? bytes : undefined
+  const bytes = parseHex(asText(field(object, key)) ?? "")
+  return bytes?.length === byteCount ? bytes : undefined
 }
 
 /** Gives a field's bytes if it is base64, padded, in the one way to write them. */
 export function base64Field(object: JsonObject, key: string): Uint8Array | undefined {
   const text = asText(field(object, key))
-  if (text === undefined) return undefined
-  // Node skips what it does not know, so what was read is written again and must be the same.
-  const bytes = new Uint8Array(Buffer.from(text, "base64"))
-  return encodeBase64(bytes) === text ? bytes : undefined
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return text === undefined ? undefined : parseBase64(text)
 }

@@ -3,10 +3,11 @@
  * (protocol/key-schedule.md §4, §5).
  * @module
  */
+import { encodeHex } from "../core/byte-text.ts"
 import { asCount, field, type JsonObject } from "../core/json.ts"
 import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
 import { verifyRecipient } from "./age-key.ts"
-import { base64Field, encodeDocument, encodeHex, parseDocument } from "./document.ts"
+import { base64Field, encodeDocument, parseDocument } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { erase } from "./release-key.ts"
 import { isShareOf, type SealedRelease, seatOf, verifyContext } from "./sealed-release.ts"

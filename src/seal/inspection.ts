@@ -2,11 +2,12 @@
  * The release key, sealed to an inspector whom the policy names (protocol/key-schedule.md §4, §5).
  * @module
  */
+import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { field } from "../core/json.ts"
 import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
 import type { AgeIdentity } from "./age-key.ts"
 import type { BagFile } from "./bag.ts"
-import { base64Field, encodeBase64, encodeDocument, encodeHex, parseDocument } from "./document.ts"
+import { base64Field, encodeDocument, parseDocument } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { erase, RELEASE_KEY_BYTES } from "./release-key.ts"
 import { openByKey } from "./release-opening.ts"

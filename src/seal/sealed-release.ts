@@ -3,10 +3,10 @@
  * (protocol/key-schedule.md §5).
  * @module
  */
+import { encodeHex } from "../core/byte-text.ts"
 import { DEVICES_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { GATE } from "../core/name.ts"
 import { contextOf, holderNames, isSortedAudience, type ReleaseFields } from "./context.ts"
-import { encodeHex } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { PART_BYTES, placeOf } from "./parts.ts"
 import { isSame, SHARE_BYTES, shareCommitment } from "./release-key.ts"

@@ -2,9 +2,10 @@
  * Shares: sealed by the publisher for one device, and taken by it (protocol/key-schedule.md §5).
  * @module
  */
+import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { field, type JsonObject } from "../core/json.ts"
 import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
-import { base64Field, encodeBase64, encodeDocument, encodeHex, parseDocument } from "./document.ts"
+import { base64Field, encodeDocument, parseDocument } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { erase } from "./release-key.ts"
 import { isShareOf, type SealedRelease, seatOf, verifyContext } from "./sealed-release.ts"

@@ -1,13 +1,8 @@
 /**
- * Base64 as envelopes have it: any of its four forms is read, each value in one way only
+ * Base64 as DSSE lets it be: any of its four forms is read, each value in one way only
  * (protocol/envelope.md §4).
  * @module
  */
-
-/** Writes base64 in the standard alphabet with padding (RFC 4648 §4). */
-export function encodeBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-}
 
 /**
  * Reads base64, standard or URL-safe, padded or not.

@@ -2,9 +2,10 @@
  * DSSE envelopes: bytes, and who has signed them (protocol/envelope.md).
  * @module
  */
+import { encodeBase64 } from "../core/byte-text.ts"
 import { assert } from "../core/errors.ts"
 import { asArray, asObject, asText, encodeJson, field, type JsonValue } from "../core/json.ts"
-import { encodeBase64, parseBase64 } from "./base64.ts"
+import { parseBase64 } from "./base64.ts"
 import { TrustError } from "./errors.ts"
 import { isKeyText, type PublicKey } from "./public-key.ts"
 import { isAccepted, SIGNATURE_BYTES } from "./signature.ts"

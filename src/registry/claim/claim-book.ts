@@ -2,6 +2,7 @@
  * The claims that this node made, and the newest that it believed, kept over restarts.
  * @module
  */
+import { encodeBase64 } from "../../core/byte-text.ts"
 import type { Clock } from "../../core/clock.ts"
 import { asObject, asText, encodeJson, field, parseJson } from "../../core/json.ts"
 import type { PeerNetwork } from "../../net/net.ts"
@@ -65,8 +66,8 @@ export class ClaimBook {
   async claim(claim: TagClaim, isShared: boolean): Promise<OwnClaim> {
     const signed = await signClaim(this.#net, claim)
     const value = encodeJson({
-      statement: Buffer.from(signed.statement).toString("base64"),
-      signature: Buffer.from(signed.signature).toString("base64"),
+      statement: encodeBase64(signed.statement),
+      signature: encodeBase64(signed.signature),
       isShared,
     })
     await this.#own.put(keyOf(claim), value)

@@ -3,6 +3,7 @@
  * (protocol/tag-claim.md §7).
  * @module
  */
+import { encodeBase64 } from "../../core/byte-text.ts"
 import type { Clock } from "../../core/clock.ts"
 import { type Digest, isDigest } from "../../core/digest.ts"
 import { CodedError, codeOf } from "../../core/errors.ts"
@@ -183,8 +184,8 @@ function readQuery(body: JsonObject): ClaimQuery | undefined {
 function encodeAnswer(claims: readonly SignedClaim[]): Uint8Array {
   const entries = claims.map(
     ({ statement, signature }): JsonValue => ({
-      statement: Buffer.from(statement).toString("base64"),
-      signature: Buffer.from(signature).toString("base64"),
+      statement: encodeBase64(statement),
+      signature: encodeBase64(signature),
     }),
   )
   return encodeJson({ claims: entries })

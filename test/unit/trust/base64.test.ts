@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { encodeBase64, parseBase64 } from "../../../src/trust/base64.ts"
+import { encodeBase64 } from "../../../src/core/byte-text.ts"
+import { parseBase64 } from "../../../src/trust/base64.ts"
 
 /** The four ways in which bytes may be written. */
 function formsOf(bytes: Uint8Array): readonly string[] {
