@@ -48,6 +48,17 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue
   }
 }
 
+/** Deepest nesting of strict JSON. */
+const STRICT_DEPTH_MAX = 16
+
+/**
+ * Parses strict JSON: bytes that every reader reads the same way (protocol/envelope.md §1).
+ * @throws {@link InputError} `JSON_INVALID`
+ */
+export function parseStrictJson(bytes: Uint8Array, bytesMax: number): JsonValue {
+  return parseJson(bytes, { bytesMax, depthMax: STRICT_DEPTH_MAX, refusesUnsafeIntegers: true })
+}
+
 /** Gives the UTF-8 bytes of a value, without spaces, keys in the order they stand. */
 export function encodeJson(value: JsonValue): Uint8Array {
   return encoder.encode(JSON.stringify(value))

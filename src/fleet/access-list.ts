@@ -6,19 +6,22 @@
 
 import { parseBase64 } from "../core/byte-text.ts"
 import { type Digest, digestOf } from "../core/digest.ts"
-import { messageOf } from "../core/errors.ts"
-import { asObject, field, type JsonObject, type JsonValue, parseJson } from "../core/json.ts"
 import { EVERYBODY, isGroupName } from "../core/name.ts"
 import {
-  countOf,
-  invalid,
-  labelsOf,
-  listOf,
-  optionalCountOf,
-  parsePeer,
-  parseRecipient,
-  textOf,
-} from "./access-field.ts"
+  countField,
+  flagField,
+  hasField,
+  invalidField,
+  optionalCountField,
+  parseSection,
+  type Refuse,
+  type Section,
+  sectionListField,
+  textField,
+  textListField,
+} from "../core/section.ts"
+import { criticalField, verifyCritical } from "../trust/critical.ts"
+import { isPeerId, type Labels, labelsField, peerField, recipientField } from "./access-field.ts"
 import { isVerb, type Rule, type Verb } from "./access-rule.ts"
 import { FleetError } from "./errors.ts"
 
@@ -29,21 +32,20 @@ const GROUPS_MAX = 256
 const GROUPS_PER_NODE_MAX = 16
 const RULES_MAX = 256
 const PLACES_MAX = 64
+const PLACE_CHARACTERS_MAX = 255
 const VERBS_MAX = 9
 /** Secrets of earlier epochs that a group carries along. */
 const PREVIOUS_MAX = 16
 const AGE_FILE_TEXT_MAX: number = 24 * 1024
-const CRITICAL_MAX = 32
-const DEPTH_MAX = 16
 const FIELDS: readonly string[] = [
-  ...["v", "fleet", "version", "issuedAt", "nodes", "groups", "rules", "revoked", "critical"],
+  ...["v", "fleet", "version", "issuedAt", "nodes", "groups", "rules", "revoked"],
 ]
 
 /** A node that belongs to the fleet. */
 export interface Member {
   readonly peer: string
   readonly groups: readonly string[]
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   /** Whether it keeps the secrets of epochs. */
   readonly isAnchor: boolean
   /** Node keys with a counter below are refused. */
@@ -76,32 +78,37 @@ export interface AccessList {
   readonly digest: Digest
 }
 
+const refuse: Refuse = (reason, cause) =>
+  new FleetError("ACCESS_INVALID", `the access list is invalid: ${reason}`, { cause })
+
 /**
  * Reads an access list.
  *
  * That the key in a peer id may be registered is for those to check who admit the node or meet it:
  * 10,000 such checks would take ten seconds.
  *
- * @throws {@link FleetError} `ACCESS_INVALID`, `FLEET_WRONG`, `CRITICAL_UNKNOWN`
+ * @throws {@link FleetError} `ACCESS_INVALID`, `FLEET_WRONG`; {@link TrustError} `CRITICAL_UNKNOWN`
  */
 export function parseAccessList(file: Uint8Array, fleet: string): AccessList {
-  const fields = parseFields(file)
-  checkCritical(fields)
-  if (field(fields, "v") !== 1) throw invalid("v is not 1")
-  if (textOf(fields, "fleet") !== fleet) {
+  const section = parseSection(file, { bytesMax: ACCESS_BYTES_MAX, refuse })
+  verifyCritical(criticalField(section), section.fields, FIELDS)
+  countField(section, "v", { min: 1, max: 1 })
+  if (textField(section, "fleet") !== fleet) {
     throw new FleetError("FLEET_WRONG", `an access list of another fleet than ${fleet}`)
   }
-  const groups = byName(listOf(fields, "groups", GROUPS_MAX).map(parseGroup))
-  const members = byPeer(listOf(fields, "nodes", NODES_MAX).map((one) => parseMember(one, groups)))
-  const revoked = new Set(listOf(fields, "revoked", NODES_MAX).map(parsePeer))
-  for (const peer of revoked) if (members.has(peer)) throw invalid(`${peer} is in and revoked`)
+  const groups = byName(sectionListField(section, "groups", { max: GROUPS_MAX }).map(parseGroup))
+  const nodes = sectionListField(section, "nodes", { max: NODES_MAX })
+  const members = byPeer(nodes.map((node) => parseMember(node, groups)))
+  const revoked = new Set(textListField(section, "revoked", { max: NODES_MAX }).map(parsePeer))
+  for (const peer of revoked) if (members.has(peer)) throw refuse(`${peer} is in and revoked`)
+  const rules = sectionListField(section, "rules", { max: RULES_MAX })
   return {
     fleet,
-    version: countOf(fields, "version"),
-    issuedAtMs: countOf(fields, "issuedAt"),
+    version: countField(section, "version", { min: 1 }),
+    issuedAtMs: countField(section, "issuedAt", { min: 1 }),
     members,
     groups,
-    rules: listOf(fields, "rules", RULES_MAX).map((one) => parseRule(one, groups)),
+    rules: rules.map((rule) => parseRule(rule, groups)),
     revoked,
     digest: digestOf(file),
   }
@@ -128,73 +135,49 @@ export function verifySuccessor(accepted: AccessList, next: AccessList): void {
   }
 }
 
-function parseFields(file: Uint8Array): JsonObject {
-  let value: JsonValue
-  try {
-    const limits = { bytesMax: ACCESS_BYTES_MAX, depthMax: DEPTH_MAX, refusesUnsafeIntegers: true }
-    value = parseJson(file, limits)
-  } catch (cause) {
-    throw invalid(messageOf(cause), cause)
-  }
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("it is no object")
-  return fields
-}
-
-function parseMember(value: JsonValue, groups: ReadonlyMap<string, Group>): Member {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("a node is no object")
-  const anchor = field(fields, "anchor")
-  if (anchor !== undefined && typeof anchor !== "boolean") throw invalid("anchor is no boolean")
+function parseMember(section: Section, groups: ReadonlyMap<string, Group>): Member {
+  const names = textListField(section, "groups", { max: GROUPS_PER_NODE_MAX })
   return {
-    peer: parsePeer(field(fields, "peer")),
-    groups: listOf(fields, "groups", GROUPS_PER_NODE_MAX).map((name) => knownGroup(name, groups)),
-    labels: labelsOf(field(fields, "labels")),
-    isAnchor: anchor === true,
-    minCounter: optionalCountOf(fields, "minCounter"),
+    peer: peerField(section, "peer"),
+    groups: names.map((name) => knownGroup(name, groups)),
+    labels: labelsField(section, "labels"),
+    isAnchor: hasField(section, "anchor") && flagField(section, "anchor"),
+    minCounter: optionalCountField(section, "minCounter", { min: 1 }) ?? 0,
   }
 }
 
-function knownGroup(name: JsonValue, groups: ReadonlyMap<string, Group>): string {
-  if (typeof name !== "string" || !groups.has(name)) throw invalid("a group that is not listed")
-  return name
+function knownGroup(name: string, groups: ReadonlyMap<string, Group>): string {
+  if (groups.has(name)) return name
+  throw refuse(`group ${JSON.stringify(name.slice(0, 80))} is not listed`)
 }
 
-function parseGroup(value: JsonValue): Group {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("a group is no object")
-  const name = textOf(fields, "name")
-  if (!isGroupName(name)) throw invalid("a group's name is none")
+function parseGroup(section: Section): Group {
+  const name = textField(section, "name")
+  if (!isGroupName(name)) throw invalidField(section, "name", { reason: "no group's name" })
   return {
     name,
-    epoch: countOf(fields, "epoch"),
-    recipient: parseRecipient(field(fields, "recipient")),
-    sinceMs: countOf(fields, "since"),
-    previous: listOf(fields, "previous", PREVIOUS_MAX).map(parseAgeFile),
+    epoch: countField(section, "epoch", { min: 1 }),
+    recipient: recipientField(section, "recipient"),
+    sinceMs: countField(section, "since", { min: 1 }),
+    previous: textListField(section, "previous", { max: PREVIOUS_MAX }).map(parseAgeFile),
   }
 }
 
-function parseAgeFile(value: JsonValue): string {
-  const isText = typeof value === "string" && value.length <= AGE_FILE_TEXT_MAX
-  if (!isText || parseBase64(value) === undefined) {
-    throw invalid("an earlier epoch's secret is no age file in base64")
-  }
-  return value
+function parseAgeFile(text: string): string {
+  if (text.length <= AGE_FILE_TEXT_MAX && parseBase64(text) !== undefined) return text
+  throw refuse("an earlier epoch's secret is no age file in base64")
 }
 
-function parseRule(value: JsonValue, groups: ReadonlyMap<string, Group>): Rule {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("a rule is no object")
-  const where = listOf(fields, "where", PLACES_MAX)
+function parseRule(section: Section, groups: ReadonlyMap<string, Group>): Rule {
+  const where = textListField(section, "where", { max: PLACES_MAX })
+  if (!where.every((place) => place !== "" && place.length <= PLACE_CHARACTERS_MAX)) {
+    const reason = `a place that has not 1 to ${PLACE_CHARACTERS_MAX} characters`
+    throw invalidField(section, "where", { reason })
+  }
   return {
-    who: parseWho(textOf(fields, "who"), groups),
-    verbs: listOf(fields, "verbs", VERBS_MAX).map(parseVerb),
-    where: where.map((place) => {
-      if (typeof place !== "string" || place === "" || place.length > 255) {
-        throw invalid("a place of a rule is no text of 1 to 255 characters")
-      }
-      return place
-    }),
+    who: parseWho(textField(section, "who"), groups),
+    verbs: textListField(section, "verbs", { max: VERBS_MAX }).map(parseVerb),
+    where,
   }
 }
 
@@ -202,32 +185,27 @@ function parseWho(text: string, groups: ReadonlyMap<string, Group>): Rule["who"]
   if (text === EVERYBODY) return { kind: "all" }
   if (text.startsWith("node:")) return { kind: "node", peer: parsePeer(text.slice(5)) }
   if (text.startsWith("group:")) return { kind: "group", name: knownGroup(text.slice(6), groups) }
-  throw invalid(`a rule is for ${JSON.stringify(text.slice(0, 80))}`)
+  throw refuse(`a rule is for ${JSON.stringify(text.slice(0, 80))}`)
 }
 
-function parseVerb(value: JsonValue): Verb {
-  if (typeof value !== "string" || !isVerb(value)) throw invalid("a verb that nobody knows")
-  return value
+function parseVerb(text: string): Verb {
+  if (!isVerb(text)) throw refuse("a verb that nobody knows")
+  return text
+}
+
+function parsePeer(text: string): string {
+  if (!isPeerId(text)) throw refuse("a peer id is none of an Ed25519 key")
+  return text
 }
 
 function byName(groups: readonly Group[]): ReadonlyMap<string, Group> {
   const map = new Map(groups.map((group) => [group.name, group]))
-  if (map.size < groups.length) throw invalid("two groups have one name")
+  if (map.size < groups.length) throw refuse("two groups have one name")
   return map
 }
 
 function byPeer(members: readonly Member[]): ReadonlyMap<string, Member> {
   const map = new Map(members.map((member) => [member.peer, member]))
-  if (map.size < members.length) throw invalid("a node stands twice")
+  if (map.size < members.length) throw refuse("a node stands twice")
   return map
-}
-
-/** protocol/envelope.md §5, reading 7. */
-function checkCritical(fields: JsonObject): void {
-  if (field(fields, "critical") === undefined) return
-  for (const name of listOf(fields, "critical", CRITICAL_MAX)) {
-    if (typeof name === "string" && FIELDS.includes(name) && Object.hasOwn(fields, name)) continue
-    const shown = JSON.stringify(name).slice(0, 80)
-    throw new FleetError("CRITICAL_UNKNOWN", `the critical field ${shown} is unknown or not there`)
-  }
 }

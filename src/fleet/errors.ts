@@ -20,7 +20,5 @@ export type FleetErrorCode =
   | "DEVICE_KEY_INVALID"
   /** A device's key file would be written where something is. */
   | "DEVICE_EXISTS"
-  /** A field that must be known is not, or is not there (envelope.md §5, reading 7). */
-  | "CRITICAL_UNKNOWN"
 
 export class FleetError extends CodedError<FleetErrorCode> {}

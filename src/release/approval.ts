@@ -8,10 +8,6 @@ import { treeRoot } from "../audit/merkle-tree.ts"
 import { encodeHex } from "../core/byte-text.ts"
 import type { JsonObject } from "../core/json.ts"
 import { isPartyName } from "../core/name.ts"
-import { isSame } from "../seal/release-key.ts"
-import type { PublicKey } from "../trust/public-key.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
-import { AUDIENCE_MAX } from "./audience.ts"
 import {
   countField,
   hashField,
@@ -19,7 +15,12 @@ import {
   type Section,
   sectionField,
   textField,
-} from "./section.ts"
+} from "../core/section.ts"
+import { isSame } from "../seal/release-key.ts"
+import type { PublicKey } from "../trust/public-key.ts"
+import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import { AUDIENCE_MAX } from "./audience.ts"
+import { refusal } from "./errors.ts"
 import {
   encodeFileVersion,
   type FileVersion,
@@ -99,7 +100,7 @@ function parseApproval(
   statement: Pick<Statement, "subject" | "predicate" | "signers">,
   fleet: string,
 ): Approval {
-  const section: Section = { fields: statement.predicate, place: "", code: CODE }
+  const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
   const notBeforeMs = countField(section, "notBefore")
   return {
     fleet,

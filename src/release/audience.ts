@@ -4,9 +4,9 @@
  */
 import { parseCountText } from "../core/count-text.ts"
 import { isGroupName } from "../core/name.ts"
+import { invalidField, type Section, textSetField } from "../core/section.ts"
 import { isPeerId } from "../fleet/access-field.ts"
 import { type GateMode, isSortedAudience } from "../seal/context.ts"
-import { invalidField, type Section, textListField } from "./section.ts"
 
 /** Most entries of an audience. */
 export const AUDIENCE_MAX = 10_000
@@ -33,7 +33,7 @@ export function parseAudienceEntry(text: string): AudienceEntry | undefined {
 /** Reads the audience of a release; sorted as bytes, so that one set has one digest. */
 export function audienceField(section: Section, gate: GateMode): readonly string[] {
   const name = "audience"
-  const texts = textListField(section, name, { min: 1, max: AUDIENCE_MAX })
+  const texts = textSetField(section, name, { min: 1, max: AUDIENCE_MAX })
   for (const text of texts) {
     const entry = parseAudienceEntry(text)
     if (entry === undefined) {

@@ -3,6 +3,7 @@
  * @module
  */
 import { CodedError } from "../core/errors.ts"
+import type { Refuse } from "../core/section.ts"
 
 /** Codes of what is not of its form. */
 export type FormatErrorCode =
@@ -40,3 +41,8 @@ export type ReleaseErrorCode =
   | "NO_VARIANT"
 
 export class ReleaseError extends CodedError<ReleaseErrorCode> {}
+
+/** Gives what refuses a section with a code. */
+export function refusal(code: FormatErrorCode): Refuse {
+  return (reason, cause) => new ReleaseError(code, reason, { cause })
+}

@@ -4,18 +4,18 @@
  */
 import { encodeBase64 } from "../core/byte-text.ts"
 import type { JsonObject } from "../core/json.ts"
-import { isPeerId } from "../fleet/access-field.ts"
-import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
-import type { PublicKey } from "../trust/public-key.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
 import {
   bytesField,
   countField,
   invalidField,
   type Section,
   sectionField,
-  textField,
-} from "./section.ts"
+} from "../core/section.ts"
+import { peerField } from "../fleet/access-field.ts"
+import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
+import type { PublicKey } from "../trust/public-key.ts"
+import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import { refusal } from "./errors.ts"
 import {
   encodeFileVersion,
   type FileVersion,
@@ -87,9 +87,8 @@ function parseGateGrant(
   statement: Pick<Statement, "subject" | "predicate" | "signers">,
   fleet: string,
 ): GateGrant {
-  const section: Section = { fields: statement.predicate, place: "", code: CODE }
-  const node = textField(section, "node")
-  if (!isPeerId(node)) throw invalidField(section, "node", { reason: "no peer id" })
+  const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
+  const node = peerField(section, "node")
   const issuedAtMs = countField(section, "issuedAt")
   const notAfterMs = countField(section, "notAfter", { min: issuedAtMs })
   if (notAfterMs - issuedAtMs > GATE_GRANT_LIFE_MS_MAX) {

@@ -7,25 +7,26 @@
 import { inclusionProof, isIncluded, leafHash, treeRoot } from "../audit/merkle-tree.ts"
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { type Digest, hexOf } from "../core/digest.ts"
-import { assert, messageOf } from "../core/errors.ts"
-import { asObject, encodeJson, type JsonObject, type JsonValue, parseJson } from "../core/json.ts"
+import { assert } from "../core/errors.ts"
+import { encodeJson, type JsonObject } from "../core/json.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
-import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
-import { isSortedAudience } from "../seal/context.ts"
-import { isSame } from "../seal/release-key.ts"
-import { type Approval, GRANTS_MAX, type GrantsRoot } from "./approval.ts"
-import { parseAudienceEntry } from "./audience.ts"
-import { ReleaseError } from "./errors.ts"
 import {
   bytesField,
   countField,
   digestField,
   hashListField,
   invalidField,
+  parseSection,
   type Section,
   sectionListField,
   textField,
-} from "./section.ts"
+} from "../core/section.ts"
+import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
+import { isSortedAudience } from "../seal/context.ts"
+import { isSame } from "../seal/release-key.ts"
+import { type Approval, GRANTS_MAX, type GrantsRoot } from "./approval.ts"
+import { parseAudienceEntry } from "./audience.ts"
+import { ReleaseError, refusal } from "./errors.ts"
 import type { Signed } from "./signed.ts"
 
 /** Largest file of a list: 10,000 post-quantum grants of about 5.5 KB each in base64 fit. */
@@ -35,7 +36,6 @@ export const PROVEN_GRANT_BYTES_MAX: number = 32 * 1024
 /** Hashes from a leaf of 10,000 up to the root. */
 const PROOF_MAX = 14
 const CODE = "GRANTS_INVALID"
-const DEPTH_MAX = 16
 const VERSION = 1
 
 /** A share for one entry of the audience. */
@@ -152,15 +152,7 @@ function parseGrant(section: Section): Grant {
 }
 
 function parseFile(file: Uint8Array, bytesMax: number): Section {
-  let value: JsonValue
-  try {
-    value = parseJson(file, { bytesMax, depthMax: DEPTH_MAX, refusesUnsafeIntegers: true })
-  } catch (cause) {
-    throw new ReleaseError(CODE, messageOf(cause), { cause })
-  }
-  const fields = asObject(value)
-  if (fields === undefined) throw new ReleaseError(CODE, "grants that are no object")
-  const section: Section = { fields, place: "", code: CODE }
+  const section = parseSection(file, { bytesMax, refuse: refusal(CODE) })
   countField(section, "v", { min: VERSION, max: VERSION })
   return section
 }

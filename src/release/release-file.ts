@@ -8,9 +8,6 @@ import { encodeHex } from "../core/byte-text.ts"
 import { type Digest, digestOfRaw, hexOf, rawOf } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import { BLOB_BYTES_MAX } from "../core/limits.ts"
-import { FILES_MAX, isMediaType, MODE_MAX } from "../seal/bag.ts"
-import { plainBytesOf } from "../seal/payload-layout.ts"
-import type { SealedFile } from "../seal/sealed-release.ts"
 import {
   countField,
   digestField,
@@ -20,7 +17,10 @@ import {
   sectionListField,
   textField,
   verifyAbsent,
-} from "./section.ts"
+} from "../core/section.ts"
+import { FILES_MAX, isMediaType, MODE_MAX } from "../seal/bag.ts"
+import { plainBytesOf } from "../seal/payload-layout.ts"
+import type { SealedFile } from "../seal/sealed-release.ts"
 
 const FILES = "files"
 

@@ -7,22 +7,6 @@ import { codeOf } from "../core/errors.ts"
 import { field, type JsonObject } from "../core/json.ts"
 import { PARTIES_MAX } from "../core/limits.ts"
 import { isName, isPartyName } from "../core/name.ts"
-import type { GateMode } from "../seal/context.ts"
-import {
-  type AssetVersion,
-  formatAssetVersion,
-  isAssetName,
-  parseAssetVersion,
-} from "./asset-name.ts"
-import { audienceField } from "./audience.ts"
-import type { PlainContent, Release, Requirement, SealedContent } from "./release.ts"
-import {
-  encodePlainFile,
-  encodeSealedFile,
-  plainFilesField,
-  sealedFilesField,
-} from "./release-file.ts"
-import { encodeSeal, sealField } from "./release-seal.ts"
 import {
   choiceField,
   countField,
@@ -34,9 +18,26 @@ import {
   sectionField,
   sectionListField,
   textField,
-  textListField,
+  textSetField,
   verifyAbsent,
-} from "./section.ts"
+} from "../core/section.ts"
+import type { GateMode } from "../seal/context.ts"
+import {
+  type AssetVersion,
+  formatAssetVersion,
+  isAssetName,
+  parseAssetVersion,
+} from "./asset-name.ts"
+import { audienceField } from "./audience.ts"
+import { refusal } from "./errors.ts"
+import type { PlainContent, Release, Requirement, SealedContent } from "./release.ts"
+import {
+  encodePlainFile,
+  encodeSealedFile,
+  plainFilesField,
+  sealedFilesField,
+} from "./release-file.ts"
+import { encodeSeal, sealField } from "./release-seal.ts"
 import { encodeFileVersion, fileVersionField } from "./signed.ts"
 import { encodeVariant, variantsField } from "./variant.ts"
 
@@ -60,7 +61,7 @@ type Core = Omit<Release, "content" | "variants">
  * @throws {@link ReleaseError} `RELEASE_INVALID`
  */
 export function parsePredicate(predicate: JsonObject, fleet: string): Release {
-  const section: Section = { fields: predicate, place: "", code: "RELEASE_INVALID" }
+  const section: Section = { fields: predicate, place: "", refuse: refusal("RELEASE_INVALID") }
   const core = parseCore(section, fleet)
   const visibility = choiceField(section, "visibility", ["sealed", "fleet", "public"])
   const content =
@@ -129,7 +130,7 @@ function parseAsset(section: Section): AssetVersion {
 }
 
 function parseParties(section: Section): readonly string[] {
-  const parties = textListField(section, "parties", { min: 1, max: PARTIES_MAX })
+  const parties = textSetField(section, "parties", { min: 1, max: PARTIES_MAX })
   if (!parties.every(isPartyName)) {
     throw invalidField(section, "parties", { reason: "one that no party is called" })
   }

@@ -7,15 +7,6 @@ import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { asText, field, type JsonObject } from "../core/json.ts"
 import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
-import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
-import { BAG_BYTES_MAX } from "../seal/bag.ts"
-import type { ReleaseFields } from "../seal/context.ts"
-import {
-  type HolderDevice,
-  type InspectorFile,
-  type SealedRelease,
-  type ShareHolder,
-} from "../seal/sealed-release.ts"
 import {
   bytesField,
   countField,
@@ -27,7 +18,16 @@ import {
   sectionListField,
   textField,
   verifyAbsent,
-} from "./section.ts"
+} from "../core/section.ts"
+import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
+import { BAG_BYTES_MAX } from "../seal/bag.ts"
+import type { ReleaseFields } from "../seal/context.ts"
+import {
+  type HolderDevice,
+  type InspectorFile,
+  type SealedRelease,
+  type ShareHolder,
+} from "../seal/sealed-release.ts"
 
 /** The parties, and the gate. */
 const HOLDERS_MAX: number = PARTIES_MAX + 1

@@ -5,11 +5,11 @@
 import { type Digest, hexOf } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import type { JsonObject } from "../core/json.ts"
+import { countField, digestField, invalidField, type Section, textField } from "../core/section.ts"
 import { isKeyText, type PublicKey } from "../trust/public-key.ts"
 import type { Statement, Subject } from "../trust/statement.ts"
 import { type AssetVersion, formatAssetVersion, parseAssetVersion } from "./asset-name.ts"
 import { type FormatErrorCode, ReleaseError } from "./errors.ts"
-import { countField, digestField, invalidField, type Section, textField } from "./section.ts"
 
 /** What was said, and by whom. */
 export interface Signed<Said> {

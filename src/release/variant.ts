@@ -2,18 +2,13 @@
  * Variants: which files of a release are for which nodes (protocol/release.md §4, §5).
  * @module
  */
-import { asObject, asText, field, type JsonObject } from "../core/json.ts"
-import { isLabel } from "../fleet/access-field.ts"
+import type { JsonObject } from "../core/json.ts"
+import { countListField, invalidField, type Section, sectionListField } from "../core/section.ts"
+import { type Labels, labelsField } from "../fleet/access-field.ts"
 import { ReleaseError } from "./errors.ts"
-import { countListField, invalidField, type Section, sectionListField } from "./section.ts"
 
 /** Most variants of a release. */
 export const VARIANTS_MAX = 64
-/** Most slots of a variant. */
-export const SLOTS_MAX = 16
-
-/** Labels by their keys. Look them up with `Object.hasOwn`: `constructor` may be one. */
-export type Labels = Readonly<Record<string, string>>
 
 /** Some files of a release, and the nodes that they are for. */
 export interface Variant {
@@ -63,23 +58,7 @@ function parseVariant(section: Section, fileCount: number): Variant {
   if (new Set(files).size < files.length) {
     throw invalidField(section, "files", { reason: "one twice" })
   }
-  return { slots: parseSlots(section), files }
-}
-
-function parseSlots(section: Section): Labels {
-  const fields = asObject(field(section.fields, "slots"))
-  const slots = Object.entries(fields ?? {})
-  if (fields === undefined || slots.length > SLOTS_MAX) {
-    throw invalidField(section, "slots", { reason: `no object of at most ${SLOTS_MAX}` })
-  }
-  const labels = slots.map(([key, value]): [string, string] => {
-    const label = asText(value) ?? ""
-    if (!isLabel(key) || !isLabel(label)) {
-      throw invalidField(section, "slots", { reason: "no label" })
-    }
-    return [key, label]
-  })
-  return Object.fromEntries(labels)
+  return { slots: labelsField(section, "slots"), files }
 }
 
 function isFor({ slots }: Variant, labels: Labels): boolean {

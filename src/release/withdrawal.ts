@@ -4,8 +4,9 @@
  * @module
  */
 import { isPartyName } from "../core/name.ts"
+import { invalidField, type Section, textField } from "../core/section.ts"
 import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
-import { invalidField, type Section, textField } from "./section.ts"
+import { refusal } from "./errors.ts"
 import {
   type NamedRelease,
   namedRelease,
@@ -67,7 +68,7 @@ function parseWithdrawal(
   statement: Pick<Statement, "subject" | "predicate">,
   fleet: string,
 ): Withdrawal {
-  const section: Section = { fields: statement.predicate, place: "", code: CODE }
+  const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
   const reason = textField(section, "reason")
   const isShort = reason !== "" && Buffer.byteLength(reason) <= REASON_BYTES_MAX
   if (!isShort || !reason.isWellFormed() || NOT_SHOWN.test(reason)) {

@@ -3,10 +3,15 @@
  * @module
  */
 import { parseBase64, parseHex } from "../core/byte-text.ts"
-import { asObject, asText, encodeJson, field, type JsonObject, parseJson } from "../core/json.ts"
+import {
+  asObject,
+  asText,
+  encodeJson,
+  field,
+  type JsonObject,
+  parseStrictJson,
+} from "../core/json.ts"
 
-/** Deepest nesting (protocol/envelope.md §1). */
-const DEPTH_MAX = 16
 const VERSION = 1
 
 /** Writes a document of this version. */
@@ -24,8 +29,7 @@ export function parseDocument(
   { bytesMax }: { readonly bytesMax: number },
 ): JsonObject | undefined {
   try {
-    const limits = { bytesMax, depthMax: DEPTH_MAX, refusesUnsafeIntegers: true }
-    const object = asObject(parseJson(bytes, limits))
+    const object = asObject(parseStrictJson(bytes, bytesMax))
     return object !== undefined && field(object, "v") === VERSION ? object : undefined
   } catch {
     return undefined

@@ -4,13 +4,19 @@
  */
 import { encodeBase64 } from "../core/byte-text.ts"
 import { assert } from "../core/errors.ts"
-import { asArray, asObject, asText, encodeJson, field, type JsonValue } from "../core/json.ts"
+import { encodeJson } from "../core/json.ts"
+import {
+  invalidField,
+  parseSection,
+  type Section,
+  sectionListField,
+  textField,
+} from "../core/section.ts"
 import { parseBase64 } from "./base64.ts"
-import { TrustError } from "./errors.ts"
+import { refusal, TrustError } from "./errors.ts"
 import { isKeyText, type PublicKey } from "./public-key.ts"
 import { isAccepted, SIGNATURE_BYTES } from "./signature.ts"
 import type { Signer } from "./signing-key.ts"
-import { parseStrictObject } from "./strict-json.ts"
 
 /** The one type of payload: an in-toto statement. */
 export const PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -99,14 +105,15 @@ export function encodeEnvelope({ payloadType, payload, signatures }: Envelope): 
  */
 export function parseEnvelope(file: Uint8Array): Envelope {
   if (file.length > ENVELOPE_BYTES_MAX) throw tooLarge(`a file of ${file.length} bytes`)
-  const limits = { bytesMax: ENVELOPE_BYTES_MAX, code: "ENVELOPE_MALFORMED" } as const
-  const fields = parseStrictObject(file, limits)
-  const payload = parsePayload(asText(field(fields, "payload")))
-  const payloadType = asText(field(fields, "payloadType"))
-  if (payloadType === undefined) throw malformed("payloadType")
-  const list = asArray(field(fields, "signatures")) ?? []
-  if (list.length === 0 || list.length > SIGNATURES_MAX) throw malformed("signatures")
-  return { payloadType, payload, signatures: list.map(parseSignature) }
+  const refuse = refusal("ENVELOPE_MALFORMED")
+  const section = parseSection(file, { bytesMax: ENVELOPE_BYTES_MAX, refuse })
+  return {
+    payload: parsePayload(section),
+    payloadType: textField(section, "payloadType"),
+    signatures: sectionListField(section, "signatures", { min: 1, max: SIGNATURES_MAX }).map(
+      parseSignature,
+    ),
+  }
 }
 
 /**
@@ -142,26 +149,21 @@ function isOneOf(keyid: string, keys: ReadonlySet<PublicKey>): keyid is PublicKe
   return keys.has(keyid as PublicKey)
 }
 
-function parsePayload(text: string | undefined): Uint8Array {
-  if (text !== undefined && text.length > PAYLOAD_TEXT_MAX) {
-    throw tooLarge(`a payload of ${text.length} characters`)
-  }
-  const payload = text === undefined ? undefined : parseBase64(text)
-  if (payload === undefined) throw malformed("payload")
+function parsePayload(section: Section): Uint8Array {
+  const text = textField(section, "payload")
+  if (text.length > PAYLOAD_TEXT_MAX) throw tooLarge(`a payload of ${text.length} characters`)
+  const payload = parseBase64(text)
+  if (payload === undefined) throw invalidField(section, "payload", { reason: "no base64" })
   return payload
 }
 
-function parseSignature(value: JsonValue): EnvelopeSignature {
-  const fields = asObject(value) ?? {}
-  const keyid = asText(field(fields, "keyid")) ?? ""
-  const sig = parseBase64(asText(field(fields, "sig")) ?? "")
-  if (!isKeyText(keyid)) throw malformed("keyid")
-  if (sig?.length !== SIGNATURE_BYTES) throw malformed("sig")
+function parseSignature(section: Section): EnvelopeSignature {
+  const keyid = textField(section, "keyid")
+  if (!isKeyText(keyid)) throw invalidField(section, "keyid", { reason: "no public key" })
+  const sig = parseBase64(textField(section, "sig"))
+  if (sig?.length !== SIGNATURE_BYTES)
+    throw invalidField(section, "sig", { reason: "no signature" })
   return { keyid, sig }
-}
-
-function malformed(name: string): TrustError {
-  return new TrustError("ENVELOPE_MALFORMED", `the envelope's ${name} is missing or malformed`)
 }
 
 function tooLarge(what: string): TrustError {

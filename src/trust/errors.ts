@@ -3,6 +3,7 @@
  * @module
  */
 import { CodedError } from "../core/errors.ts"
+import type { Refuse } from "../core/section.ts"
 
 /** Codes of trust. */
 export type TrustErrorCode =
@@ -58,3 +59,8 @@ export type TrustErrorCode =
   | "SOURCE_UNAVAILABLE"
 
 export class TrustError extends CodedError<TrustErrorCode> {}
+
+/** Gives what refuses a section with a code. */
+export function refusal(code: TrustErrorCode): Refuse {
+  return (reason, cause) => new TrustError(code, reason, { cause })
+}

@@ -4,30 +4,35 @@
  * @module
  */
 import { isSha256Hex } from "../core/digest.ts"
-import {
-  asArray,
-  asCount,
-  asObject,
-  asText,
-  field,
-  type JsonObject,
-  type JsonValue,
-} from "../core/json.ts"
+import { field } from "../core/json.ts"
 import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { GATE, isName, isPartyName } from "../core/name.ts"
 import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
+import {
+  choiceField,
+  countField,
+  countListField,
+  flagField,
+  invalidField,
+  parseSection,
+  type Refuse,
+  type Section,
+  sectionField,
+  sectionListField,
+  textField,
+  textListField,
+} from "../core/section.ts"
+import { criticalField, verifyCritical } from "./critical.ts"
 import { TrustError } from "./errors.ts"
 import { type PublicKey, parsePublicKey } from "./public-key.ts"
-import { parseStrictObject } from "./strict-json.ts"
 
 /** Largest policy file. */
 export const POLICY_BYTES_MAX: number = 1024 * 1024
 const OPENABLE_MAX = 64
-const CRITICAL_MAX = 32
-const STATES: readonly string[] = ["active", "retired", "recovery"]
+const STATES: readonly DeviceState[] = ["active", "retired", "recovery"]
 const FIELDS: readonly string[] = [
   ...["v", "fleet", "namespace", "version", "parties", "gate", "inspectors", "allows"],
-  ...["openable", "critical"],
+  "openable",
 ]
 
 /** `retired`: counts no more, but nobody else may have its key. */
@@ -64,6 +69,9 @@ export interface Policy {
   readonly openable: readonly number[]
 }
 
+const refuse: Refuse = (reason, cause) =>
+  new TrustError("POLICY_INVALID", `the policy is invalid: ${reason}`, { cause })
+
 /**
  * Reads a policy file and checks all that one file shows by itself.
  * @param expected - the fleet and the namespace that it was found under
@@ -75,28 +83,32 @@ export function parsePolicy(
   file: Uint8Array,
   expected: { readonly fleet: string; readonly namespace: string },
 ): Policy {
-  const fields = parseStrictObject(file, { bytesMax: POLICY_BYTES_MAX, code: "POLICY_INVALID" })
-  checkCritical(fields)
-  if (field(fields, "v") !== 1) throw invalid("v is not 1")
-  const fleet = textOf(fields, "fleet")
-  if (!isSha256Hex(fleet)) throw invalid("fleet is no fleet id")
-  const namespace = nameOf(fields, "namespace")
+  const section = parseSection(file, { bytesMax: POLICY_BYTES_MAX, refuse })
+  verifyCritical(criticalField(section), section.fields, FIELDS)
+  countField(section, "v", { min: 1, max: 1 })
+  const fleet = textField(section, "fleet")
+  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const namespace = textField(section, "namespace")
+  if (!isName(namespace)) throw invalidField(section, "namespace", { reason: "no name" })
+  const allows = sectionField(section, "allows")
+  const openable = { count: { max: OPENABLE_MAX }, value: { min: 1, max: Number.MAX_SAFE_INTEGER } }
   const policy: Policy = {
     fleet,
     namespace,
-    version: countOf(field(fields, "version"), "version"),
-    parties: listOf(fields, "parties", PARTIES_MAX).map(parseParty),
-    gate: parseGate(field(fields, "gate")),
-    inspectors: listOf(fields, "inspectors", INSPECTORS_MAX).map(parseRecipient),
-    ...parseAllows(field(fields, "allows")),
-    openable: listOf(fields, "openable", OPENABLE_MAX).map((one) => countOf(one, "openable")),
+    version: countField(section, "version", { min: 1 }),
+    parties: sectionListField(section, "parties", { max: PARTIES_MAX }).map(parseParty),
+    gate: parseGate(section),
+    inspectors: textListField(section, "inspectors", { max: INSPECTORS_MAX }).map(parseRecipient),
+    allowsClassical: flagField(allows, "classical"),
+    allowsNoGate: flagField(allows, "noGate"),
+    openable: countListField(section, "openable", openable),
   }
   verifyPolicy(policy)
   if (fleet !== expected.fleet) {
     throw new TrustError("FLEET_WRONG", `a policy of fleet ${fleet}, expected ${expected.fleet}`)
   }
   if (namespace !== expected.namespace) {
-    throw invalid(`it is of namespace ${namespace}, expected ${expected.namespace}`)
+    throw refuse(`it is of namespace ${namespace}, expected ${expected.namespace}`)
   }
   return policy
 }
@@ -127,11 +139,11 @@ export function missingParties(
 /** What concerns the file as a whole. */
 function verifyPolicy(policy: Policy): void {
   const { parties, gate, inspectors, allowsClassical, allowsNoGate } = policy
-  if (parties.length === 0) throw invalid("it names no party")
+  if (parties.length === 0) throw refuse("it names no party")
   if (new Set(parties.map(({ name }) => name)).size < parties.length) {
-    throw invalid("two parties have one name")
+    throw refuse("two parties have one name")
   }
-  if (gate === undefined && !allowsNoGate) throw invalid("it has no gate and does not allow that")
+  if (gate === undefined && !allowsNoGate) throw refuse("it has no gate and does not allow that")
   const devices = [...parties, ...(gate === undefined ? [] : [gate])].flatMap((one) => one.devices)
   // One person in two parties would be one approval too few.
   verifyDistinct(devices.map(({ key }) => key))
@@ -139,7 +151,7 @@ function verifyPolicy(policy: Policy): void {
   verifyDistinct(recipients)
   const classical = recipients.find((recipient) => !isPostQuantum(recipient))
   if (classical !== undefined && !allowsClassical) {
-    throw invalid(`recipient ${classical.slice(0, 24)} is classical, which it does not allow`)
+    throw refuse(`recipient ${classical.slice(0, 24)} is classical, which it does not allow`)
   }
 }
 
@@ -153,103 +165,35 @@ function verifyDistinct(values: readonly string[]): void {
   }
 }
 
-function parseParty(value: JsonValue): Party {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("a party is no object")
-  const name = textOf(fields, "name")
-  if (!isPartyName(name)) throw invalid("a party's name is none")
-  return parseHolder(fields, name)
+function parseParty(section: Section): Party {
+  const name = textField(section, "name")
+  if (!isPartyName(name)) throw invalidField(section, "name", { reason: "no party's name" })
+  return parseHolder(section, name)
 }
 
-function parseGate(value: JsonValue | undefined): Party | undefined {
-  if (value === null) return undefined
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("gate is neither an object nor null")
-  return parseHolder(fields, GATE)
+function parseGate(section: Section): Party | undefined {
+  if (field(section.fields, "gate") === null) return undefined
+  return parseHolder(sectionField(section, "gate"), GATE)
 }
 
-function parseHolder(fields: JsonObject, name: string): Party {
-  const threshold = countOf(field(fields, "threshold"), `threshold of ${name}`)
-  const devices = listOf(fields, "devices", DEVICES_MAX).map(parseDevice)
+function parseHolder(section: Section, name: string): Party {
+  const threshold = countField(section, "threshold", { min: 1 })
+  const devices = sectionListField(section, "devices", { max: DEVICES_MAX }).map(parseDevice)
   const party = { name, threshold, devices }
   const count = countingDevices(party).length
-  if (threshold > count) throw invalid(`${name} needs ${threshold} devices and has ${count}`)
+  if (threshold > count) throw refuse(`${name} needs ${threshold} devices and has ${count}`)
   return party
 }
 
-function parseDevice(value: JsonValue): Device {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("a device is no object")
-  const state = textOf(fields, "state")
-  if (!isState(state)) throw invalid(`a device is ${JSON.stringify(state.slice(0, 40))}`)
-  const recipient = parseRecipient(field(fields, "recipient") ?? null)
-  return { key: parsePublicKey(textOf(fields, "key")), recipient, state }
+function parseDevice(section: Section): Device {
+  return {
+    key: parsePublicKey(textField(section, "key")),
+    recipient: parseRecipient(textField(section, "recipient")),
+    state: choiceField(section, "state", STATES),
+  }
 }
 
-function isState(text: string): text is DeviceState {
-  return STATES.includes(text)
-}
-
-function parseRecipient(value: JsonValue): string {
-  const text = asText(value) ?? ""
-  if (!isRecipientText(text)) throw invalid("a recipient is no age recipient")
+function parseRecipient(text: string): string {
+  if (!isRecipientText(text)) throw refuse("a recipient is no age recipient")
   return text
-}
-
-function parseAllows(value: JsonValue | undefined): {
-  allowsClassical: boolean
-  allowsNoGate: boolean
-} {
-  const fields = asObject(value)
-  if (fields === undefined) throw invalid("allows is no object")
-  const flag = (name: string) => {
-    const flagged = field(fields, name)
-    if (typeof flagged !== "boolean") throw invalid(`allows.${name} is neither true nor false`)
-    return flagged
-  }
-  return { allowsClassical: flag("classical"), allowsNoGate: flag("noGate") }
-}
-
-/** protocol/envelope.md §5, reading 7. */
-function checkCritical(fields: JsonObject): void {
-  const value = field(fields, "critical")
-  if (value === undefined) return
-  const names = asArray(value)
-  if (names === undefined || names.length > CRITICAL_MAX) throw invalid("critical is no short list")
-  for (const name of names.map(asText)) {
-    if (name === undefined) throw invalid("critical holds something else than texts")
-    if (FIELDS.includes(name) && Object.hasOwn(fields, name)) continue
-    const shown = JSON.stringify(name.slice(0, 80))
-    throw new TrustError("CRITICAL_UNKNOWN", `the critical field ${shown} is unknown or not there`)
-  }
-}
-
-function listOf(fields: JsonObject, name: string, countMax: number): readonly JsonValue[] {
-  const list = asArray(field(fields, name))
-  if (list === undefined || list.length > countMax) {
-    throw invalid(`${name} is no list of at most ${countMax}`)
-  }
-  return list
-}
-
-function nameOf(fields: JsonObject, key: string): string {
-  const name = textOf(fields, key)
-  if (!isName(name)) throw invalid(`${key} is no name`)
-  return name
-}
-
-function textOf(fields: JsonObject, key: string): string {
-  const text = asText(field(fields, key))
-  if (text === undefined) throw invalid(`${key} is no text`)
-  return text
-}
-
-function countOf(value: JsonValue | undefined, what: string): number {
-  const count = asCount(value)
-  if (count === undefined || count === 0) throw invalid(`${what} is no whole number above 0`)
-  return count
-}
-
-function invalid(reason: string): TrustError {
-  return new TrustError("POLICY_INVALID", `the policy is invalid: ${reason}`)
 }

@@ -2,31 +2,31 @@
  * Statements: what was signed, of which kind and in which fleet (protocol/envelope.md).
  * @module
  */
-import { type Digest, digestOf, hexOf, isDigest, isSha256Hex } from "../core/digest.ts"
+import { type Digest, digestOf, hexOf, isSha256Hex } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
+import { encodeJson, type JsonObject } from "../core/json.ts"
 import {
-  asArray,
-  asObject,
-  asText,
-  encodeJson,
-  field,
-  type JsonObject,
-  type JsonValue,
-} from "../core/json.ts"
+  choiceField,
+  digestField,
+  invalidField,
+  parseSection,
+  type Section,
+  sectionField,
+  sectionListField,
+  textField,
+} from "../core/section.ts"
+import { criticalField, verifyCritical } from "./critical.ts"
 import { PAYLOAD_BYTES_MAX, parseEnvelope, verifyEnvelope } from "./envelope.ts"
-import { TrustError } from "./errors.ts"
+import { refusal, TrustError } from "./errors.ts"
 import type { PublicKey } from "./public-key.ts"
-import { parseStrictObject } from "./strict-json.ts"
 
 const STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 /** Most subjects of a statement. */
 export const SUBJECTS_MAX = 10_000
 /** Longest name of a subject, in UTF-8. */
 export const SUBJECT_NAME_BYTES_MAX = 512
-/** Most fields that a statement may say must be known. */
-export const CRITICAL_MAX = 32
 /** Fields of every predicate: each reader of statements knows them. */
-const BASIC_FIELDS: readonly string[] = ["fleet", "critical"]
+const BASIC_FIELDS: readonly string[] = ["fleet"]
 
 /** A thing that a statement is about. */
 export interface Subject {
@@ -131,56 +131,31 @@ function isKind<Kind extends string>(
 }
 
 function checkCritical({ critical, predicate }: ParsedPayload, known: readonly string[]): void {
-  const names = new Set([...known, ...BASIC_FIELDS])
-  const unknown = critical.find((name) => !names.has(name) || !Object.hasOwn(predicate, name))
-  if (unknown === undefined) return
-  const shown = JSON.stringify(unknown.slice(0, 80))
-  throw new TrustError("CRITICAL_UNKNOWN", `the critical field ${shown} is unknown or not there`)
+  verifyCritical(critical, predicate, [...known, ...BASIC_FIELDS])
 }
 
 /** Step 4: only bytes that were rightly signed come here, or those that are about to be. */
 function parsePayload(payload: Uint8Array): ParsedPayload {
-  const limits = { bytesMax: PAYLOAD_BYTES_MAX, code: "STATEMENT_MALFORMED" } as const
-  const fields = parseStrictObject(payload, limits)
-  if (field(fields, "_type") !== STATEMENT_TYPE) throw malformed("_type")
-  const subject = parseSubjects(field(fields, "subject"))
-  const predicateType = asText(field(fields, "predicateType"))
-  if (predicateType === undefined) throw malformed("predicateType")
-  const predicate = asObject(field(fields, "predicate"))
-  if (predicate === undefined) throw malformed("predicate")
-  const fleet = asText(field(predicate, "fleet"))
-  if (fleet === undefined || !isSha256Hex(fleet)) throw malformed("predicate.fleet")
-  const critical = parseCritical(field(predicate, "critical"))
-  return { predicateType, fleet, critical, subject, predicate }
-}
-
-function parseSubjects(value: JsonValue | undefined): readonly Subject[] {
-  const list = asArray(value) ?? []
-  if (list.length === 0 || list.length > SUBJECTS_MAX) throw malformed("subject")
-  return list.map(parseSubject)
-}
-
-function parseSubject(value: JsonValue): Subject {
-  const fields = asObject(value) ?? {}
-  const name = asText(field(fields, "name")) ?? ""
-  const isNamed = name !== "" && Buffer.byteLength(name) <= SUBJECT_NAME_BYTES_MAX
-  if (!isNamed) throw malformed("subject's name")
-  const digests = asObject(field(fields, "digest")) ?? {}
-  const digest = `sha256:${asText(field(digests, "sha256")) ?? ""}`
-  if (!isDigest(digest)) throw malformed("subject's digest")
-  return { name, digest }
-}
-
-function parseCritical(value: JsonValue | undefined): readonly string[] {
-  if (value === undefined) return []
-  const list = asArray(value)
-  const names = list?.map(asText).filter((name) => name !== undefined)
-  if (names === undefined || names.length !== list?.length || names.length > CRITICAL_MAX) {
-    throw malformed("predicate.critical")
+  const refuse = refusal("STATEMENT_MALFORMED")
+  const section = parseSection(payload, { bytesMax: PAYLOAD_BYTES_MAX, refuse })
+  choiceField(section, "_type", [STATEMENT_TYPE])
+  const subjects = sectionListField(section, "subject", { min: 1, max: SUBJECTS_MAX })
+  const predicate = sectionField(section, "predicate")
+  const fleet = textField(predicate, "fleet")
+  if (!isSha256Hex(fleet)) throw invalidField(predicate, "fleet", { reason: "no fleet id" })
+  return {
+    predicateType: textField(section, "predicateType"),
+    fleet,
+    critical: criticalField(predicate),
+    subject: subjects.map(parseSubject),
+    predicate: predicate.fields,
   }
-  return names
 }
 
-function malformed(name: string): TrustError {
-  return new TrustError("STATEMENT_MALFORMED", `the ${name} is missing or malformed`)
+function parseSubject(section: Section): Subject {
+  const name = textField(section, "name")
+  if (name === "" || Buffer.byteLength(name) > SUBJECT_NAME_BYTES_MAX) {
+    throw invalidField(section, "name", { reason: `not 1 to ${SUBJECT_NAME_BYTES_MAX} bytes` })
+  }
+  return { name, digest: digestField(sectionField(section, "digest"), "sha256") }
 }

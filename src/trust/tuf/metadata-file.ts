@@ -4,8 +4,8 @@
  * @module
  */
 import { asCount, asObject, field, type JsonObject, type JsonValue } from "../../core/json.ts"
-import { TrustError } from "../errors.ts"
-import { parseStrictObject } from "../strict-json.ts"
+import { parseSection } from "../../core/section.ts"
+import { refusal, TrustError } from "../errors.ts"
 import { ENTRIES_MAX, ROLE_BYTES_MAX } from "./tuf-limits.ts"
 
 /** The name of the timestamp in a repository. Other files have their version in their names. */
@@ -35,8 +35,8 @@ export function rootName(version: number): string {
  * @throws {@link TrustError} `TUF_MALFORMED`
  */
 export function parseMetadataFile(role: string, bytes: Uint8Array): JsonObject {
-  const limits = { bytesMax: ROLE_BYTES_MAX, code: "TUF_MALFORMED" } as const
-  const file = parseStrictObject(bytes, limits)
+  const limits = { bytesMax: ROLE_BYTES_MAX, refuse: refusal("TUF_MALFORMED") }
+  const { fields: file } = parseSection(bytes, limits)
   checkEntries(role, file)
   return file
 }

@@ -6,9 +6,9 @@
 import { hash } from "node:crypto"
 import { Key, Metadata, MetadataKind, type Root, Signature } from "@tufjs/models"
 import { encodeJson, type JsonObject } from "../../core/json.ts"
-import { TrustError } from "../errors.ts"
+import { parseSection } from "../../core/section.ts"
+import { refusal, TrustError } from "../errors.ts"
 import type { PublicKey } from "../public-key.ts"
-import { parseStrictObject } from "../strict-json.ts"
 import { tufFault } from "./tuf-fault.ts"
 import { ROOT_BYTES_MAX } from "./tuf-limits.ts"
 
@@ -75,8 +75,8 @@ export function verifyFleetId(firstRoot: Uint8Array, pinned: FleetId): void {
 }
 
 function parseRoot(bytes: Uint8Array): Metadata<Root> {
-  const limits = { bytesMax: ROOT_BYTES_MAX, code: "TUF_MALFORMED" } as const
-  const object = parseStrictObject(bytes, limits)
+  const limits = { bytesMax: ROOT_BYTES_MAX, refuse: refusal("TUF_MALFORMED") }
+  const { fields: object } = parseSection(bytes, limits)
   try {
     return Metadata.fromJSON(MetadataKind.Root, object as never)
   } catch (error) {

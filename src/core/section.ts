@@ -1,8 +1,10 @@
 /**
- * Fields of an object inside a statement: each read, or refused with the place where it stands.
+ * Fields of an object from outside: each read, or refused with the place where it stands.
  * @module
  */
-import { type Digest, isDigest, SHA256_BYTES } from "../core/digest.ts"
+import { parseBase64, parseHex } from "./byte-text.ts"
+import { type Digest, isDigest, SHA256_BYTES } from "./digest.ts"
+import { messageOf } from "./errors.ts"
 import {
   asArray,
   asCount,
@@ -11,17 +13,18 @@ import {
   field,
   type JsonObject,
   type JsonValue,
-} from "../core/json.ts"
-import { base64Field, hexField } from "../seal/document.ts"
-import { type FormatErrorCode, ReleaseError } from "./errors.ts"
+  parseStrictJson,
+} from "./json.ts"
+
+/** Gives the error of what is wrong; its code is that of the whole object. */
+export type Refuse = (reason: string, cause?: unknown) => Error
 
 /** An object that is being read. */
 export interface Section {
   readonly fields: JsonObject
-  /** Where it stands, such as `files[3].`; empty for a predicate itself. */
+  /** Where it stands, such as `files[3].`; empty for the outermost. */
   readonly place: string
-  /** The code of what is wrong in it. */
-  readonly code: FormatErrorCode
+  readonly refuse: Refuse
 }
 
 /** How much of something there may be. */
@@ -32,11 +35,30 @@ export interface Bounds {
 
 /** Gives the error of a field that is wrong. */
 export function invalidField(
-  { place, code }: Section,
+  { place, refuse }: Section,
   name: string,
   fault: { readonly reason: string; readonly cause?: unknown },
-): ReleaseError {
-  return new ReleaseError(code, `${place}${name}: ${fault.reason}`, { cause: fault.cause })
+): Error {
+  return refuse(`${place}${name}: ${fault.reason}`, fault.cause)
+}
+
+/**
+ * Parses strict JSON (protocol/envelope.md §1) whose outermost value is an object.
+ * @throws what `refuse` gives
+ */
+export function parseSection(
+  bytes: Uint8Array,
+  { bytesMax, refuse }: { readonly bytesMax: number; readonly refuse: Refuse },
+): Section {
+  let value: JsonValue
+  try {
+    value = parseStrictJson(bytes, bytesMax)
+  } catch (cause) {
+    throw refuse(messageOf(cause), cause)
+  }
+  const fields = asObject(value)
+  if (fields === undefined) throw refuse("it is no object")
+  return { fields, place: "", refuse }
 }
 
 /** Tells whether a field is there, even as null. */
@@ -44,7 +66,7 @@ export function hasField({ fields }: Section, name: string): boolean {
   return field(fields, name) !== undefined
 }
 
-/** Refuses fields that have no meaning in this kind of release: two readers could differ on them. */
+/** Refuses fields that have no meaning here: two readers could differ on them. */
 export function verifyAbsent(section: Section, names: readonly string[]): void {
   const name = names.find((one) => hasField(section, one))
   if (name !== undefined) throw invalidField(section, name, { reason: "it does not belong here" })
@@ -106,8 +128,9 @@ export function digestField(section: Section, name: string): Digest {
 
 /** Gives 32 bytes that stand as hex digits. */
 export function hashField(section: Section, name: string): Uint8Array {
-  const bytes = hexField(section.fields, name, SHA256_BYTES)
-  if (bytes === undefined) throw invalidField(section, name, { reason: "no 32 bytes in hex" })
+  const bytes = parseHex(asText(field(section.fields, name)) ?? "")
+  if (bytes?.length !== SHA256_BYTES)
+    throw invalidField(section, name, { reason: "no 32 bytes in hex" })
   return bytes
 }
 
@@ -126,7 +149,7 @@ export function hashListField(
 
 /** Gives bytes that stand as padded base64; at least one. */
 export function bytesField(section: Section, name: string, { max }: Bounds): Uint8Array {
-  const bytes = base64Field(section.fields, name)
+  const bytes = parseBase64(asText(field(section.fields, name)) ?? "")
   if (bytes === undefined || bytes.length === 0 || bytes.length > max) {
     throw invalidField(section, name, { reason: `no base64 of 1 to ${max} bytes` })
   }
@@ -142,13 +165,17 @@ export function listField(section: Section, name: string, bounds: Bounds): reado
   return list
 }
 
-/** Gives a list of distinct texts. */
 export function textListField(section: Section, name: string, bounds: Bounds): readonly string[] {
-  const texts = listField(section, name, bounds).map((value) => {
+  return listField(section, name, bounds).map((value) => {
     const text = asText(value)
     if (text === undefined) throw invalidField(section, name, { reason: "no list of texts" })
     return text
   })
+}
+
+/** Gives a list of texts, each once. */
+export function textSetField(section: Section, name: string, bounds: Bounds): readonly string[] {
+  const texts = textListField(section, name, bounds)
   if (new Set(texts).size < texts.length) throw invalidField(section, name, { reason: "one twice" })
   return texts
 }
@@ -169,7 +196,7 @@ export function sectionListField(
 function sectionOf(value: JsonValue | undefined, section: Section, name: string): Section {
   const fields = asObject(value)
   if (fields === undefined) throw invalidField(section, name, { reason: "no object" })
-  return { fields, place: `${section.place}${name}.`, code: section.code }
+  return { fields, place: `${section.place}${name}.`, refuse: section.refuse }
 }
 
 function countOf(
