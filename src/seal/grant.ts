@@ -5,11 +5,10 @@
  */
 import { encodeHex } from "../core/byte-text.ts"
 import { asCount, field, type JsonObject } from "../core/json.ts"
-import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
 import { verifyRecipient } from "./age-key.ts"
-import { base64Field, encodeDocument, parseDocument } from "./document.ts"
+import { base64Field } from "./document.ts"
 import { SealError } from "./errors.ts"
-import { erase } from "./release-key.ts"
+import { openDocument, sealDocument } from "./sealed-document.ts"
 import { isShareOf, type SealedRelease, seatOf, verifyContext } from "./sealed-release.ts"
 import { fieldsOf, isOwnedBy, type TakenShare } from "./share.ts"
 
@@ -67,18 +66,8 @@ export async function makeGrant(
 ): Promise<Uint8Array> {
   verifyRecipient(recipient, taken)
   const { ctx, ...owned } = fieldsOf(taken)
-  const plain = encodeDocument({
-    ctx,
-    release: encodeHex(release),
-    ...owned,
-    recipient,
-    notAfter,
-  })
-  try {
-    return await sealAgeFile(plain, recipient)
-  } finally {
-    erase([plain])
-  }
+  const fields = { ctx, release: encodeHex(release), ...owned, recipient, notAfter }
+  return await sealDocument(fields, recipient)
 }
 
 /**
@@ -95,9 +84,7 @@ export async function takeGrant(
 ): Promise<TakenGrant> {
   const { release, holder, device } = expected
   const ctx = verifyContext(release) // step 1
-  const plain = await openGrantFile(file, taker.secret) // step 2
-  const document = parseDocument(plain, { bytesMax: AGE_PLAIN_BYTES_MAX })
-  erase([plain])
+  const document = await openDocument(file, taker.secret, notForNode) // step 2
   const seat = seatOf(release, device)
   // Step 3.
   const isExpected =
@@ -127,13 +114,8 @@ function isMeantFor(
   )
 }
 
-async function openGrantFile(file: Uint8Array, secret: string): Promise<Uint8Array> {
-  try {
-    return await openAgeFile(file, secret)
-  } catch (cause) {
-    if (cause instanceof SealError && cause.code === "IDENTITY_INVALID") throw cause
-    throw new SealError("GRANT_NOT_FOR_THIS_NODE", "a grant does not open", { cause })
-  }
+function notForNode(cause: unknown): SealError {
+  return new SealError("GRANT_NOT_FOR_THIS_NODE", "a grant does not open", { cause })
 }
 
 function notForRelease(): SealError {

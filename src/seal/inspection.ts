@@ -4,13 +4,13 @@
  */
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { field } from "../core/json.ts"
-import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
 import type { AgeIdentity } from "./age-key.ts"
 import type { BagFile } from "./bag.ts"
-import { base64Field, encodeDocument, parseDocument } from "./document.ts"
+import { base64Field } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { erase, RELEASE_KEY_BYTES } from "./release-key.ts"
 import { openByKey } from "./release-opening.ts"
+import { openDocument, sealDocument } from "./sealed-document.ts"
 import { type SealedRelease, verifyContext } from "./sealed-release.ts"
 
 /**
@@ -21,12 +21,8 @@ export async function makeInspectorFile(
   { key, ctx }: { readonly key: Uint8Array; readonly ctx: Uint8Array },
   recipient: string,
 ): Promise<Uint8Array> {
-  const plain = encodeDocument({ ctx: encodeHex(ctx), key: encodeBase64(key), recipient })
-  try {
-    return await sealAgeFile(plain, recipient)
-  } finally {
-    erase([plain])
-  }
+  const fields = { ctx: encodeHex(ctx), key: encodeBase64(key), recipient }
+  return await sealDocument(fields, recipient)
 }
 
 /**
@@ -41,9 +37,9 @@ export async function inspectRelease(
   const ctx = verifyContext(release)
   const own = release.inspectors.find((inspector) => inspector.recipient === recipient)
   if (own === undefined) throw notForInspector("the release has no file for this recipient")
-  const plain = await openInspectorFile(own.file, secret)
-  const document = parseDocument(plain, { bytesMax: AGE_PLAIN_BYTES_MAX })
-  erase([plain])
+  const document = await openDocument(own.file, secret, (cause) =>
+    notForInspector("it does not open", cause),
+  )
   const key = document && base64Field(document, "key")
   const isMeant =
     document !== undefined &&
@@ -55,15 +51,6 @@ export async function inspectRelease(
     return openByKey(release, key)
   } finally {
     erase([key])
-  }
-}
-
-async function openInspectorFile(file: Uint8Array, secret: string): Promise<Uint8Array> {
-  try {
-    return await openAgeFile(file, secret)
-  } catch (cause) {
-    if (cause instanceof SealError && cause.code === "IDENTITY_INVALID") throw cause
-    throw notForInspector("it does not open", cause)
   }
 }
 

@@ -4,10 +4,9 @@
  */
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { field, type JsonObject } from "../core/json.ts"
-import { AGE_PLAIN_BYTES_MAX, openAgeFile, sealAgeFile } from "./age-file.ts"
-import { base64Field, encodeDocument, parseDocument } from "./document.ts"
+import { base64Field } from "./document.ts"
 import { SealError } from "./errors.ts"
-import { erase } from "./release-key.ts"
+import { openDocument, sealDocument } from "./sealed-document.ts"
 import { isShareOf, type SealedRelease, seatOf, verifyContext } from "./sealed-release.ts"
 
 /** A share that a device holds open. Whoever has it erases it after use. */
@@ -39,12 +38,7 @@ export async function makeShareFile(
   share: Omit<TakenShare, "isPostQuantum">,
   recipient: string,
 ): Promise<Uint8Array> {
-  const plain = encodeDocument(fieldsOf(share))
-  try {
-    return await sealAgeFile(plain, recipient)
-  } finally {
-    erase([plain])
-  }
+  return await sealDocument(fieldsOf(share), recipient)
 }
 
 /**
@@ -60,9 +54,9 @@ export async function takeShare(
   const ctx = verifyContext(release) // step 1
   const seat = seatOf(release, device)
   if (seat === undefined) throw notForDevice("the release has no share for this device")
-  const plain = await openShareFile(seat.device.share, secret) // step 2
-  const document = parseDocument(plain, { bytesMax: AGE_PLAIN_BYTES_MAX })
-  erase([plain])
+  const document = await openDocument(seat.device.share, secret, (cause) =>
+    notForDevice("the share does not open", cause),
+  ) // step 2
   // Step 3.
   const expected = { ctx, holder: seat.holder.name, device }
   if (document === undefined || !isOwnedBy(document, expected)) {
@@ -100,15 +94,6 @@ export function isOwnedBy(
     field(document, "holder") === holder &&
     field(document, "device") === encodeHex(device)
   )
-}
-
-async function openShareFile(file: Uint8Array, secret: string): Promise<Uint8Array> {
-  try {
-    return await openAgeFile(file, secret)
-  } catch (cause) {
-    if (cause instanceof SealError && cause.code === "IDENTITY_INVALID") throw cause
-    throw notForDevice("the share does not open", cause)
-  }
 }
 
 function notForDevice(reason: string, cause?: unknown): SealError {
