@@ -18,19 +18,22 @@ import {
 } from "../core/section.ts"
 import { isSame } from "../seal/release-key.ts"
 import type { PublicKey } from "../trust/public-key.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import type { StatementDraft } from "../trust/statement.ts"
 import { AUDIENCE_MAX } from "./audience.ts"
 import { refusal } from "./errors.ts"
 import {
+  type Claim,
+  draftOf,
   encodeFileVersion,
   type FileVersion,
   fileVersionField,
   type NamedRelease,
   namedRelease,
   type ReaderTrust,
+  readSaid,
+  type Saying,
   type Signed,
   signingDevice,
-  subjectOf,
 } from "./signed.ts"
 
 /** The predicate type of an approval. */
@@ -65,6 +68,12 @@ export interface Approval {
   readonly grants: GrantsRoot
 }
 
+const SAYING: Saying<Approval, typeof APPROVAL_KIND> = {
+  kind: APPROVAL_KIND,
+  fields: FIELDS,
+  parse: parseApproval,
+}
+
 /**
  * Makes the statement of an approval; what it gives can be read.
  * @throws {@link ReleaseError} `APPROVAL_INVALID`
@@ -79,9 +88,7 @@ export function encodeApproval(approval: Approval): StatementDraft<typeof APPROV
     notAfter: notAfterMs,
     grants: { root: encodeHex(grants.root), count: grants.count },
   }
-  const subject = [subjectOf(release)]
-  parseApproval({ subject, predicate, signers: new Set([device]) }, fleet)
-  return { kind: APPROVAL_KIND, fleet, subject, predicate }
+  return draftOf(SAYING, { fleet, release }, { predicate, signers: [device] })
 }
 
 /**
@@ -90,16 +97,11 @@ export function encodeApproval(approval: Approval): StatementDraft<typeof APPROV
  * @throws {@link TrustError} as `readStatement`; {@link ReleaseError} `APPROVAL_INVALID`
  * @see protocol/release.md §5, reading the others
  */
-export function readApproval(file: Uint8Array, { keys, fleet }: ReaderTrust): Signed<Approval> {
-  const statement = readStatement(file, { keys, fleet, kinds: { [APPROVAL_KIND]: FIELDS } })
-  const { digest, signers } = statement
-  return { said: parseApproval(statement, fleet), digest, signers }
+export function readApproval(file: Uint8Array, trust: ReaderTrust): Signed<Approval> {
+  return readSaid(file, trust, SAYING)
 }
 
-function parseApproval(
-  statement: Pick<Statement, "subject" | "predicate" | "signers">,
-  fleet: string,
-): Approval {
+function parseApproval(statement: Claim, fleet: string): Approval {
   const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
   const notBeforeMs = countField(section, "notBefore")
   return {

@@ -14,18 +14,21 @@ import {
 import { peerField } from "../fleet/access-field.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
 import type { PublicKey } from "../trust/public-key.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import type { StatementDraft } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import {
+  type Claim,
+  draftOf,
   encodeFileVersion,
   type FileVersion,
   fileVersionField,
   type NamedRelease,
   namedRelease,
   type ReaderTrust,
+  readSaid,
+  type Saying,
   type Signed,
   signingDevice,
-  subjectOf,
 } from "./signed.ts"
 
 /** The predicate type of a gate's grant. */
@@ -52,6 +55,12 @@ export interface GateGrant {
   readonly file: Uint8Array
 }
 
+const SAYING: Saying<GateGrant, typeof GATE_GRANT_KIND> = {
+  kind: GATE_GRANT_KIND,
+  fields: FIELDS,
+  parse: parseGateGrant,
+}
+
 /**
  * Makes the statement of a gate's grant; what it gives can be read.
  * @throws {@link ReleaseError} `GATE_GRANT_INVALID`
@@ -66,9 +75,7 @@ export function encodeGateGrant(grant: GateGrant): StatementDraft<typeof GATE_GR
     notAfter: notAfterMs,
     file: encodeBase64(file),
   }
-  const subject = [subjectOf(release)]
-  parseGateGrant({ subject, predicate, signers: new Set([device]) }, fleet)
-  return { kind: GATE_GRANT_KIND, fleet, subject, predicate }
+  return draftOf(SAYING, { fleet, release }, { predicate, signers: [device] })
 }
 
 /**
@@ -77,16 +84,11 @@ export function encodeGateGrant(grant: GateGrant): StatementDraft<typeof GATE_GR
  * @throws {@link TrustError} as `readStatement`; {@link ReleaseError} `GATE_GRANT_INVALID`
  * @see protocol/release.md §5, reading the others
  */
-export function readGateGrant(file: Uint8Array, { keys, fleet }: ReaderTrust): Signed<GateGrant> {
-  const statement = readStatement(file, { keys, fleet, kinds: { [GATE_GRANT_KIND]: FIELDS } })
-  const { digest, signers } = statement
-  return { said: parseGateGrant(statement, fleet), digest, signers }
+export function readGateGrant(file: Uint8Array, trust: ReaderTrust): Signed<GateGrant> {
+  return readSaid(file, trust, SAYING)
 }
 
-function parseGateGrant(
-  statement: Pick<Statement, "subject" | "predicate" | "signers">,
-  fleet: string,
-): GateGrant {
+function parseGateGrant(statement: Claim, fleet: string): GateGrant {
   const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
   const node = peerField(section, "node")
   const issuedAtMs = countField(section, "issuedAt")

@@ -1,5 +1,6 @@
 /**
- * What a statement says, once its signature was verified (protocol/envelope.md §5).
+ * Statements about a release: how they are made, and what they say once their signature was verified
+ * (protocol/envelope.md §5).
  * @module
  */
 import { type Digest, hexOf } from "../core/digest.ts"
@@ -7,7 +8,12 @@ import { codeOf } from "../core/errors.ts"
 import type { JsonObject } from "../core/json.ts"
 import { countField, digestField, invalidField, type Section, textField } from "../core/section.ts"
 import { isKeyText, type PublicKey } from "../trust/public-key.ts"
-import type { Statement, Subject } from "../trust/statement.ts"
+import {
+  readStatement,
+  type Statement,
+  type StatementDraft,
+  type Subject,
+} from "../trust/statement.ts"
 import { type AssetVersion, formatAssetVersion, parseAssetVersion } from "./asset-name.ts"
 import { type FormatErrorCode, ReleaseError } from "./errors.ts"
 
@@ -39,6 +45,48 @@ export interface FileVersion {
   readonly version: number
   /** Of the file. */
   readonly digest: Digest
+}
+
+/** A statement as its parser gets it: before it is signed, and after that was verified. */
+export type Claim = Pick<Statement, "subject" | "predicate" | "signers">
+
+/** A kind of statement about one release. */
+export interface Saying<Said, Kind extends string> {
+  /** Its predicate type. */
+  readonly kind: Kind
+  /** All that its reader knows of its predicate (protocol/envelope.md §5, reading 7). */
+  readonly fields: readonly string[]
+  /** @throws {@link ReleaseError} when something is not of its form */
+  readonly parse: (claim: Claim, fleet: string) => Said
+}
+
+/**
+ * Makes a statement about a release; what it gives can be read.
+ * @param signers - who will sign, as far as its parser asks
+ */
+export function draftOf<Said, Kind extends string>(
+  { kind, parse }: Saying<Said, Kind>,
+  { fleet, release }: { readonly fleet: string; readonly release: NamedRelease },
+  { predicate, signers = [] }: { predicate: JsonObject; signers?: readonly PublicKey[] },
+): StatementDraft<Kind> {
+  const subject = [subjectOf(release)]
+  parse({ subject, predicate, signers: new Set(signers) }, fleet)
+  return { kind, fleet, subject, predicate }
+}
+
+/**
+ * Reads a statement about a release. Whether it counts is another question (`counting.ts`).
+ * @throws {@link TrustError} as `readStatement`; {@link ReleaseError} as its parser
+ * @see protocol/release.md §5, reading the others
+ */
+export function readSaid<Said>(
+  file: Uint8Array,
+  { keys, fleet }: ReaderTrust,
+  { kind, fields, parse }: Saying<Said, string>,
+): Signed<Said> {
+  const statement = readStatement(file, { keys, fleet, kinds: { [kind]: fields } })
+  const { digest, signers } = statement
+  return { said: parse(statement, fleet), digest, signers }
 }
 
 /** Gives the subject by which a statement names a release. */

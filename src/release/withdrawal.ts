@@ -5,14 +5,17 @@
  */
 import { isPartyName } from "../core/name.ts"
 import { invalidField, type Section, textField } from "../core/section.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import type { StatementDraft } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import {
+  type Claim,
+  draftOf,
   type NamedRelease,
   namedRelease,
   type ReaderTrust,
+  readSaid,
+  type Saying,
   type Signed,
-  subjectOf,
 } from "./signed.ts"
 
 /** The predicate type of a withdrawal. */
@@ -39,6 +42,12 @@ export interface Withdrawal {
   readonly reason: string
 }
 
+const SAYING: Saying<Withdrawal, typeof WITHDRAWAL_KIND> = {
+  kind: WITHDRAWAL_KIND,
+  fields: FIELDS,
+  parse: parseWithdrawal,
+}
+
 /**
  * Makes the statement of a withdrawal; what it gives can be read.
  * @throws {@link ReleaseError} `WITHDRAWAL_INVALID`
@@ -47,9 +56,7 @@ export function encodeWithdrawal(withdrawal: Withdrawal): StatementDraft<typeof 
   const { fleet, release, by, reason } = withdrawal
   const text = by.kind === "party" ? `${PARTY_PREFIX}${by.name}` : TARGETS_TEXT
   const predicate = { by: text, reason }
-  const subject = [subjectOf(release)]
-  parseWithdrawal({ subject, predicate }, fleet)
-  return { kind: WITHDRAWAL_KIND, fleet, subject, predicate }
+  return draftOf(SAYING, { fleet, release }, { predicate })
 }
 
 /**
@@ -58,16 +65,11 @@ export function encodeWithdrawal(withdrawal: Withdrawal): StatementDraft<typeof 
  * @throws {@link TrustError} as `readStatement`; {@link ReleaseError} `WITHDRAWAL_INVALID`
  * @see protocol/release.md §5, reading the others
  */
-export function readWithdrawal(file: Uint8Array, { keys, fleet }: ReaderTrust): Signed<Withdrawal> {
-  const statement = readStatement(file, { keys, fleet, kinds: { [WITHDRAWAL_KIND]: FIELDS } })
-  const { digest, signers } = statement
-  return { said: parseWithdrawal(statement, fleet), digest, signers }
+export function readWithdrawal(file: Uint8Array, trust: ReaderTrust): Signed<Withdrawal> {
+  return readSaid(file, trust, SAYING)
 }
 
-function parseWithdrawal(
-  statement: Pick<Statement, "subject" | "predicate">,
-  fleet: string,
-): Withdrawal {
+function parseWithdrawal(statement: Claim, fleet: string): Withdrawal {
   const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
   const reason = textField(section, "reason")
   const isShort = reason !== "" && Buffer.byteLength(reason) <= REASON_BYTES_MAX
