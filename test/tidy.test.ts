@@ -7,6 +7,7 @@ import { namedModules } from "./support/named-modules.ts"
 // Lowest first. A folder imports from itself and from strictly lower floors, so no cycle can form.
 const FLOORS: readonly (readonly string[])[] = [
   ["core"],
+  ["disk"],
   ["trust", "seal", "store", "net"],
   ["fleet", "swarm", "audit"],
   ["delivery"],

@@ -2,10 +2,8 @@
  * The two files of a party's device: its keys, for its owner alone, and `.pub` for everybody.
  * @module
  */
-import { randomBytes } from "node:crypto"
-import { link, open, rm, writeFile } from "node:fs/promises"
-import { dirname } from "node:path"
-import { codeOf } from "../core/errors.ts"
+import { open, rm } from "node:fs/promises"
+import { writeNewFile } from "../disk/durable-file.ts"
 import {
   AGE_FILE_BYTES_MAX,
   isAgeFile,
@@ -91,29 +89,8 @@ async function readPrivate(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Write, fsync, link: nobody sees half a file, and nothing is overwritten. */
 async function writeNew(path: string, bytes: Uint8Array, mode: number): Promise<void> {
-  const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`
-  try {
-    await writeFile(draft, bytes, { flag: "wx", mode, flush: true })
-    await link(draft, path)
-    await syncFolder(dirname(path))
-  } catch (cause) {
-    if (codeOf(cause) !== "EEXIST") throw cause
-    throw new FleetError("DEVICE_EXISTS", `${path} is there already; keys are not overwritten`, {
-      cause,
-      details: { path },
-    })
-  } finally {
-    await rm(draft, { force: true })
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r")
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+  if (await writeNewFile(path, bytes, mode)) return
+  const message = `${path} is there already; keys are not overwritten`
+  throw new FleetError("DEVICE_EXISTS", message, { details: { path } })
 }

@@ -2,15 +2,16 @@
  * The file that holds a node's identity: an Ed25519 key as PKCS #8 PEM, readable by its owner alone.
  * @module
  */
-import { createPrivateKey, type KeyObject, randomBytes } from "node:crypto"
-import { type FileHandle, link, open, rm } from "node:fs/promises"
-import { dirname } from "node:path"
+import { createPrivateKey, type KeyObject } from "node:crypto"
+import { type FileHandle, open } from "node:fs/promises"
 import { privateKeyObject, seedOf } from "../core/ed25519-key.ts"
 import { codeOf } from "../core/errors.ts"
+import { writeNewFile } from "../disk/durable-file.ts"
 import { NetError } from "./errors.ts"
 import { createIdentity, type Identity, identityFromSeed } from "./identity.ts"
 
 const FILE_BYTES_MAX = 4096
+const FILE_MODE = 0o600
 const OTHERS_MODE = 0o077
 
 /**
@@ -64,34 +65,13 @@ function parseKey(path: string, pem: Buffer): KeyObject {
   throw identityInvalid(path, "it holds no Ed25519 private key in PKCS #8 PEM")
 }
 
-/** Write, fsync, link: whoever comes first wins, and nobody sees half a file. */
-async function writeNew(path: string, identity: Identity): Promise<boolean> {
-  const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`
+/** Whoever comes first wins. @returns whether that is this one */
+async function writeNew(path: string, { seed }: Identity): Promise<boolean> {
+  const pem = privateKeyObject(seed).export({ format: "pem", type: "pkcs8" })
   try {
-    const file = await open(draft, "wx", 0o600)
-    try {
-      await file.writeFile(privateKeyObject(identity.seed).export({ format: "pem", type: "pkcs8" }))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await link(draft, path)
-    await syncFolder(dirname(path))
-    return true
+    return await writeNewFile(path, pem, FILE_MODE)
   } catch (cause) {
-    if (codeOf(cause) === "EEXIST") return false
     throw identityInvalid(path, `it cannot be written (${codeOf(cause)})`, cause)
-  } finally {
-    await rm(draft, { force: true })
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r")
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 

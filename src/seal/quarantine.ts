@@ -4,8 +4,8 @@
  * @module
  */
 import { randomUUID } from "node:crypto"
-import { type FileHandle, open, rename, unlink } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { type FileHandle, open, unlink } from "node:fs/promises"
+import { join } from "node:path"
 
 /** How the names end; what a crash left in the folder can be told by it. */
 export const UNFINISHED_SUFFIX = ".unfinished"
@@ -36,15 +36,4 @@ export async function writeUnfinished(
   }
   await file.close()
   return path
-}
-
-/** Gives a finished file its name, in place of what has it, durably. */
-export async function placeFile(path: string, target: string): Promise<void> {
-  await rename(path, target)
-  const folder = await open(dirname(target), "r")
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

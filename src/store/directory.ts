@@ -16,10 +16,11 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { open, unlink } from "node:fs/promises"
+import { unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type Digest, hexOf, isDigest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
+import { syncFolder } from "../disk/durable-file.ts"
 import { diskFault } from "./faults.ts"
 
 const DIRECTORY_MODE = 0o700
@@ -72,8 +73,8 @@ export class Directory {
   /** Makes the name of a blob's file durable. */
   async syncName(digest: Digest): Promise<void> {
     const fan = this.#fan(digest)
-    await syncDirectory(fan)
-    if (this.#unsynced.delete(fan)) await syncDirectory(this.#blobs)
+    await syncFolder(fan)
+    if (this.#unsynced.delete(fan)) await syncFolder(this.#blobs)
   }
 
   /** Gives a new path for bytes without a name yet. */
@@ -126,16 +127,6 @@ function makeDirectory(path: string): void {
     while (!existsSync(parent)) parent = dirname(parent)
     accessSync(parent, constants.W_OK)
     throw error
-  }
-}
-
-/** Makes the names in a directory durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const file = await open(path, "r")
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
 
