@@ -3,19 +3,14 @@
  * nothing of the code under test, so that the two can disagree.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { vectorFolder } from "./vector-folder.ts"
 
 type Fields = Record<string, unknown>
 
 const PAGE = "origin-election"
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest()
 
-function write(name: string, comment: string, fields: Fields): void {
-  const folder = `protocol/${PAGE}/vectors`
-  mkdirSync(folder, { recursive: true })
-  const vector = { page: PAGE, case: name, comment, ...fields }
-  writeFileSync(`${folder}/${name}.json`, `${JSON.stringify(vector, undefined, 2)}\n`)
-}
+const write = vectorFolder(PAGE)
 
 function part(bytes: Uint8Array): Buffer {
   const length = Buffer.alloc(4)

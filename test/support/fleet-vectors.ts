@@ -3,7 +3,7 @@
  * code under test, so that the two can disagree.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { vectorFolder } from "./vector-folder.ts"
 
 const PAGE = "fleet"
 const sha256 = (text: string) => createHash("sha256").update(text)
@@ -59,12 +59,7 @@ const LIST = {
 }
 type Fields = Record<string, unknown>
 
-function write(name: string, comment: string, fields: Fields): void {
-  const folder = `protocol/${PAGE}/vectors`
-  mkdirSync(folder, { recursive: true })
-  const vector = { page: PAGE, case: name, comment, ...fields }
-  writeFileSync(`${folder}/${name}.json`, `${JSON.stringify(vector, undefined, 2)}\n`)
-}
+const write = vectorFolder(PAGE)
 const base64 = (file: unknown) =>
   Buffer.from(typeof file === "string" ? file : JSON.stringify(file)).toString("base64")
 

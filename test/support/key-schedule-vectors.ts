@@ -3,7 +3,6 @@
  * nothing of the code under test, so that the two can disagree. All randomness is seeded, that of the
  * age files too, so the same vectors are written each time.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { openCases } from "./key-schedule-opening.ts"
 import { HOLDERS, holderOf, type SceneHolder, SIMPLE, scene } from "./key-schedule-release.ts"
 import {
@@ -21,16 +20,9 @@ import {
   seeded,
 } from "./key-schedule-scene.ts"
 import { takeCases } from "./key-schedule-taking.ts"
+import { vectorFolder } from "./vector-folder.ts"
 
-const PAGE = "key-schedule"
-const FOLDER = `protocol/${PAGE}/vectors`
-
-function write(name: string, comment: string, fields: Fields): void {
-  const vector = { page: PAGE, case: name, comment, ...fields }
-  // `wx`: two cases of one name are a fault.
-  const text = `${JSON.stringify(vector, undefined, 2)}\n`
-  writeFileSync(`${FOLDER}/${name}.json`, text, { flag: "wx" })
-}
+const write = vectorFolder("key-schedule")
 
 function context(name: string, comment: string, change: Partial<SceneFields>, ciphers = CIPHERS) {
   const fields = { ...FIELDS, ...change }
@@ -169,8 +161,6 @@ async function recipients(): Promise<void> {
   )
 }
 
-rmSync(FOLDER, { recursive: true, force: true })
-mkdirSync(FOLDER, { recursive: true })
 contexts()
 schedules()
 parts()

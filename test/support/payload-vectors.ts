@@ -3,9 +3,7 @@
  * nothing of the code under test, so that the two can disagree.
  */
 import { createCipheriv, createHash, createHmac } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
-
-type Fields = Record<string, unknown>
+import { vectorFolder } from "./vector-folder.ts"
 
 /** A part of a ciphertext: bytes of the sound one, from `from` to before `to`, or other bytes. */
 type Piece = { readonly from: number; readonly to: number } | { readonly bytes: string }
@@ -63,12 +61,7 @@ function seal(plain: Buffer): Buffer {
   return Buffer.concat([FILE_NONCE, ...chunks])
 }
 
-function write(name: string, comment: string, fields: Fields): void {
-  const folder = `protocol/${PAGE}/vectors`
-  mkdirSync(folder, { recursive: true })
-  const vector = { page: PAGE, case: name, comment, ...fields }
-  writeFileSync(`${folder}/${name}.json`, `${JSON.stringify(vector, undefined, 2)}\n`)
-}
+const write = vectorFolder(PAGE)
 
 /** A plaintext by the rule, and the ciphertext that it has. */
 function sound(length: number, comment: string): void {

@@ -3,7 +3,7 @@
  * the code under test, so that the two can disagree.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { vectorFolder } from "./vector-folder.ts"
 
 const PAGE = "policy"
 const FLEET = createHash("sha256").update("policy fleet").digest("hex")
@@ -66,12 +66,7 @@ const POLICY = {
 }
 type Fields = Record<string, unknown>
 
-function write(name: string, comment: string, fields: Fields): void {
-  const folder = `protocol/${PAGE}/vectors`
-  mkdirSync(folder, { recursive: true })
-  const vector = { page: PAGE, case: name, comment, ...fields }
-  writeFileSync(`${folder}/${name}.json`, `${JSON.stringify(vector, undefined, 2)}\n`)
-}
+const write = vectorFolder(PAGE)
 
 function policy(name: string, comment: string, file: Fields | string, expect: string): void {
   const bytes = Buffer.from(typeof file === "string" ? file : JSON.stringify(file))

@@ -3,17 +3,11 @@
  * `node test/support/trust-vectors.ts`. It imports nothing of the code under test, so that the two
  * can disagree.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { envelopeCases } from "./trust-vectors/envelope.ts"
 import { keyCases } from "./trust-vectors/keys.ts"
+import { vectorFolder } from "./vector-folder.ts"
 
-const cases = [...keyCases(), ...envelopeCases()]
-for (const page of new Set(cases.map((vector) => vector.page))) {
-  rmSync(`protocol/${page}/vectors`, { recursive: true, force: true })
-  mkdirSync(`protocol/${page}/vectors`, { recursive: true })
-}
-for (const vector of cases) {
-  const text = `${JSON.stringify(vector, undefined, 2)}\n`
-  // `wx`: two cases of one name are a fault.
-  writeFileSync(`protocol/${vector.page}/vectors/${vector.case}.json`, text, { flag: "wx" })
+for (const [page, cases] of Object.entries({ keys: keyCases(), envelope: envelopeCases() })) {
+  const write = vectorFolder(page)
+  for (const { page: _, case: name, comment, ...fields } of cases) write(name, comment, fields)
 }

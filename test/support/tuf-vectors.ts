@@ -2,7 +2,7 @@
  * Makes the vectors of protocol/tuf-profile.md: `node test/support/tuf-vectors.ts`. It imports
  * nothing of the code under test, so that the two can disagree.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+
 import {
   canonicalJson,
   keyIdOf,
@@ -17,9 +17,8 @@ import {
   timeOf,
   tufKey,
 } from "./tuf-repository.ts"
+import { vectorFolder } from "./vector-folder.ts"
 
-const PAGE = "tuf-profile"
-const FOLDER = `protocol/${PAGE}/vectors`
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** A time at which nothing has expired. */
@@ -30,14 +29,7 @@ const SMALL_ORDER = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792a
 type Files = Readonly<Record<string, string>>
 type Change = (repository: TufRepository) => void
 
-rmSync(FOLDER, { recursive: true, force: true })
-mkdirSync(FOLDER, { recursive: true })
-
-function write(name: string, comment: string, fields: Record<string, unknown>): void {
-  const text = `${JSON.stringify({ page: PAGE, case: name, comment, ...fields }, undefined, 2)}\n`
-  // `wx`: two cases of one name are a fault.
-  writeFileSync(`${FOLDER}/${name}.json`, text, { flag: "wx" })
-}
+const write = vectorFolder("tuf-profile")
 
 function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64")
