@@ -42,7 +42,8 @@ export function targetsOf(set: AcceptedSet, role: string): Metadata<Targets> | u
   return set.get(role)?.used?.metadata as Metadata<Targets> | undefined
 }
 
-const CHAIN = ["root", "timestamp", "snapshot", "targets"]
+/** The roles that every repository has, in the order in which they are read. */
+export const CHAIN: readonly string[] = ["root", "timestamp", "snapshot", "targets"]
 
 /**
  * Gives the time from which on a role's word is stale: the first expiry of it and of all above it.

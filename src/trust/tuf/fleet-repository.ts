@@ -13,10 +13,10 @@ import {
 } from "@tufjs/models"
 import { assert } from "../../core/errors.ts"
 import { TrustError } from "../errors.ts"
-import { type AcceptedSet, parseMetadata } from "./accepted-set.ts"
+import { type AcceptedSet, CHAIN, parseMetadata } from "./accepted-set.ts"
 import { parseMetadataFile } from "./metadata-file.ts"
 import { type AnyMetadata, encodeMetadata } from "./tuf-bytes.ts"
-import { tufFault } from "./tuf-fault.ts"
+import { withTufFaults } from "./tuf-fault.ts"
 
 /** The newest file of each role. Nothing in it is ever changed: a change makes a new value. */
 export interface FleetRepository {
@@ -59,21 +59,13 @@ export function encodeDraft(draft: Metadata<Root> | Metadata<Targets>): Uint8Arr
 /** Reads a draft of a root. @throws {@link TrustError} `TUF_MALFORMED` */
 export function parseRootDraft(bytes: Uint8Array): Metadata<Root> {
   const json = parseMetadataFile("root", bytes) as never
-  return parsing("root", () => Metadata.fromJSON(MetadataKind.Root, json))
+  return withTufFaults("root", () => Metadata.fromJSON(MetadataKind.Root, json))
 }
 
 /** Reads a draft of a targets role. @throws {@link TrustError} `TUF_MALFORMED` */
 export function parseTargetsDraft(role: string, bytes: Uint8Array): Metadata<Targets> {
   const json = parseMetadataFile(role, bytes) as never
-  return parsing(role, () => Metadata.fromJSON(MetadataKind.Targets, json))
-}
-
-function parsing<T>(role: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw tufFault(role, error)
-  }
+  return withTufFaults(role, () => Metadata.fromJSON(MetadataKind.Targets, json))
 }
 
 /** Gives the file whose keys decide about a role. */
@@ -81,7 +73,7 @@ export function delegatorOf(
   role: string,
   { root, targets }: Pick<FleetRepository, "root" | "targets">,
 ): Metadata<Root> | Metadata<Targets> {
-  return ["root", "targets", "snapshot", "timestamp"].includes(role) ? root : targets
+  return CHAIN.includes(role) ? root : targets
 }
 
 /** The error of a change that an author or the desk refuses. */

@@ -6,7 +6,7 @@
 import type { Metadata, Targets } from "@tufjs/models"
 import { assert } from "../../core/errors.ts"
 import { TrustError, type TrustErrorCode } from "../errors.ts"
-import { type AcceptedFile, type AcceptedSet, sizeOfSet, targetsOf } from "./accepted-set.ts"
+import { type AcceptedFile, type AcceptedSet, CHAIN, sizeOfSet, targetsOf } from "./accepted-set.ts"
 import type { MetadataRules } from "./metadata-rules.ts"
 import { isFaultOfSource } from "./source-reading.ts"
 import { hexSha256 } from "./tuf-bytes.ts"
@@ -36,8 +36,7 @@ export async function readSet(
   before: AcceptedSet | undefined,
   rules: MetadataRules,
 ): Promise<ReadSet> {
-  const chain = ["root", "timestamp", "snapshot", "targets"]
-  const set = new Map(chain.map((role) => [role, fileOf(update, role)]))
+  const set = new Map(CHAIN.map((role) => [role, fileOf(update, role)]))
   const faults: RoleFault[] = []
   for (const role of rules.readsAllRoles ? delegatedRoles(targetsOf(set, "targets")) : []) {
     const known = before?.get(role)

@@ -7,7 +7,7 @@
  */
 import { TrustedMetadataStore } from "tuf-js/dist/store.js"
 import { assert } from "../../core/errors.ts"
-import { tufFault } from "./tuf-fault.ts"
+import { withTufFaults } from "./tuf-fault.ts"
 
 /** What is trusted in one update. */
 export type TrustedSet = TrustedMetadataStore
@@ -19,11 +19,7 @@ export type TrustedSet = TrustedMetadataStore
  * @throws {@link TrustError} `TUF_MALFORMED`, `TUF_SIGNATURES_MISSING`
  */
 export function createTrustedSet(root: Uint8Array, timeMs: number): TrustedSet {
-  try {
-    return atTime(new TrustedMetadataStore(bufferOf(root)), timeMs)
-  } catch (error) {
-    throw tufFault("root", error)
-  }
+  return withTufFaults("root", () => atTime(new TrustedMetadataStore(bufferOf(root)), timeMs))
 }
 
 /**

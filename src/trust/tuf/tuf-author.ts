@@ -15,7 +15,8 @@ import { refused } from "./fleet-repository.ts"
 import { pathsOfRole, roleOfTarget } from "./fleet-role.ts"
 import { type AnyMetadata, hexSha256, signedBytesOf, tufKeyId, tufKeyOf } from "./tuf-bytes.ts"
 
-const SPEC_VERSION = "1.0.31"
+/** The TUF specification that files say they follow. */
+export const SPEC_VERSION = "1.0.31"
 
 /** Who signs for a role: `threshold` of `keys`. */
 export interface RoleSigners {

@@ -9,7 +9,7 @@ import { encodeJson, type JsonObject } from "../../core/json.ts"
 import { parseSection } from "../../core/section.ts"
 import { refusal, TrustError } from "../errors.ts"
 import type { PublicKey } from "../public-key.ts"
-import { tufFault } from "./tuf-fault.ts"
+import { withTufFaults } from "./tuf-fault.ts"
 import { ROOT_BYTES_MAX } from "./tuf-limits.ts"
 
 /** Any of the kinds of metadata that `@tufjs/models` has. */
@@ -76,10 +76,6 @@ export function verifyFleetId(firstRoot: Uint8Array, pinned: FleetId): void {
 
 function parseRoot(bytes: Uint8Array): Metadata<Root> {
   const limits = { bytesMax: ROOT_BYTES_MAX, refuse: refusal("TUF_MALFORMED") }
-  const { fields: object } = parseSection(bytes, limits)
-  try {
-    return Metadata.fromJSON(MetadataKind.Root, object as never)
-  } catch (error) {
-    throw tufFault("root", error)
-  }
+  const { fields } = parseSection(bytes, limits)
+  return withTufFaults("root", () => Metadata.fromJSON(MetadataKind.Root, fields as never))
 }

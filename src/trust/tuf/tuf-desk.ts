@@ -6,15 +6,13 @@
 import { Metadata, MetaFile, type Root, Snapshot, type Targets, Timestamp } from "@tufjs/models"
 import type { Signer } from "../signing-key.ts"
 import { checkChange } from "./desk-check.ts"
-import type { FleetRepository } from "./fleet-repository.ts"
-import { refused } from "./fleet-repository.ts"
+import { type FleetRepository, refused } from "./fleet-repository.ts"
 import { verifySigners } from "./fleet-signatures.ts"
 import { type Publication, publicationOf } from "./publication.ts"
-import { signMetadata, tufTime } from "./tuf-author.ts"
+import { SPEC_VERSION, signMetadata, tufTime } from "./tuf-author.ts"
 import { encodeMetadata, hexSha256 } from "./tuf-bytes.ts"
 
 const HOUR_MS = 3_600_000
-const SPEC_VERSION = "1.0.31"
 /** A desk that takes over jumps so far that the old one, if it still writes, is behind for good. */
 export const TAKE_OVER_STEP = 1_000
 

@@ -32,7 +32,7 @@ const CODES: readonly (readonly [ErrorClass, TrustErrorCode])[] = [
  * Gives the error of ours for one that was thrown while a file was looked at.
  * @param role - the role of the file, for the message
  */
-export function tufFault(role: string, error: unknown): TrustError {
+function tufFault(role: string, error: unknown): TrustError {
   if (error instanceof TrustError) return error
   // Steps out of their order: a fault of the program, not of the file.
   if (error instanceof RuntimeError || error instanceof ReferenceError) throw error
@@ -44,4 +44,13 @@ export function tufFault(role: string, error: unknown): TrustError {
 /** Tells whether a timestamp is refused only since it is the one that is trusted already. */
 export function isSameVersion(error: unknown): boolean {
   return error instanceof TrustError && error.cause instanceof EqualVersionError
+}
+
+/** Runs a step of tuf-js. @throws {@link TrustError} its faults with codes of ours */
+export function withTufFaults<T>(role: string, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    throw tufFault(role, error)
+  }
 }

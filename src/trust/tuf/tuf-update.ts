@@ -22,7 +22,7 @@ import type { MetadataRules } from "./metadata-rules.ts"
 import { readFrom, readNeeded } from "./source-reading.ts"
 import { bufferOf, createTrustedSet, type TrustedSet } from "./trusted-set.ts"
 import type { AnyMetadata } from "./tuf-bytes.ts"
-import { isSameVersion, tufFault } from "./tuf-fault.ts"
+import { isSameVersion, withTufFaults } from "./tuf-fault.ts"
 import {
   ROLE_BYTES_MAX,
   ROOT_BYTES_MAX,
@@ -119,7 +119,7 @@ export class TufUpdate {
     const metadata = this.#set.getRole(role)
     assert(metadata !== undefined, `${role} was accepted`)
     // Each delegation has keys of its own: that another one accepted the role says nothing.
-    step(role, () => delegator.verifyDelegate(role, metadata))
+    withTufFaults(role, () => delegator.verifyDelegate(role, metadata))
     this.#context.rules.checkSignatures({ role, metadata, delegator })
     return metadata
   }
@@ -208,7 +208,7 @@ export class TufUpdate {
     const limits = { bytesMax: Math.min(named.length ?? bytesMax, bytesMax) }
     const { source, signal } = this.#context
     const bytes = await readNeeded(source, name, { ...limits, signal })
-    step(role, () => named.verify(bufferOf(bytes)))
+    withTufFaults(role, () => named.verify(bufferOf(bytes)))
     this.#named.set(role, bytes)
     const version = versionOf(parseMetadataFile(role, bytes))
     if (version === named.version) return bytes
@@ -237,22 +237,13 @@ export class TufUpdate {
 
   #accept<T>(role: string, bytes: Uint8Array, accept: (file: Buffer) => T): T {
     this.#context.rules.checkForm(role, parseMetadataFile(role, bytes))
-    const accepted = step(role, () => accept(bufferOf(bytes)))
+    const accepted = withTufFaults(role, () => accept(bufferOf(bytes)))
     this.#named.set(role, bytes)
     return accepted
   }
 
   #checkByRoot(role: string, metadata: AnyMetadata): void {
     this.#context.rules.checkSignatures({ role, metadata, delegator: this.#set.root })
-  }
-}
-
-/** Runs a step of tuf-js. @throws {@link TrustError} its faults with codes of ours */
-function step<T>(role: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw tufFault(role, error)
   }
 }
 
