@@ -1,7 +1,7 @@
 /**
  * The TUF project's own conformance suite for clients, tuf-conformance 2.4.0, against the reader of
  * src/trust/tuf (see tuf-client.ts). The suite is Python in a Git repository and in no package
- * index: `SEALIFT_TUF_CONFORMANCE` names a checkout of the revision below. What it stands on is
+ * index: `TUF_CONFORMANCE` names a checkout of the revision below. What it stands on is
  * installed from PyPI once; `faketime` is Debian's. Without any of these the suite is skipped,
  * loudly.
  */
@@ -27,8 +27,8 @@ interface Suite {
 }
 
 async function findSuite(): Promise<Suite | undefined> {
-  const folder = process.env.SEALIFT_TUF_CONFORMANCE
-  if (folder === undefined) return skipped("SEALIFT_TUF_CONFORMANCE names no checkout")
+  const folder = process.env.TUF_CONFORMANCE
+  if (folder === undefined) return skipped("TUF_CONFORMANCE names no checkout")
   const options = { mayFail: true, timeoutMs: INSTALL_TIMEOUT_MS }
   const revision = await run(["git", "-C", folder, "rev-parse", "HEAD"], options)
   if (revision.stdout.trim() !== REVISION) return skipped(`${folder} is not at ${REVISION}`)
