@@ -4,7 +4,7 @@
  */
 import { hexOf, rawOf } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
-import { field, type JsonObject } from "../core/json.ts"
+import type { JsonObject } from "../core/json.ts"
 import { PARTIES_MAX } from "../core/limits.ts"
 import { isName, isPartyName } from "../core/name.ts"
 import {
@@ -183,6 +183,5 @@ function encodeRequirement({ asset, digest }: Requirement): JsonObject {
 
 /** What it says is for who activates; here it only is an object. */
 function parseActivation(section: Section): JsonObject | undefined {
-  if (field(section.fields, "activation") === undefined) return undefined
-  return sectionField(section, "activation").fields
+  return hasField(section, "activation") ? sectionField(section, "activation").fields : undefined
 }

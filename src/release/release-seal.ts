@@ -4,7 +4,7 @@
  * @module
  */
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
-import { asText, field, type JsonObject } from "../core/json.ts"
+import type { JsonObject } from "../core/json.ts"
 import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import {
@@ -100,7 +100,7 @@ function parseDevice(section: Section, threshold: number): HolderDevice {
 function parseInspectors(seal: Section, isPostQuantumOnly: boolean): readonly InspectorFile[] {
   const sections = sectionListField(seal, "inspectors", { max: INSPECTORS_MAX })
   const inspectors = sections.map((section): InspectorFile => {
-    const recipient = asText(field(section.fields, "recipient")) ?? ""
+    const recipient = textField(section, "recipient")
     if (!isRecipientText(recipient)) {
       throw invalidField(section, "recipient", { reason: "no age recipient" })
     }
