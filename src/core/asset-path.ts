@@ -8,8 +8,12 @@
 const PATH_BYTES_MAX = 1_024
 /** Longest part between slashes in bytes. */
 const PART_BYTES_MAX = 255
-/** What some system takes for something else, or cannot have in a name. */
-const FORBIDDEN = /[\\:<>"|?*\p{Cc}]/u
+/** Most parts of a path: what is compared is every folder of every path. */
+const PARTS_MAX = 32
+/** What some system takes for something else, or cannot have in a name, and what does not show. */
+const FORBIDDEN = /[\\:<>"|?*\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u
+/** Windows gives a long name a short one too, such as `PROGRA~1`: it may be another file's. */
+const SHORT_NAME = /~[0-9]/
 /** Windows has these in every folder, in either case, whatever follows a dot. */
 const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i
 
@@ -36,11 +40,13 @@ export function isSafePath(path: string): boolean {
   if (byteCount < 1 || byteCount > PATH_BYTES_MAX) return false
   // A lone surrogate has no UTF-8: on disk it would become another name.
   if (!path.isWellFormed() || path.normalize("NFC") !== path || FORBIDDEN.test(path)) return false
-  return path.split("/").every(isSafePart)
+  const parts = path.split("/")
+  return parts.length <= PARTS_MAX && parts.every(isSafePart)
 }
 
 function isSafePart(part: string): boolean {
   if (part === "" || Buffer.byteLength(part) > PART_BYTES_MAX || DEVICE.test(part)) return false
+  if (SHORT_NAME.test(part)) return false
   // Windows drops a dot or a space at the end; this refuses `.` and `..` too.
   return !part.endsWith(".") && !part.endsWith(" ")
 }

@@ -17,8 +17,13 @@ export interface JsonLimits {
   readonly bytesMax?: number
   /** Deepest nesting of arrays and objects; a scalar has depth 0. */
   readonly depthMax?: number
-  /** Refuses numbers that no double holds exactly as an integer (beyond ±(2^53−1)), or at all. */
-  readonly refusesUnsafeIntegers?: boolean
+  /** Most of the marks `[`, `{` and `,` outside texts: many small values cost far more than bytes. */
+  readonly marksMax?: number
+  /**
+   * Takes only what every reader reads the same way: whole numbers of plain digits within ±(2^53−1),
+   * and texts without a lone surrogate.
+   */
+  readonly isStrict?: boolean
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -29,7 +34,8 @@ const encoder = new TextEncoder()
  *
  * @param bytes - UTF-8 without a byte order mark
  * @throws {@link InputError} `JSON_INVALID` when it is malformed, too large, too deep, holds a key
- * twice in one object, or (when asked) a number that cannot be exact
+ * twice in one object, has too many values, or (when asked) is not
+ * strict
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
   const bytesMax = limits.bytesMax ?? JSON_BYTES_MAX
@@ -50,13 +56,16 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue
 
 /** Deepest nesting of strict JSON. */
 const STRICT_DEPTH_MAX = 16
+/** Marks `[`, `{` and `,` of strict JSON: an access list of 10,000 nodes has a quarter of them. */
+const STRICT_MARKS_MAX = 524_288
 
 /**
  * Parses strict JSON: bytes that every reader reads the same way (protocol/envelope.md §1).
  * @throws {@link InputError} `JSON_INVALID`
  */
 export function parseStrictJson(bytes: Uint8Array, bytesMax: number): JsonValue {
-  return parseJson(bytes, { bytesMax, depthMax: STRICT_DEPTH_MAX, refusesUnsafeIntegers: true })
+  const marksMax = STRICT_MARKS_MAX
+  return parseJson(bytes, { bytesMax, depthMax: STRICT_DEPTH_MAX, marksMax, isStrict: true })
 }
 
 /** Gives the UTF-8 bytes of a value, without spaces, keys in the order they stand. */
@@ -93,18 +102,23 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
-const SKIPPED = /[^"\d[\]{}:-]+/gy
+const SKIPPED = /[^"\d[\]{}:,-]+/gy
+const MARKS = ["{", "[", ","]
 const NUMBER = /-?\d[\d.eE+-]*/gy
+const STRICT_NUMBER = /^(?:0|-?[1-9]\d{0,15})$/
+/** An escape that may be half of a pair. */
+const SURROGATE = /\\u[dD][89a-fA-F]/
 
 /**
  * Checks what `JSON.parse` does not: depth, keys, integers. It walks tokens and may meet any text;
  * whether the text is JSON at all is for `JSON.parse` to say, afterwards.
  */
 function checkText(text: string, limits: JsonLimits): void {
-  const depthMax = limits.depthMax ?? JSON_DEPTH_MAX
+  const { depthMax = JSON_DEPTH_MAX, marksMax = Number.POSITIVE_INFINITY, isStrict } = limits
   // One entry per open bracket: the keys of an object so far, or undefined for an array.
   const open: (Set<string> | undefined)[] = []
   let lastText: string | undefined
+  let marks = 0
   for (let at = 0; at < text.length; ) {
     SKIPPED.lastIndex = at
     if (SKIPPED.test(text)) {
@@ -113,13 +127,17 @@ function checkText(text: string, limits: JsonLimits): void {
     }
     const token = tokenAt(text, at)
     at += token.length
+    if (MARKS.includes(token) && ++marks > marksMax) throw invalid(`more than ${marksMax} values`)
+    if (token === ",") continue
     if (token === "{" || token === "[") {
       open.push(token === "{" ? new Set() : undefined)
       if (open.length > depthMax) throw invalid(`deeper than ${depthMax}`)
     } else if (token === "}" || token === "]") open.pop()
     else if (token === ":") addKey(open.at(-1), lastText)
-    else if (token.startsWith('"')) lastText = token
-    else if (limits.refusesUnsafeIntegers === true) checkNumber(token)
+    else if (token.startsWith('"')) {
+      lastText = token
+      if (isStrict === true) checkWellFormed(token)
+    } else if (isStrict === true) checkNumber(token)
   }
 }
 
@@ -127,7 +145,7 @@ function checkText(text: string, limits: JsonLimits): void {
 function tokenAt(text: string, start: number): string {
   const first = text.charAt(start)
   if (first === '"') return text.slice(start, endOfText(text, start))
-  if ("[]{}:".includes(first)) return first
+  if ("[]{}:,".includes(first)) return first
   NUMBER.lastIndex = start
   const number = NUMBER.exec(text)?.[0]
   if (number === undefined) throw invalid(`malformed at character ${start}`)
@@ -159,9 +177,20 @@ function addKey(keys: Set<string> | undefined, token: string | undefined): void 
 }
 
 function checkNumber(token: string): void {
-  const value = Number(token)
-  const isExact = Number.isSafeInteger(value) || (Number.isFinite(value) && value % 1 !== 0)
-  if (!isExact) throw invalid(`number ${token.slice(0, 40)} cannot be exact`)
+  if (STRICT_NUMBER.test(token) && Number.isSafeInteger(Number(token))) return
+  throw invalid(`number ${token.slice(0, 40)} is no exact whole number`)
+}
+
+/** An escape may name half of a character: one reader keeps it, another has no bytes for it. */
+function checkWellFormed(token: string): void {
+  if (!SURROGATE.test(token)) return
+  let text: string
+  try {
+    text = JSON.parse(token) as string
+  } catch (cause) {
+    throw invalid("malformed text", cause)
+  }
+  if (!text.isWellFormed()) throw invalid("half a surrogate pair")
 }
 
 function invalid(reason: string, cause?: unknown): InputError {

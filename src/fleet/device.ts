@@ -120,7 +120,7 @@ function proofBytes({ party, key, recipient }: DevicePublic): Uint8Array {
 
 function parseFields(file: Uint8Array): JsonObject | undefined {
   try {
-    const limits = { bytesMax: DEVICE_BYTES_MAX, depthMax: 1, refusesUnsafeIntegers: true }
+    const limits = { bytesMax: DEVICE_BYTES_MAX, depthMax: 1, isStrict: true }
     const fields = asObject(parseJson(file, limits))
     return field(fields ?? {}, "v") === VERSION ? fields : undefined
   } catch {

@@ -82,7 +82,7 @@ export function encodeClaim(claim: TagClaim): Uint8Array {
 export function parseClaim(statement: Uint8Array): TagClaim {
   let body: JsonObject | undefined
   try {
-    const limits = { bytesMax: STATEMENT_BYTES_MAX, depthMax: 1, refusesUnsafeIntegers: true }
+    const limits = { bytesMax: STATEMENT_BYTES_MAX, depthMax: 1, isStrict: true }
     body = asObject(parseJson(statement, limits))
   } catch (cause) {
     throw new ClaimError("CLAIM_MALFORMED", "the statement is not strict JSON", { cause })

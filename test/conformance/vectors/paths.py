@@ -7,7 +7,10 @@ import forms
 
 PATH_BYTES_MAX = 1024
 PART_BYTES_MAX = 255
-FORBIDDEN = set('\\:<>"|?*')
+PARTS_MAX = 32
+FORBIDDEN = set('\\:<>"|?*\u115f\u1160\u3164\uffa0')
+UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
+SHORT_NAME = re.compile("~[0-9]")
 DEVICE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]")
 
 
@@ -21,7 +24,8 @@ def is_safe(path):
     return (
         1 <= len(encoded) <= PATH_BYTES_MAX
         and unicodedata.is_normalized("NFC", path)
-        and not any(c in FORBIDDEN or unicodedata.category(c) == "Cc" for c in path)
+        and not any(c in FORBIDDEN or unicodedata.category(c) in UNSEEN for c in path)
+        and len(path.split("/")) <= PARTS_MAX
         and all(_is_safe_part(part) for part in path.split("/"))
     )
 
@@ -32,6 +36,7 @@ def _is_safe_part(part):
         1 <= len(part.encode()) <= PART_BYTES_MAX
         and part[-1] not in ". "
         and DEVICE.fullmatch(stem) is None
+        and SHORT_NAME.search(part) is None
     )
 
 

@@ -191,7 +191,6 @@ function heads(): Case[] {
     ["name-json", "A name that could be a file's.", (copy) => (copy.name = "model/1.json")],
     ["sequence-zero", "Sequences begin at 1.", (copy) => (copy.sequence = 0)],
     ["sequence-text", "A text.", (copy) => (copy.sequence = "5")],
-    ["sequence-half", "No whole number.", (copy) => (copy.sequence = 1.5)],
     ["created-negative", "Before 1970.", (copy) => (copy.createdAt = -1)],
     ["expires-at-once", "It ends when it begins.", (copy) => (copy.expiresAt = copy.createdAt)],
     [

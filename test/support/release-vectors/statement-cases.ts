@@ -234,7 +234,6 @@ function withdrawals(): Case[] {
         "A mark that turns the direction of text.",
         (copy) => (copy.reason = "a\u202eb"),
       ],
-      ["reason-surrogate", "Half of a character.", (copy) => (copy.reason = "a\ud800")],
     ]),
   ]
 }

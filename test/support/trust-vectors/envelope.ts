@@ -59,7 +59,7 @@ function accepted(): VectorCase[] {
     payloadType,
     signatures: signatures.map(({ keyid, sig }) => ({ keyid, sig: spell(sig) })),
   })
-  const more = { ...envelope(payloadOf(STATEMENT)), later: { deep: [1.5, null, true] } }
+  const more = { ...envelope(payloadOf(STATEMENT)), later: { deep: [1, null, true] } }
   const keys = [ALICE.text, BOB.text]
   return [
     read("one-signer", "One signature.", {}, GOOD),

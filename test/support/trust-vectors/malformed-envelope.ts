@@ -9,6 +9,8 @@ function malformedFiles(): VectorCase[] {
   const text = good.toString()
   const bad = (name: string, comment: string, file: Buffer | string) =>
     read(`file-${name}`, comment, { file: Buffer.from(file) }, "ENVELOPE_MALFORMED")
+  const later = (name: string, comment: string, value: string) =>
+    bad(name, comment, text.replace("{", `{"later":${value},`))
   return [
     bad("empty", "No bytes.", ""),
     bad("cut", "The last byte is missing.", good.subarray(0, -1)),
@@ -32,7 +34,12 @@ function malformedFiles(): VectorCase[] {
       "2^53 in a field that nobody reads.",
       text.replace("{", '{"later":9007199254740992,'),
     ),
-    bad("number-too-large", "1e400.", text.replace("{", '{"later":1e400,')),
+    later("number-too-large", "1e400.", "1e400"),
+    later("number-small", "A number that a double takes for 0.", "1e-400"),
+    later("number-fraction", "A number that a double takes for a whole one.", "9007199254740990.6"),
+    later("number-point", "1.0 is not written as whole numbers are.", "1.0"),
+    later("number-minus-zero", "A zero with a sign.", "-0"),
+    later("surrogate-half", "Half of a character.", '"\\ud800"'),
     bad(
       "too-deep",
       "Nesting of 17.",
