@@ -3,7 +3,6 @@
  * (protocol/data-channel.md).
  * @module
  */
-import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Connection, Stream } from "@libp2p/interface"
 import type { Clock } from "../core/clock.ts"
@@ -15,12 +14,13 @@ import type { ByteRate } from "./byte-rate.ts"
 import { ChannelUpgrades } from "./channel-upgrades.ts"
 import { startDeadline } from "./deadline.ts"
 import { NetError } from "./errors.ts"
-import { HANDSHAKE_TIMEOUT_MS } from "./limit.ts"
+import { HandshakePatience } from "./handshake-patience.ts"
 import type { Channel, PeerId, RequestHandler } from "./net.ts"
 import { openStream } from "./request-pool.ts"
 import { streamToDuplex } from "./stream-duplex.ts"
 import { encodeTicket, parseTicket, TicketBook } from "./ticket.ts"
-import { type OpenedSocket, openTlsSocket, TlsAcceptor } from "./tls-channel.ts"
+import { openTlsSocket, TicketDoor } from "./tls-channel.ts"
+import type { OpenedSocket, TlsDoor } from "./tls-socket.ts"
 
 export const TICKET_PROTOCOL = "/sealift/channel/1"
 export const WIRE_PROTOCOL = "/sealift/wire/1"
@@ -55,6 +55,7 @@ export interface ChannelDeskDeps {
   readonly askTicket: (peer: PeerId, signal: AbortSignal) => Promise<Uint8Array>
   /** Multiaddrs of this node. */
   readonly addresses: () => readonly string[]
+  /** False for peers that are not connected, and for those that have no business here any more. */
   readonly isConnected: (peer: PeerId) => boolean
   readonly isHostAllowed: (host: string) => boolean
   /** Opens a channel through address translation. @throws NetError when that does not work */
@@ -75,7 +76,8 @@ export class ChannelDesk {
   readonly #self: PeerId
   readonly #isTlsUsed: boolean
   readonly #tickets: TicketBook
-  readonly #acceptor: TlsAcceptor
+  /** Lets those in who use a ticket of this node. */
+  readonly door: TlsDoor
   readonly #open = new Map<Duplex, Channel>()
   readonly #indirectUntilMs = new Map<PeerId, number>()
   readonly #upgrades: ChannelUpgrades
@@ -88,8 +90,8 @@ export class ChannelDesk {
     this.#self = options.self
     this.#isTlsUsed = options.isTlsUsed
     this.#tickets = new TicketBook(deps.clock)
-    this.#acceptor = new TlsAcceptor(
-      { clock: deps.clock, tickets: this.#tickets },
+    this.door = new TicketDoor(
+      { tickets: this.#tickets },
       {
         self: options.self,
         onChannel: (peer, duplex) => this.#take({ peer, kind: "tls", duplex }),
@@ -115,12 +117,6 @@ export class ChannelDesk {
     this.#handler = handler
   }
 
-  /** Takes a socket whose first byte is TLS. */
-  readonly takeTls = (socket: Socket): void => {
-    if (this.#isTlsUsed) this.#acceptor.accept(socket)
-    else socket.destroy()
-  }
-
   /** Takes a stream of {@link WIRE_PROTOCOL}. */
   takeStream(stream: Stream, connection: Connection): void {
     const peer = connection.remotePeer.toString()
@@ -136,6 +132,7 @@ export class ChannelDesk {
 
   /** Makes a ticket that is good at these addresses. @throws NetError `TICKET_INVALID` */
   ticketFor(peer: PeerId, addresses: readonly string[]): Uint8Array {
+    if (!this.#deps.isConnected(peer)) throw peerGone(peer)
     if (!this.#hasRoom(peer)) throw channelsExhausted(peer)
     return encodeTicket(this.#tickets.issue(peer, addresses))
   }
@@ -169,13 +166,16 @@ export class ChannelDesk {
     return channel
   }
 
-  /** Cuts all channels of a peer and takes its tickets back. */
-  cut(peer: PeerId, reason: Error): void {
+  /** Cuts all channels of a peer and takes its tickets back. Resolves when they are destroyed. */
+  async cut(peer: PeerId, reason: Error): Promise<void> {
     this.#tickets.revoke(peer)
     this.#upgrades.drop(peer)
-    for (const channel of [...this.#open.values()]) {
-      if (channel.peer === peer) channel.duplex.destroy(reason)
-    }
+    const cut = [...this.#open.values()].filter((channel) => channel.peer === peer)
+    const closed = cut.map(
+      ({ duplex }) => new Promise<void>((resolve) => duplex.once("close", () => resolve())),
+    )
+    for (const { duplex } of cut) duplex.destroy(reason)
+    await Promise.all(closed)
   }
 
   close(reason: Error): void {
@@ -263,20 +263,17 @@ export class ChannelDesk {
       if (!isTried) return { isReached }
       const peers = { seeder: peer, fetcher: this.#self }
       for (const { endpoint, timeoutMs } of this.#places(connection, ticket.addresses)) {
-        const attempt = startDeadline(clock, timeoutMs, deadline.signal)
-        const handshake = new HandshakePatience(clock)
+        const patience = new HandshakePatience(clock, timeoutMs, deadline.signal)
         const onConnect = () => {
-          // A socket that stands is the direct way; a busy peer may take its time to shake hands.
+          // A socket that stands is the direct way.
           isReached = true
-          attempt.clear()
           deadline.clear()
-          handshake.start()
+          patience.connected()
         }
-        const both = AbortSignal.any([attempt.signal, handshake.signal])
         try {
           const target = { endpoint, ticket }
           return {
-            opened: await openTlsSocket(target, peers, { signal: both, onConnect }),
+            opened: await openTlsSocket(target, peers, { signal: patience.signal, onConnect }),
             isReached,
           }
         } catch (error) {
@@ -284,8 +281,7 @@ export class ChannelDesk {
           log.debug({ peer, endpoint, error: messageOf(error) }, "no direct data channel")
           if (isReached || deadline.signal.aborted) break
         } finally {
-          attempt.clear()
-          handshake.clear()
+          patience.clear()
         }
       }
       return { isReached }
@@ -344,7 +340,12 @@ export class ChannelDesk {
     else this.#handler(this.#keep(channel, "in"))
   }
 
+  /** @throws NetError `PEER_UNREACHABLE` when the peer went, or was cut, while it was opened */
   #keep(channel: Channel, direction: "in" | "out"): Channel {
+    if (!this.#deps.isConnected(channel.peer)) {
+      channel.duplex.destroy()
+      throw peerGone(channel.peer)
+    }
     this.#open.set(channel.duplex, channel)
     channel.duplex.once("close", () => this.#open.delete(channel.duplex))
     this.#count.add(1, { kind: channel.kind, direction })
@@ -365,30 +366,10 @@ export class ChannelDesk {
   }
 }
 
-/** The time that a handshake may take, from the moment that its socket stands. */
-class HandshakePatience {
-  readonly #clock: Clock
-  readonly #over = new AbortController()
-  #cancel: () => void = () => {}
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  get signal(): AbortSignal {
-    return this.#over.signal
-  }
-
-  start(): void {
-    const end = () => this.#over.abort(new Error("the handshake takes too long"))
-    this.#cancel = this.#clock.after(HANDSHAKE_TIMEOUT_MS, end)
-  }
-
-  clear(): void {
-    this.#cancel()
-  }
-}
-
 function channelsExhausted(peer: PeerId): NetError {
   return new NetError("TICKET_INVALID", `too many channels with ${peer}`)
+}
+
+function peerGone(peer: PeerId): NetError {
+  return new NetError("PEER_UNREACHABLE", `${peer} is not connected`)
 }

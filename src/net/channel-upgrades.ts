@@ -10,7 +10,7 @@ import type { Logger } from "../core/log.ts"
 import { startDeadline } from "./deadline.ts"
 import { NetError } from "./errors.ts"
 import type { Channel, PeerId } from "./net.ts"
-import type { OpenedSocket } from "./tls-channel.ts"
+import type { OpenedSocket } from "./tls-socket.ts"
 
 /** The pause before the first attempt at a channel's upgrade doubles up to the longest one. */
 const PAUSE_MS_MIN = 60_000

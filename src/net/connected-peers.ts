@@ -103,27 +103,6 @@ export class ConnectedPeers {
     this.#disconnectListeners.add(listener)
     return () => this.#disconnectListeners.delete(listener)
   }
-
-  /** Waits until a peer is not connected (any more). @throws the signal's reason */
-  untilGone(id: PeerId, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (!this.has(id)) return resolve()
-      const settle = () => {
-        leave()
-        signal.removeEventListener("abort", onAbort)
-      }
-      const onAbort = () => {
-        settle()
-        reject(signal.reason)
-      }
-      const leave = this.onDisconnect((other) => {
-        if (other !== id) return
-        settle()
-        resolve()
-      })
-      signal.addEventListener("abort", onAbort, { once: true })
-    })
-  }
 }
 
 /** Spells addresses once: peers are listed often, and writing a multiaddr encodes the peer id anew. */

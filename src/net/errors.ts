@@ -22,6 +22,8 @@ export type NetErrorCode =
   | "PROTOCOL_VIOLATION"
   /** A data-channel ticket is unknown, used or expired. */
   | "TICKET_INVALID"
+  /** The issuer of an invite refuses it: unknown, used, expired, or not what it asks. */
+  | "INVITE_REFUSED"
   /** A relay does nothing for this peer, or no more than it does already. */
   | "RELAY_REFUSED"
   /** No hole could be punched: no relay sees both peers, or their gateways let none through. */

@@ -2,6 +2,7 @@
  * The port to other nodes over libp2p, with data channels beside it.
  * @module
  */
+import type { Socket } from "node:net"
 import { type Connection, isPeerId, type StreamHandler } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import type { Clock } from "../core/clock.ts"
@@ -17,6 +18,7 @@ import {
   relayOf,
 } from "./address.ts"
 import { AddressObserver, OBSERVE_PROTOCOL } from "./address-observer.ts"
+import { NO_FLEET } from "./admission.ts"
 import { type Ban, BanList } from "./ban-list.ts"
 import { ByteRate } from "./byte-rate.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
@@ -27,15 +29,27 @@ import { dialPeer } from "./dial-order.ts"
 import { NetError } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
+import { JoinDesk } from "./join-desk.ts"
+import { joinByInvite } from "./joining.ts"
 import { type Libp2pNode, startNode } from "./libp2p-node.ts"
 import {
   GOSSIP_BYTES_MAX,
   RELAYED_BYTES_PER_SECOND,
   REQUEST_STREAMS_PER_PEER_MAX,
 } from "./limit.ts"
-import { checkPeerAddress, checkRelayAddress, usableListen } from "./listen.ts"
+import { checkPeerAddress, checkRelayAddress, listenBesides, usableListen } from "./listen.ts"
 import { ALIVE_PROTOCOL, Liveness } from "./liveness.ts"
-import type { Channel, Peer, PeerId, PeerNetwork, RequestHandler } from "./net.ts"
+import type {
+  Admission,
+  Channel,
+  InviteKeys,
+  JoinHandler,
+  JoinTarget,
+  Peer,
+  PeerId,
+  PeerNetwork,
+  RequestHandler,
+} from "./net.ts"
 import { PeerBook, type PeerMemory } from "./peer-book.ts"
 import { PeerFinder } from "./peer-finder.ts"
 import { createPeerGate, type PeerGate } from "./peer-gate.ts"
@@ -46,6 +60,8 @@ import { relayServer } from "./relay-server.ts"
 import { RequestPool } from "./request-pool.ts"
 import { SharedPort } from "./shared-port.ts"
 import { connectFrom } from "./simultaneous-open.ts"
+import { TlsAcceptor } from "./tls-socket.ts"
+import { untilGone } from "./until-gone.ts"
 
 const STOP_TIMEOUT_MS = 1_500
 /** The round trip that proves a new connection; long, since a busy machine is not a refusal. */
@@ -86,6 +102,11 @@ export interface Libp2pOptions {
   readonly relay?: RelayOptions | undefined
   /** Bytes per second that all relayed data channels of this node send together. */
   readonly relayedBytesPerSecond?: number | undefined
+  /**
+   * Whom a fleet admits; without it, everybody. It is asked from the first connection on, so what it
+   * answers must be right before the network starts.
+   */
+  readonly admission?: Admission | undefined
   /** False: data channels run over libp2p streams only. */
   readonly isTlsUsed?: boolean | undefined
 }
@@ -127,6 +148,7 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #finder: PeerFinder
   readonly #requests: RequestPool
   readonly #channels: ChannelDesk
+  readonly #joins: JoinDesk
   readonly #port: SharedPort
   readonly #relayClient: RelayClient
   readonly #puncher: Puncher
@@ -146,11 +168,12 @@ class Libp2pNetwork implements PeerNetwork {
     this.#bans = new BanList(clock)
     this.#book = new PeerBook({ isInUse: (peer) => this.#peers.has(peer) })
     this.#peers = new ConnectedPeers({ clock, book: this.#book })
-    const untilGone = (peer: PeerId, signal: AbortSignal) => this.#peers.untilGone(peer, signal)
+    const untilPeerGone = (peer: PeerId, signal: AbortSignal) =>
+      untilGone(this.#peers, peer, signal)
     const relays = options.relays ?? []
-    this.#relayClient = new RelayClient({ clock, log, untilGone }, { relays })
+    this.#relayClient = new RelayClient({ clock, log, untilGone: untilPeerGone }, { relays })
     this.#gate = createPeerGate(
-      { bans: this.#bans },
+      { bans: this.#bans, admission: options.admission ?? NO_FLEET },
       {
         isLan: options.isLan,
         peers: [...options.peers, ...relays],
@@ -162,9 +185,10 @@ class Libp2pNetwork implements PeerNetwork {
       clock,
       log,
       dial: (target, signal) => this.#dialKept(target, signal),
-      untilGone,
+      untilGone: untilPeerGone,
     })
-    const isSought = (peer: PeerId): boolean => !this.#peers.has(peer) && !this.#bans.has(peer)
+    const isSought = (peer: PeerId): boolean =>
+      !this.#peers.has(peer) && this.#gate.isPeerAllowed(peer)
     this.#finder = new PeerFinder(
       { clock, log, book: this.#book, keeper: this.#keeper, memory: deps.peerMemory, isSought },
       { self: this.id },
@@ -187,13 +211,18 @@ class Libp2pNetwork implements PeerNetwork {
         askTicket: (peer, signal) =>
           this.#requests.request(peer, TICKET_PROTOCOL, new Uint8Array(), { signal }),
         addresses: () => this.addresses(),
-        isConnected: (peer) => this.#peers.has(peer),
+        isConnected: (peer) => this.#peers.has(peer) && this.#gate.isPeerAllowed(peer),
         isHostAllowed: this.#gate.isHostAllowed,
         punch: (connection, signal) => this.#puncher.open(connection, signal),
         relayedRate: new ByteRate(clock, options.relayedBytesPerSecond ?? RELAYED_BYTES_PER_SECOND),
       },
       { self: this.id, isTlsUsed: options.isTlsUsed ?? true },
     )
+    this.#joins = new JoinDesk({ clock, log })
+    const isTlsUsed = options.isTlsUsed ?? true
+    const doors = [...(isTlsUsed ? [this.#channels.door] : []), this.#joins]
+    const acceptor = new TlsAcceptor({ clock, doors })
+    const takeTls = (socket: Socket) => acceptor.accept(socket)
     this.#puncher = new Puncher(
       {
         clock,
@@ -205,7 +234,7 @@ class Libp2pNetwork implements PeerNetwork {
         observers: (peer) => this.#observers(peer),
         isHostAllowed: this.#gate.isHostAllowed,
         giveTicket: (peer, addresses) => this.#channels.ticketFor(peer, addresses),
-        takeTls: this.#channels.takeTls,
+        takeTls,
       },
       { self: this.id },
     )
@@ -214,7 +243,7 @@ class Libp2pNetwork implements PeerNetwork {
       { clock },
       {
         isAllowed: this.#gate.isHostAllowed,
-        takeTls: this.#channels.takeTls,
+        takeTls,
         takeObserved: options.relay === undefined ? undefined : this.#observer.takeSocket,
       },
     )
@@ -243,7 +272,7 @@ class Libp2pNetwork implements PeerNetwork {
     this.#liveness.start()
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
-    node.addEventListener("connection:open", ({ detail }) => this.#peers.opened(detail))
+    node.addEventListener("connection:open", ({ detail }) => this.#opened(detail))
     node.addEventListener("connection:close", ({ detail }) => this.#peers.closed(detail))
     node.addEventListener("peer:identify", ({ detail: { peerId, listenAddrs } }) =>
       this.#finder.takeIdentify(peerId.toString(), listenAddrs.map(String)),
@@ -362,7 +391,7 @@ class Libp2pNetwork implements PeerNetwork {
     const deps = { clock: this.#deps.clock, log: this.#deps.log, dht: node.services.dht }
     for await (const found of findProviders(deps, key, options.signal)) {
       const id = found.id.toString()
-      if (id === this.id || found.id.type !== "Ed25519" || this.#bans.has(id)) continue
+      if (id === this.id || found.id.type !== "Ed25519" || !this.#gate.isPeerAllowed(id)) continue
       await node.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
       this.#book.addSource(id, "dht")
       yield id
@@ -385,6 +414,49 @@ class Libp2pNetwork implements PeerNetwork {
 
   bans(): readonly Ban[] {
     return this.#bans.all()
+  }
+
+  keep(address: string): void {
+    this.#running()
+    checkPeerAddress(address)
+    if (!this.#finder.hasRoomFor(address)) {
+      this.#deps.log.warn({ address }, "too many peers are kept connected: one is left out")
+      return
+    }
+    this.#gate.allowHostOf(address)
+    this.#finder.keep(address)
+  }
+
+  async listen(addresses: readonly string[]): Promise<void> {
+    const { announce } = this.#running().services
+    const own = this.addresses().flatMap((address) => endpointOf(parseAddress(address)) ?? [])
+    const besides = listenBesides(addresses, own)
+    const isLan = this.#gate.isAnyHostAllowed()
+    const usable = await usableListen(this.#deps, { listen: besides, isLan })
+    try {
+      await announce.listen(usable.map(parseAddress))
+    } catch (cause) {
+      throw new NetError("ADDRESS_INVALID", `cannot listen on ${usable.join(" and ")}`, { cause })
+    }
+  }
+
+  async recheck(): Promise<void> {
+    const strangers = this.#peers.all().filter(({ id }) => !this.#gate.isPeerAllowed(id))
+    await Promise.all(strangers.map(({ id }) => this.#cut(id, stranger(id))))
+  }
+
+  onJoin(keys: InviteKeys, handler: JoinHandler): void {
+    this.#running()
+    this.#joins.open({ keys, handler })
+  }
+
+  async join(
+    target: JoinTarget,
+    request: Uint8Array,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array> {
+    this.#running()
+    return joinByInvite(this.#deps, target, { request, signal })
   }
 
   onConnect(listener: (peer: Peer) => void): () => void {
@@ -439,9 +511,18 @@ class Libp2pNetwork implements PeerNetwork {
     })
   }
 
-  #cut(peer: PeerId, error: Error): void {
-    this.#channels.cut(peer, error)
+  /** Resolves when the peer's channels are destroyed; all else of it ends with its connections. */
+  async #cut(peer: PeerId, error: Error): Promise<void> {
+    const channels = this.#channels.cut(peer, error)
     for (const connection of this.#peers.connections(peer)) connection.abort(error)
+    await channels
+  }
+
+  #opened(connection: Connection): void {
+    const peer = connection.remotePeer.toString()
+    // The gate was asked before the connection was made ready: the answer may be another one now.
+    if (this.#gate.isPeerAllowed(peer)) this.#peers.opened(connection)
+    else connection.abort(stranger(peer))
   }
 
   #running(): Libp2pNode {
@@ -456,8 +537,13 @@ class Libp2pNetwork implements PeerNetwork {
     take: StreamHandler,
   ): void {
     const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
+    const takeAllowed: StreamHandler = (stream, connection) => {
+      const peer = connection.remotePeer.toString()
+      if (this.#gate.isPeerAllowed(peer)) return take(stream, connection)
+      stream.abort(stranger(peer))
+    }
     node
-      .handle(protocol, take, { ...limits, runOnLimitedConnection: true })
+      .handle(protocol, takeAllowed, { ...limits, runOnLimitedConnection: true })
       .catch((error: unknown) => {
         this.#deps.log.error({ protocol, error: messageOf(error) }, "cannot serve a protocol")
       })
@@ -480,6 +566,7 @@ class Libp2pNetwork implements PeerNetwork {
     if (id !== undefined && this.#bans.has(id)) {
       throw new NetError("PEER_BANNED", `${id} is banned here`)
     }
+    if (id !== undefined && !this.#gate.isPeerAllowed(id)) throw stranger(id)
     try {
       const connection = isPeerId(to)
         ? await dialPeer({ node, clock: this.#deps.clock }, to, signal)
@@ -523,13 +610,17 @@ class Libp2pNetwork implements PeerNetwork {
   }
 
   #onGossip(topic: string, message: Uint8Array, from: PeerId): void {
-    if (this.#bans.has(from) || message.length > GOSSIP_BYTES_MAX) return
+    if (!this.#gate.isPeerAllowed(from) || message.length > GOSSIP_BYTES_MAX) return
     this.#topics.deliver(topic, message, from)
   }
 }
 
 function stopped(): NetError {
   return new NetError("NETWORK_STOPPED", "the network is stopped")
+}
+
+function stranger(peer: PeerId): NetError {
+  return new NetError("PEER_UNREACHABLE", `${peer} is not of this fleet`)
 }
 
 function gone(peer: PeerId): NetError {

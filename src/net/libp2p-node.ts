@@ -59,7 +59,10 @@ interface ListenComponents {
   readonly addressManager: {
     confirmObservedAddr(address: Multiaddr, options: { type: "transport"; ttl: number }): void
   }
-  readonly transportManager: { getAddrs(): Multiaddr[] }
+  readonly transportManager: {
+    getAddrs(): Multiaddr[]
+    listen(addresses: Multiaddr[]): Promise<void>
+  }
 }
 
 /** What runs on the node. */
@@ -69,7 +72,11 @@ export type NodeServices = Record<string, unknown> & {
   readonly dht: KadDHT
   readonly gossip: GossipSub
   /** libp2p announces public addresses only when others have seen them; these were asked for. */
-  readonly announce: { all(): void }
+  readonly announce: {
+    all(): void
+    /** Listens on more addresses, and announces them. */
+    listen(addresses: readonly Multiaddr[]): Promise<void>
+  }
 }
 
 export type Libp2pNode = Libp2p<NodeServices>
@@ -121,7 +128,13 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
         allowQueryWithZeroPeers: true,
       }),
       gossip: gossipsub(GOSSIP_OPTIONS),
-      announce: (components: ListenComponents) => ({ all: () => announceAll(components) }),
+      announce: (components: ListenComponents) => ({
+        all: () => announceAll(components),
+        listen: async (addresses: readonly Multiaddr[]) => {
+          await components.transportManager.listen([...addresses])
+          announceAll(components)
+        },
+      }),
       ...(options.relay === undefined ? {} : { relay: options.relay }),
     },
   })

@@ -2,10 +2,14 @@
  * Checks what a node is told to listen on and to connect to, before anything starts.
  * @module
  */
+import { networkInterfaces } from "node:os"
 import type { Logger } from "../core/log.ts"
 import {
+  addressOf,
+  type Endpoint,
   endpointOf,
   firstHopOf,
+  isLinkLocal,
   isLoopback,
   parseAddress,
   peerOfAddress,
@@ -38,6 +42,38 @@ export async function usableListen(
   }
   if (usable.length > 0 || options.listen.length === 0) return usable
   throw new NetError("ADDRESS_INVALID", "none of the addresses can be listened on")
+}
+
+/**
+ * Says where a running node can listen besides. A wildcard cannot be listened on while a single address
+ * has its port: then the other addresses of this machine stand for it.
+ * @param own - what the node listens on
+ */
+export function listenBesides(
+  listen: readonly string[],
+  own: readonly Endpoint[],
+): readonly string[] {
+  const wanted = listen.flatMap((text) => {
+    const endpoint = endpointOf(parseAddress(text))
+    if (endpoint === undefined || !WILDCARDS.includes(endpoint.host)) return text
+    const { host, port } = endpoint
+    const isTaken = own.some((other) => other.port === port && isSameFamily(other.host, host))
+    return isTaken ? ownHosts(host).map((each) => addressOf({ host: each, port })) : text
+  })
+  const taken = new Set(own.map(addressOf))
+  return wanted.filter((text) => !taken.has(text))
+}
+
+const WILDCARDS = ["0.0.0.0", "::"]
+
+const isSameFamily = (left: string, right: string) => left.includes(":") === right.includes(":")
+
+/** The addresses of this machine's interfaces, of the family of a host. */
+function ownHosts(host: string): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  return all
+    .map(({ address }) => address)
+    .filter((address) => isSameFamily(address, host) && !isLinkLocal(address))
 }
 
 /** Checks the multiaddr of a peer. @throws NetError `ADDRESS_INVALID` */

@@ -4,23 +4,11 @@
  */
 import type { Duplex } from "node:stream"
 import { type Clock, systemClock } from "../core/clock.ts"
-import { codeOf } from "../core/errors.ts"
-import { CONTROL_MESSAGE_BYTES_MAX } from "../core/limits.ts"
-import { untilAborted } from "../core/until-aborted.ts"
-import { BanList } from "./ban-list.ts"
-import { NetError, requestRefused } from "./errors.ts"
-import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
-import {
-  createIdentity,
-  type Identity,
-  identityFromSeed,
-  isSigned,
-  isSignedBy,
-} from "./identity.ts"
-import { GOSSIP_BYTES_MAX } from "./limit.ts"
+import { createIdentity, identityFromSeed } from "./identity.ts"
 import { createMemoryDuplexPair } from "./memory-channel.ts"
 import { HostLink, type LinkFlow, type LinkRate } from "./memory-link.ts"
-import type { Channel, Peer, PeerId, PeerNetwork, PeerSource, RequestHandler } from "./net.ts"
+import { MemoryNode } from "./memory-node.ts"
+import type { Admission, Channel, PeerId, PeerNetwork, PeerSource } from "./net.ts"
 
 /** How a node joins a hub. */
 export interface JoinOptions {
@@ -34,6 +22,8 @@ export interface JoinOptions {
   readonly sources?: readonly PeerSource[]
   /** How fast its link is; data channels between two nodes that have one are bound by both. */
   readonly rate?: LinkRate
+  /** Whom its fleet admits; without it, everybody. */
+  readonly admission?: Admission
 }
 
 /** A little world of nodes. */
@@ -85,12 +75,13 @@ export function createMemoryHub(options: HubOptions = {}): MemoryHub {
   return new Hub(options)
 }
 
-class Hub implements MemoryHub {
+/** Where the nodes meet. */
+export class Hub implements MemoryHub {
   readonly clock: Clock
   readonly channels: ChannelMaker
   readonly latencyMs: number
   readonly #options: HubOptions
-  readonly #nodes = new Map<PeerId, MemoryNetwork>()
+  readonly #nodes = new Map<PeerId, MemoryNode>()
   readonly #providers = new Map<string, Set<PeerId>>()
   #groups: readonly ReadonlySet<PeerId>[] | undefined
 
@@ -103,7 +94,7 @@ class Hub implements MemoryHub {
 
   join(options: JoinOptions = {}): PeerNetwork {
     const identity = options.seed === undefined ? createIdentity() : identityFromSeed(options.seed)
-    const node = new MemoryNetwork(this, identity, options)
+    const node = new MemoryNode(this, identity, options)
     if (this.#nodes.has(node.id)) throw new TypeError(`${node.id} is in the hub already`)
     this.#nodes.set(node.id, node)
     return node
@@ -151,7 +142,7 @@ class Hub implements MemoryHub {
     return this.#nodes.get(id)?.link
   }
 
-  node(id: PeerId): MemoryNetwork | undefined {
+  node(id: PeerId): MemoryNode | undefined {
     return this.#nodes.get(id)
   }
 
@@ -162,16 +153,20 @@ class Hub implements MemoryHub {
 
   canReach(left: PeerId, right: PeerId): boolean {
     if (!this.#nodes.has(left) || !this.#nodes.has(right)) return false
-    const isBanned =
-      this.#nodes.get(left)!.isBanned(right) || this.#nodes.get(right)!.isBanned(left)
-    const groups = this.#groups
-    const together = groups?.some((group) => group.has(left) && group.has(right)) ?? true
-    return together && !isBanned
+    const isAllowed =
+      this.#nodes.get(left)!.isAllowed(right) && this.#nodes.get(right)!.isAllowed(left)
+    return isAllowed && this.areTogether(left, right)
+  }
+
+  /** Whether sockets between two nodes come about; who they are is not asked yet. */
+  areTogether(left: PeerId, right: PeerId): boolean {
+    if (!this.#nodes.has(left) || !this.#nodes.has(right)) return false
+    return this.#groups?.some((group) => group.has(left) && group.has(right)) ?? true
   }
 
   /** All nodes that a message from `start` comes to over connections, by way of `passes` nodes. */
-  flood(start: MemoryNetwork, passes: (node: MemoryNetwork) => boolean): MemoryNetwork[] {
-    const seen = new Set<MemoryNetwork>([start])
+  flood(start: MemoryNode, passes: (node: MemoryNode) => boolean): MemoryNode[] {
+    const seen = new Set<MemoryNode>([start])
     for (const node of seen) {
       if (node !== start && !passes(node)) continue
       for (const { id } of node.peers()) {
@@ -209,236 +204,6 @@ class Hub implements MemoryHub {
   }
 }
 
-interface Link {
-  readonly peer: Peer
-  readonly cut: AbortController
-  readonly duplexes: Set<Duplex>
-}
-
-class MemoryNetwork implements PeerNetwork {
-  readonly id: PeerId
-  readonly host: string
-  readonly sources: readonly PeerSource[]
-  readonly identity: Identity
-  readonly link: HostLink | undefined
-  sentBytes = 0
-  readonly #hub: Hub
-  readonly #bans: BanList
-  readonly #links = new Map<PeerId, Link>()
-  readonly #handlers = new Map<string, RequestHandler>()
-  readonly #topics = new GossipTopics()
-  readonly #connectListeners = new Set<(peer: Peer) => void>()
-  readonly #disconnectListeners = new Set<(peer: PeerId) => void>()
-  #channelHandler: ((channel: Channel) => void) | undefined
-  #isStopped = false
-
-  constructor(hub: Hub, identity: Identity, options: JoinOptions) {
-    this.#hub = hub
-    this.identity = identity
-    this.id = options.id ?? identity.id
-    this.host = options.host ?? "127.0.0.1"
-    this.sources = options.sources ?? ["configured"]
-    this.#bans = new BanList(hub.clock)
-    this.link = options.rate === undefined ? undefined : new HostLink(hub.clock, options.rate)
-  }
-
-  addresses(): readonly string[] {
-    return [`/memory/${this.id}/p2p/${this.id}`]
-  }
-
-  peers(): readonly Peer[] {
-    return [...this.#links.values()].map((link) => link.peer)
-  }
-
-  peer(id: PeerId): Peer | undefined {
-    return this.#links.get(id)?.peer
-  }
-
-  async dial(target: string, options: { signal?: AbortSignal } = {}): Promise<PeerId> {
-    this.#assertRunning()
-    const id = target.startsWith("/") ? /\/p2p\/([^/]+)$/.exec(target)?.[1] : target
-    if (id === undefined || id === this.id) {
-      throw new NetError("ADDRESS_INVALID", `"${target}" names no other node`)
-    }
-    if (this.isBanned(id)) throw new NetError("PEER_BANNED", `${id} is banned here`)
-    await this.#hub.sleep(options.signal, this.#hub.latencyOf(this.id, id))
-    if (!this.#hub.canReach(this.id, id)) throw unreachablePeer(id)
-    this.#hub.connect(this.id, id)
-    return id
-  }
-
-  async disconnect(peer: PeerId): Promise<void> {
-    this.#hub.cut(this.id, peer)
-  }
-
-  onRequest(protocol: string, handler: RequestHandler): void {
-    this.#handlers.set(protocol, handler)
-  }
-
-  async request(
-    peer: PeerId,
-    protocol: string,
-    body: Uint8Array,
-    options: { signal: AbortSignal },
-  ): Promise<Uint8Array> {
-    const link = await this.#linkTo(peer, options.signal)
-    const signal = AbortSignal.any([options.signal, link.cut.signal])
-    const latencyMs = this.#hub.latencyOf(this.id, peer)
-    if (!this.#hub.carries(this.id, peer, body.length)) await untilAborted(never(), signal)
-    await this.#hub.sleep(signal, latencyMs)
-    const answer = this.#hub.node(peer)!.answer(this.id, protocol, body)
-    const response = await untilAborted(answer, signal)
-    if (!this.#hub.carries(peer, this.id, response.length)) await untilAborted(never(), signal)
-    await this.#hub.sleep(signal, latencyMs)
-    return response
-  }
-
-  /** Runs the handler of a request that came from `from`. */
-  async answer(from: PeerId, protocol: string, body: Uint8Array): Promise<Uint8Array> {
-    const handler = this.#handlers.get(protocol)
-    const link = this.#links.get(from)
-    if (handler === undefined || link === undefined) throw requestRefused("PROTOCOL_UNKNOWN")
-    if (body.length > CONTROL_MESSAGE_BYTES_MAX) throw requestRefused("MESSAGE_TOO_LARGE")
-    const context = { peer: from, signal: link.cut.signal }
-    const response = await runHandler(() => handler(Uint8Array.from(body), context))
-    if (response.length > CONTROL_MESSAGE_BYTES_MAX) throw requestRefused("MESSAGE_TOO_LARGE")
-    return Uint8Array.from(response)
-  }
-
-  async openChannel(peer: PeerId, options: { signal: AbortSignal }): Promise<Channel> {
-    const link = await this.#linkTo(peer, options.signal)
-    const { clock, channels } = this.#hub
-    const latencyMs = this.#hub.latencyOf(this.id, peer)
-    await this.#hub.sleep(AbortSignal.any([options.signal, link.cut.signal]), latencyMs)
-    const other = this.#hub.node(peer)!
-    if (other.#channelHandler === undefined) throw requestRefused("PROTOCOL_UNKNOWN")
-    const count = (node: MemoryNetwork) => (bytes: number) => {
-      node.sentBytes += bytes
-    }
-    const onSent = [count(this), count(other)] as const
-    const [local, remote] = channels(
-      { clock, onSent },
-      { latencyMs, flows: flowsBetween(this.link, other.link, latencyMs) },
-    )
-    this.#keep(peer, local.duplex)
-    other.#keep(this.id, remote.duplex)
-    other.#channelHandler({ peer: this.id, kind: "memory", ...remote })
-    return { peer, kind: "memory", ...local }
-  }
-
-  onChannel(handler: (channel: Channel) => void): void {
-    this.#channelHandler = handler
-  }
-
-  async publish(topic: string, message: Uint8Array): Promise<void> {
-    this.#assertRunning()
-    if (message.length > GOSSIP_BYTES_MAX) {
-      throw new NetError("PROTOCOL_VIOLATION", `a message of ${message.length} bytes is too large`)
-    }
-    await this.#hub.sleep(undefined)
-    for (const node of this.#hub.flood(this, (other) => other.#topics.has(topic))) {
-      node.#topics.deliver(topic, Uint8Array.from(message), this.id)
-    }
-  }
-
-  subscribe(topic: string, listener: GossipListener): () => void {
-    return this.#topics.add(topic, listener)
-  }
-
-  async provide(key: Uint8Array, options: { signal: AbortSignal }): Promise<void> {
-    this.#assertRunning()
-    await this.#hub.sleep(options.signal)
-    this.#hub.provide(key, this.id)
-  }
-
-  async *findProviders(key: Uint8Array, options: { signal: AbortSignal }): AsyncIterable<PeerId> {
-    this.#assertRunning()
-    await this.#hub.sleep(options.signal)
-    const reached = new Set(this.#hub.flood(this, () => true).map((node) => node.id))
-    for (const id of this.#hub.providers(key)) if (reached.has(id)) yield id
-  }
-
-  async sign(bytes: Uint8Array): Promise<Uint8Array> {
-    return this.identity.sign(bytes)
-  }
-
-  async verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {
-    const publicKey = this.#hub.node(peer)?.identity.publicKey
-    if (publicKey === undefined) return isSignedBy(peer, bytes, signature)
-    return isSigned(publicKey, bytes, signature)
-  }
-
-  async ban(peer: PeerId, reason: string, durationMs: number): Promise<void> {
-    this.#bans.add(peer, reason, durationMs)
-    this.#hub.cut(this.id, peer)
-  }
-
-  bans(): readonly { peer: PeerId; reason: string; untilMs: number }[] {
-    return this.#bans.all()
-  }
-
-  isBanned(peer: PeerId): boolean {
-    return this.#bans.has(peer)
-  }
-
-  onConnect(listener: (peer: Peer) => void): () => void {
-    this.#connectListeners.add(listener)
-    return () => this.#connectListeners.delete(listener)
-  }
-
-  onDisconnect(listener: (peer: PeerId) => void): () => void {
-    this.#disconnectListeners.add(listener)
-    return () => this.#disconnectListeners.delete(listener)
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#hub.drop(this.id)
-  }
-
-  attach(other: MemoryNetwork, sources: readonly PeerSource[]): void {
-    const peer: Peer = {
-      id: other.id,
-      addresses: other.addresses(),
-      sources: new Set(sources),
-      connectedSinceMs: this.#hub.clock.now(),
-      host: other.host,
-      roundTripMs: 2 * this.#hub.latencyOf(this.id, other.id),
-    }
-    this.#links.set(other.id, { peer, cut: new AbortController(), duplexes: new Set() })
-    for (const listener of this.#connectListeners) listener(peer)
-  }
-
-  detach(id: PeerId): void {
-    const link = this.#links.get(id)
-    if (link === undefined) return
-    this.#links.delete(id)
-    link.cut.abort(unreachablePeer(id))
-    for (const duplex of link.duplexes) duplex.destroy(unreachablePeer(id))
-    for (const listener of this.#disconnectListeners) listener(id)
-  }
-
-  async #linkTo(peer: PeerId, signal: AbortSignal): Promise<Link> {
-    this.#assertRunning()
-    signal.throwIfAborted()
-    if (!this.#links.has(peer)) await this.dial(peer, { signal })
-    const link = this.#links.get(peer)
-    if (link === undefined) throw unreachablePeer(peer)
-    return link
-  }
-
-  #keep(peer: PeerId, duplex: Duplex): void {
-    const duplexes = this.#links.get(peer)?.duplexes.add(duplex)
-    duplex.once("close", () => duplexes?.delete(duplex))
-    // Cutting a link must not crash a node whose owner has no listener on this stream yet.
-    duplex.on("error", () => {})
-  }
-
-  #assertRunning(): void {
-    if (this.#isStopped) throw new NetError("NETWORK_STOPPED", "the network is stopped")
-  }
-}
-
 const streamPair: ChannelMaker = (deps, options) => {
   const [left, right] = createMemoryDuplexPair(deps, options)
   return [
@@ -455,31 +220,4 @@ function lend(duplex: Duplex): NonNullable<Channel["borrow"]> {
       bytes.fill(0xdb)
     })
   }
-}
-
-function flowsBetween(
-  left: HostLink | undefined,
-  right: HostLink | undefined,
-  latencyMs: number,
-): [LinkFlow, LinkFlow] | undefined {
-  if (left === undefined || right === undefined) return undefined
-  return [left.flowTo(right, latencyMs), right.flowTo(left, latencyMs)]
-}
-
-/** The answer to what was lost. */
-function never(): Promise<never> {
-  return new Promise(() => {})
-}
-
-/** Only the code of a handler's error leaves the node. */
-async function runHandler(run: () => Promise<Uint8Array>): Promise<Uint8Array> {
-  try {
-    return await run()
-  } catch (error) {
-    throw requestRefused(codeOf(error) ?? "INTERNAL")
-  }
-}
-
-function unreachablePeer(id: PeerId): NetError {
-  return new NetError("PEER_UNREACHABLE", `no connection to ${id} can be made`)
 }

@@ -45,6 +45,47 @@ export interface Channel {
   readonly borrow?: (sink: (bytes: Uint8Array) => void) => void
 }
 
+/**
+ * Whom a node lets in. Both are asked anew each time: what they answer may change while the node runs,
+ * and `PeerNetwork.recheck` makes it count for what is open.
+ */
+export interface Admission {
+  /** False: this node is in no fleet, and everybody may connect that its host rules let. */
+  isFleet(): boolean
+  /** Asked of every peer while this node is in a fleet. */
+  isAdmitted(peer: PeerId): boolean
+}
+
+/** The invites that this node has given out. */
+export interface InviteKeys {
+  /**
+   * Gives the pre-shared key (32 bytes) of an invite that is open. Whoever asks has not proved to
+   * know it yet. @param id - 32 lower-case hex digits @returns undefined for unknown, used and expired
+   */
+  keyOf(id: string): Uint8Array | undefined
+  /**
+   * The key was proved: marks the invite used, durably.
+   * @returns false when it is open no more; of two that ask at the same moment one gets true
+   */
+  redeem(id: string): Promise<boolean>
+}
+
+/** Answers the one request of an invite that was redeemed. Throwing closes the socket unanswered. */
+export type JoinHandler = (
+  request: Uint8Array,
+  invite: { readonly id: string },
+) => Promise<Uint8Array>
+
+/** An invite, as far as it says how to reach who gave it. */
+export interface JoinTarget {
+  /** Multiaddrs of the issuer, tried in order; those that lead through a relay are left out. */
+  readonly addresses: readonly string[]
+  /** 32 lower-case hex digits. */
+  readonly id: string
+  /** The pre-shared key, 32 bytes. */
+  readonly key: Uint8Array
+}
+
 /** Other nodes, as this node sees them. */
 export interface PeerNetwork {
   readonly id: PeerId
@@ -85,6 +126,31 @@ export interface PeerNetwork {
   /** Refuses a peer from now on, for a time; open connections and channels are cut. */
   ban(peer: PeerId, reason: string, durationMs: number): Promise<void>
   bans(): readonly { peer: PeerId; reason: string; untilMs: number }[]
+  /** Keeps a peer connected from now on, like one of the configuration; its host is allowed. */
+  keep(address: string): void
+  /**
+   * Listens on more addresses; those that it has already are left out. For a wildcard whose port this
+   * node has on a single address, the other addresses that this machine has now stand.
+   * @throws NetError `ADDRESS_IN_USE`, `ADDRESS_INVALID`
+   */
+  listen(addresses: readonly string[]): Promise<void>
+  /**
+   * Cuts at once all that peers have here which are not admitted any more.
+   * Resolves when their channels are destroyed; their connections may still be closing.
+   */
+  recheck(): Promise<void>
+  /** Lets un-enrolled nodes in that hold an invite, for one request each (protocol/fleet.md §5). */
+  onJoin(keys: InviteKeys, handler: JoinHandler): void
+  /**
+   * Redeems an invite: one request (1 byte … 16 KiB) to its issuer, one answer (1 byte … 32 MiB).
+   * @throws NetError `INVITE_REFUSED`, `PEER_UNREACHABLE` when nobody answers, `PROTOCOL_VIOLATION`,
+   * or the signal's reason
+   */
+  join(
+    target: JoinTarget,
+    request: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<Uint8Array>
   onConnect(listener: (peer: Peer) => void): () => void
   onDisconnect(listener: (peer: PeerId) => void): () => void
   stop(): Promise<void>

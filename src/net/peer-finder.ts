@@ -8,6 +8,7 @@ import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { firstHopOf, parseAddress, peerOfAddress } from "./address.ts"
+import { KEPT_PEERS_MAX } from "./limit.ts"
 import type { PeerId } from "./net.ts"
 import type { PeerBook, PeerMemory } from "./peer-book.ts"
 import type { PeerKeeper } from "./peer-keeper.ts"
@@ -25,7 +26,7 @@ export interface PeerFinderDeps {
   readonly book: PeerBook
   readonly keeper: PeerKeeper
   readonly memory: PeerMemory | undefined
-  /** False for peers that are connected or banned. */
+  /** False for peers that are connected, banned or not admitted. */
   readonly isSought: (peer: PeerId) => boolean
 }
 
@@ -33,6 +34,7 @@ export interface PeerFinderDeps {
 export class PeerFinder {
   readonly #deps: PeerFinderDeps
   readonly #self: PeerId
+  readonly #kept = new Set<string>()
   #cancelSave: (() => void) | undefined
 
   constructor(deps: PeerFinderDeps, options: { self: PeerId }) {
@@ -47,6 +49,18 @@ export class PeerFinder {
     if (peer === this.#self) return
     if (peer !== undefined) book.addSource(peer, "configured")
     keeper.keep(address, { addresses: [address], isConfigured: true, source: "configured" })
+  }
+
+  /** False when too many peers are kept besides those of the configuration. */
+  hasRoomFor(address: string): boolean {
+    return this.#kept.has(address) || this.#kept.size < KEPT_PEERS_MAX
+  }
+
+  /** Keeps one more peer connected from now on. */
+  keep(address: string): void {
+    if (this.#kept.has(address) || !this.hasRoomFor(address)) return
+    this.#kept.add(address)
+    this.keepConfigured(address)
   }
 
   /** Keeps a relay connected from now on. It is believed no more than a stranger is. */

@@ -20,7 +20,8 @@ import type { PeerId, RequestHandler } from "./net.ts"
 import { encodePunchRequest, parsePunchRequest, punchEndpoints } from "./punch-message.ts"
 import { type connectFrom, untilOpen } from "./simultaneous-open.ts"
 import { parseTicket } from "./ticket.ts"
-import { type OpenedSocket, openTlsSocket } from "./tls-channel.ts"
+import { openTlsSocket } from "./tls-channel.ts"
+import type { OpenedSocket } from "./tls-socket.ts"
 
 export const PUNCH_PROTOCOL = "/sealift/punch/1"
 /** Punches that run here at once, and those of one peer, asked for by either side. */

@@ -116,12 +116,16 @@ export async function openStream(
   protocol: string,
   signal: AbortSignal,
 ): Promise<Stream> {
+  let stream: Stream
   try {
-    return await connection.newStream(protocol, { signal, runOnLimitedConnection: true })
+    stream = await connection.newStream(protocol, { signal, runOnLimitedConnection: true })
   } catch (cause) {
     if (cause instanceof Error && cause.name === "UnsupportedProtocolError") {
       throw requestRefused("PROTOCOL_UNKNOWN")
     }
     throw new NetError("PEER_UNREACHABLE", "no stream to the peer can be opened", { cause })
   }
+  // A peer that refuses may have reset the stream before anybody could listen to it.
+  if (stream.status !== "open") throw new NetError("PEER_UNREACHABLE", "the peer reset the stream")
+  return stream
 }

@@ -5,21 +5,22 @@ import { createIdentity } from "../../src/net/identity.ts"
 import { createLibp2pNetwork } from "../../src/net/libp2p-network.ts"
 import { createMemoryHub } from "../../src/net/memory-network.ts"
 import type { PeerNetwork } from "../../src/net/net.ts"
+import { testPeerAdmission } from "./peer-admission.ts"
 import { type NetworkWorld, testPeerNetwork } from "./peer-network.ts"
 
-testPeerNetwork("memory network", async () => {
+async function memoryWorld(): Promise<NetworkWorld> {
   const hub = createMemoryHub()
   return {
-    join: async () => hub.join(),
+    join: async (options) => hub.join(options),
     targetOf: (network) => network.addresses()[0]!,
     close: async () => {},
   }
-})
+}
 
 async function libp2pWorld(address: string, isTlsUsed: boolean): Promise<NetworkWorld> {
   const networks: PeerNetwork[] = []
   return {
-    join: async () => {
+    join: async ({ admission } = {}) => {
       const network = await createLibp2pNetwork(
         { clock: systemClock, log: silentLogger, metrics: new MemoryMetrics() },
         {
@@ -29,6 +30,7 @@ async function libp2pWorld(address: string, isTlsUsed: boolean): Promise<Network
           isLan: false,
           mdns: false,
           isTlsUsed,
+          admission,
         },
       )
       networks.push(network)
@@ -41,7 +43,12 @@ async function libp2pWorld(address: string, isTlsUsed: boolean): Promise<Network
   }
 }
 
-testPeerNetwork("libp2p network, IPv4, TLS channels", () =>
-  libp2pWorld("/ip4/127.0.0.1/tcp/0", true),
-)
-testPeerNetwork("libp2p network, IPv6, stream channels", () => libp2pWorld("/ip6/::1/tcp/0", false))
+const worlds: readonly (readonly [name: string, create: () => Promise<NetworkWorld>])[] = [
+  ["memory network", memoryWorld],
+  ["libp2p network, IPv4, TLS channels", () => libp2pWorld("/ip4/127.0.0.1/tcp/0", true)],
+  ["libp2p network, IPv6, stream channels", () => libp2pWorld("/ip6/::1/tcp/0", false)],
+]
+for (const [name, create] of worlds) {
+  testPeerNetwork(name, create)
+  testPeerAdmission(name, create)
+}

@@ -4,11 +4,11 @@ import { once } from "node:events"
 import { finished } from "node:stream/promises"
 import { afterEach, describe, expect, test } from "vitest"
 import { CodedError } from "../../src/core/errors.ts"
-import type { Channel, PeerId, PeerNetwork } from "../../src/net/net.ts"
+import type { Admission, Channel, PeerId, PeerNetwork } from "../../src/net/net.ts"
 
 /** A world of nodes; `join` starts a node that is connected to nobody. */
 export interface NetworkWorld {
-  join(): Promise<PeerNetwork>
+  join(options?: { readonly admission?: Admission }): Promise<PeerNetwork>
   /** The text to dial a node by, from outside. */
   targetOf(network: PeerNetwork): string
   close(): Promise<void>
@@ -17,14 +17,14 @@ export interface NetworkWorld {
 class NoSuchThing extends CodedError<"NO_SUCH_THING"> {}
 
 const PROTOCOL = "/sealift/test/1"
-const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
-const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
-const withSignal = (timeoutMs = 5000): { signal: AbortSignal } => ({
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+export const withSignal = (timeoutMs = 5000): { signal: AbortSignal } => ({
   signal: AbortSignal.timeout(timeoutMs),
 })
 
 /** Waits until something is true, looking often; the test's own timeout bounds it. */
-async function until(isTrue: () => boolean): Promise<void> {
+export async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 

@@ -6,7 +6,7 @@ import { silentLogger } from "../../../src/core/log.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { ChannelUpgrades } from "../../../src/net/channel-upgrades.ts"
 import type { Channel } from "../../../src/net/net.ts"
-import type { OpenedSocket } from "../../../src/net/tls-channel.ts"
+import type { OpenedSocket } from "../../../src/net/tls-socket.ts"
 
 const MINUTE_MS = 60_000
 const connection = {} as unknown as Connection

@@ -13,7 +13,8 @@ import { Puncher, type PuncherDeps } from "../../../src/net/puncher.ts"
 import { SharedPort } from "../../../src/net/shared-port.ts"
 import { untilOpen } from "../../../src/net/simultaneous-open.ts"
 import { encodeTicket, TicketBook } from "../../../src/net/ticket.ts"
-import { TlsAcceptor } from "../../../src/net/tls-channel.ts"
+import { TicketDoor } from "../../../src/net/tls-channel.ts"
+import { TlsAcceptor } from "../../../src/net/tls-socket.ts"
 import { closed, listen, until, withSignal } from "./support.ts"
 
 const ELSEWHERE = { endpoints: [{ host: "203.0.113.9", port: 50_000 }], roundTripMs: 0 }
@@ -66,10 +67,11 @@ function startSide(self: string, relay: Relay | undefined, options: Partial<Punc
   const metrics = new MemoryMetrics()
   const tickets = new TicketBook(clock)
   const channels: net.Socket[] = []
-  const acceptor = new TlsAcceptor(
-    { clock, tickets },
+  const door = new TicketDoor(
+    { tickets },
     { self, onChannel: (_peer, socket) => channels.push(socket) },
   )
+  const acceptor = new TlsAcceptor({ clock, doors: [door] })
   const others = new Map<string, Puncher>()
   const puncher = new Puncher(
     {

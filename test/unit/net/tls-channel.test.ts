@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { HANDSHAKE_TIMEOUT_MS } from "../../../src/net/limit.ts"
 import { deriveChannelKey, type Ticket, TicketBook } from "../../../src/net/ticket.ts"
-import { openTlsSocket, TlsAcceptor } from "../../../src/net/tls-channel.ts"
+import { openTlsSocket, TicketDoor } from "../../../src/net/tls-channel.ts"
+import { TlsAcceptor } from "../../../src/net/tls-socket.ts"
 import { selfSigned } from "./self-signed.ts"
 import { closed, listen, until, withSignal } from "./support.ts"
 
@@ -25,10 +26,11 @@ beforeEach(async () => {
   clock = new VirtualClock()
   tickets = new TicketBook(clock)
   taken = []
-  const acceptor = new TlsAcceptor(
-    { clock, tickets },
+  const door = new TicketDoor(
+    { tickets },
     { self: SEEDER, onChannel: (peer, socket) => taken.push({ peer, socket }) },
   )
+  const acceptor = new TlsAcceptor({ clock, doors: [door] })
   server = net.createServer((socket) => {
     sockets.push(socket)
     acceptor.accept(socket)
