@@ -35,7 +35,7 @@ const PLACES_MAX = 64
 const PLACE_CHARACTERS_MAX = 255
 const VERBS_MAX = 9
 /** Secrets of earlier epochs that a group carries along. */
-const PREVIOUS_MAX = 16
+export const PREVIOUS_MAX = 16
 const AGE_FILE_TEXT_MAX: number = 24 * 1024
 const FIELDS: readonly string[] = [
   ...["v", "fleet", "version", "issuedAt", "nodes", "groups", "rules", "revoked"],

@@ -20,5 +20,43 @@ export type FleetErrorCode =
   | "DEVICE_KEY_INVALID"
   /** A device's key file would be written where something is. */
   | "DEVICE_EXISTS"
+  /** This node is in a fleet already, or keeps one that it cannot read. */
+  | "FLEET_EXISTS"
+  /** A file of `DATA/fleet` is broken, or others may read it. */
+  | "FLEET_HOME_INVALID"
+  /** This node is in no fleet, or the newest access list does not name it (fleet.md §6). */
+  | "NOT_ENROLLED"
+  /** A role's key is not on this node. */
+  | "ROLE_KEY_MISSING"
+  /** A peer id that is none, or whose key may not be registered (fleet.md §4). */
+  | "PEER_INVALID"
+  /** A node that the access list does not name. */
+  | "PEER_UNKNOWN"
+  /** A group's name that is none, or that the access list does not have. */
+  | "GROUP_UNKNOWN"
+  /** What was asked for would make a policy, an access list or an invite that no reader takes. */
+  | "FLEET_REQUEST_INVALID"
+  /** A policy that is older than one that was accepted here (policy.md §5, replacing a policy). */
+  | "POLICY_ROLLBACK"
+  /** A text that is no invite (fleet.md §4, the invite). */
+  | "INVITE_INVALID"
+  /** An invite that nobody gave out here, was used, or has run out; one answer to who asks (§5). */
+  | "INVITE_REFUSED"
+  /** An invite whose time is over, as its own text says. */
+  | "INVITE_EXPIRED"
+  /** An enrolment that its node has not signed, or of another invite (fleet.md §4). */
+  | "ENROLMENT_INVALID"
+  /** A file of TUF that this node does not have (fleet.md §5, the TUF exchange). */
+  | "TUF_FILE_UNKNOWN"
+  /** A bundle of TUF files whose form is wrong (fleet.md §4, fleet files). */
+  | "FLEET_FILES_INVALID"
+  /** Another desk has published meanwhile, so that what was signed here does not count. */
+  | "DESK_CONFLICT"
+  /** A node key's statement whose form, signature, fleet, counter, recipient or time is wrong (§5). */
+  | "NODE_KEY_INVALID"
+  /** No anchor gives the secret of an epoch: forbidden, unknown and absent are one answer (§5). */
+  | "EPOCH_REFUSED"
+  /** A secret's file that others may read, that is none, or that is another fleet's or group's. */
+  | "SECRET_FILE_INVALID"
 
 export class FleetError extends CodedError<FleetErrorCode> {}

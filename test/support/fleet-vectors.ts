@@ -3,26 +3,15 @@
  * code under test, so that the two can disagree.
  */
 import { createHash } from "node:crypto"
+import { writeNodeKeyVectors } from "./node-key-vectors.ts"
+import { peerIdOfKey } from "./peer-id.ts"
 import { vectorFolder } from "./vector-folder.ts"
 
 const PAGE = "fleet"
 const sha256 = (text: string) => createHash("sha256").update(text)
 const FLEET = sha256("fleet").digest("hex")
-const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
 /** Gives the peer id of an Ed25519 key that a label hashes to; no secret belongs to it. */
-function peerOf(label: string): string {
-  const multihash = Buffer.concat([
-    Buffer.from("002408011220", "hex"),
-    sha256(`peer ${label}`).digest(),
-  ])
-  let digits = ""
-  for (let rest = BigInt(`0x${multihash.toString("hex")}`); rest > 0n; rest /= 58n) {
-    digits = ALPHABET[Number(rest % 58n)] + digits
-  }
-  return `1${digits}`
-}
-
+const peerOf = (label: string) => peerIdOfKey(sha256(`peer ${label}`).digest())
 const recipientOf = (label: string) => `age1pq1${sha256(`recipient ${label}`).digest("hex")}`
 const [A, B, C, D] = ["a", "b", "c", "d"].map(peerOf) as [string, string, string, string]
 const EDGE = {
@@ -168,3 +157,5 @@ may("node", "What one node may.", [C, "audit", "acme/model"], true)
 may("other-node", "Another node may not.", [A, "audit", "acme/model"], false)
 may("unknown", "Who is not in the list may nothing.", [peerOf("x"), "fetch", "acme"], false)
 may("revoked", "Who is revoked may nothing.", [D, "fetch", "acme"], false)
+
+await writeNodeKeyVectors(write)

@@ -274,7 +274,11 @@ function holdingsVectors(): void {
     holdings: [{ digest, sizeBytes: 0, state: "gone" }],
   })
   put("other-version", "Version 2.", Buffer.concat([Buffer.from([2, 0]), uint32(0)]))
-  put("unknown-kind", "Kind 3.", message(3, 0))
+  put("offer", "Will you keep a copy?", message(3, 1, entry(2)), {
+    kind: "offer",
+    holdings: [holding("complete")],
+  })
+  put("unknown-kind", "Kind 4.", message(4, 0))
   put("unknown-state", "State 3.", message(1, 1, entry(3)))
   put("too-large", "One byte over 1 TiB.", message(1, 1, entry(2, 2n ** 40n + 1n)))
   put("count-too-high", "Two entries said, one sent.", message(1, 2, entry(2)))

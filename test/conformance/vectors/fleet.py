@@ -1,16 +1,24 @@
-"""fleet.md: the access list and what it decides."""
+"""fleet.md: the access list and what it decides, node keys and fingerprints."""
 
 import base64
+import hashlib
 import re
 
 import age_files
+import envelope
 import forms
+import keys
 import target_file
-from outcome import demand
+from outcome import Refused, demand
 
 FILE_BYTES_MAX = 2 * 1024 * 1024
 FIELDS = {"v", "fleet", "version", "issuedAt", "nodes", "groups", "rules", "revoked"}
 VERBS = ("find", "fetch", "seed", "open", "publish", "approve", "admit", "vouch", "audit")
+NODE_KEY_KIND = "sealift:node-key/v1"
+NODE_KEY_FIELDS = ["peer", "counter", "recipient", "notBefore", "notAfter"]
+NODE_KEY_BYTES_MAX = 8 * 1024
+NODE_KEY_LIFE_MAX = 30 * 86_400_000
+NODE_KEY_SKEW = 5 * 60_000
 LABEL = re.compile(r"[A-Za-z0-9._-]{1,63}")
 BASE58_DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # An identity multihash of 36 bytes: a public key message of type Ed25519 with 32 bytes.
@@ -155,4 +163,55 @@ def check_may(file, fleet, peer, verb, where):
     return {"isAllowed": may(access, peer, verb, where)}
 
 
-PROCEDURES = {"access": check_access, "may": check_may}
+def read_node_key(file, fleet, peer, now, min_counter):
+    """Reading a node key, steps 1 to 6."""
+    demand(len(file) <= NODE_KEY_BYTES_MAX, "NODE_KEY_INVALID")
+    key = peer_key(peer)
+    demand(key is not None and not keys.is_weak(key), "NODE_KEY_INVALID")
+    try:
+        _, _, signatures = envelope.parse_envelope(file)
+        signers = [signer for signer, _ in signatures]
+        demand(signers == [key.hex()], "NODE_KEY_INVALID")
+        read = envelope.read(file, signers, fleet, {NODE_KEY_KIND: NODE_KEY_FIELDS})
+    except Refused:
+        raise Refused("NODE_KEY_INVALID") from None
+    predicate = read["statement"]["predicate"]
+    demand(_is_node_key(predicate) and predicate["peer"] == peer, "NODE_KEY_INVALID")
+    recipient = predicate["recipient"]
+    about = [(one["name"], one["digest"]["sha256"]) for one in read["statement"]["subject"]]
+    digest = hashlib.sha256(recipient.encode()).hexdigest()
+    demand(about == [(peer, digest)], "NODE_KEY_INVALID")
+    counts = predicate["notBefore"] - NODE_KEY_SKEW <= now <= predicate["notAfter"]
+    demand(counts and predicate["counter"] >= min_counter, "NODE_KEY_INVALID")
+    demand(age_files.is_recipient(recipient), "NODE_KEY_INVALID")
+    return predicate
+
+
+def _is_node_key(value):
+    if not all(forms.is_integer(value.get(key), 1) for key in ("counter", "notBefore", "notAfter")):
+        return False
+    return (
+        is_peer_id(value.get("peer"))
+        and target_file.is_recipient(value.get("recipient"))
+        and age_files.is_post_quantum(value["recipient"])
+        and 0 < value["notAfter"] - value["notBefore"] <= NODE_KEY_LIFE_MAX
+    )
+
+
+def check_node_key(file, fleet, peer, now, minCounter):
+    key = read_node_key(base64.b64decode(file), fleet, peer, now, minCounter)
+    return {name: key[name] for name in ("counter", "recipient", "notBefore", "notAfter")}
+
+
+def check_fingerprint(fleet, peer):
+    parts = forms.length_prefixed("sealift/fingerprint/v1", bytes.fromhex(fleet), peer)
+    shown = hashlib.sha256(parts).hexdigest()[:32]
+    return {"fingerprint": " ".join(shown[at : at + 4] for at in range(0, 32, 4))}
+
+
+PROCEDURES = {
+    "access": check_access,
+    "may": check_may,
+    "node-key": check_node_key,
+    "fingerprint": check_fingerprint,
+}

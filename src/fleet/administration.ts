@@ -1,0 +1,321 @@
+/**
+ * The acts of a fleet's operator on this node, one after the other, and what is signed anew by itself
+ * before it runs out (protocol/fleet.md §5).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { Signer } from "../trust/signing-key.ts"
+import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
+import { livesOf } from "../trust/tuf/role-holders.ts"
+import {
+  type Admission,
+  addingTo,
+  admitting,
+  oldEpochs,
+  removingFrom,
+  renewingEpochs,
+  revoking,
+} from "./access-acts.ts"
+import { AccessAuthor, type EditAccess, type EpochAuthor } from "./access-author.ts"
+import type { Labels } from "./access-field.ts"
+import { createEpoch, readEpoch } from "./epoch-home.ts"
+import { FleetError } from "./errors.ts"
+import { FleetAuthor } from "./fleet-author.ts"
+import type {
+  FleetDesk,
+  FleetReceipt,
+  FleetReport,
+  InviteReceipt,
+  PolicyReceipt,
+  PolicyRequest,
+} from "./fleet-desk.ts"
+import { foundFleet } from "./fleet-founding.ts"
+import type { FleetHolder } from "./fleet-holder.ts"
+import { FLEET_NAME_CHARACTERS_MAX, type FleetHome } from "./fleet-home.ts"
+import type { FleetMember } from "./fleet-member.ts"
+import { reportOf } from "./fleet-report.ts"
+import { InviteBook } from "./invite-book.ts"
+import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
+import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
+import { peerSources } from "./peer-source.ts"
+import { setPolicy } from "./policy-act.ts"
+import { isDue } from "./role-renewal.ts"
+import { RoleRing } from "./role-ring.ts"
+import type { TufExchange } from "./tuf-exchange.ts"
+
+/** How often it is looked whether something is due. */
+const LOOK_EVERY_MS = 60_000
+
+/** What the acts work with. */
+export interface AdministrationDeps {
+  readonly home: FleetHome
+  readonly net: PeerNetwork
+  readonly fleet: FleetHolder
+  readonly exchange: Pick<TufExchange, "announce" | "askAll">
+  readonly clock: Clock
+  readonly log: Logger
+  readonly epochs?: EpochAuthor
+}
+
+/** What this node says of itself when it joins. */
+export interface AdministrationOptions {
+  /** Of the software. */
+  readonly version: string
+  readonly labels?: Labels
+}
+
+/** What works on one fleet. */
+interface Office {
+  readonly member: FleetMember
+  readonly author: FleetAuthor
+  readonly access: AccessAuthor
+}
+
+/** One per node. */
+export class Administration implements FleetDesk {
+  readonly #deps: AdministrationDeps
+  readonly #options: AdministrationOptions
+  readonly #ring: RoleRing
+  readonly #invites: InviteBook
+  #office: Office | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #cancelLook: (() => void) | undefined
+  #isStopped = false
+
+  /** Opens what is kept. @throws FleetError `FLEET_HOME_INVALID` */
+  static async open(
+    deps: AdministrationDeps,
+    options: AdministrationOptions,
+  ): Promise<Administration> {
+    const nowMs = () => deps.fleet.membership?.nowMs() ?? deps.clock.now()
+    return new Administration(deps, options, await InviteBook.open(deps.home, nowMs))
+  }
+
+  private constructor(
+    deps: AdministrationDeps,
+    options: AdministrationOptions,
+    invites: InviteBook,
+  ) {
+    this.#deps = deps
+    this.#options = options
+    this.#invites = invites
+    this.#ring = new RoleRing(deps.home)
+  }
+
+  /** Completes what was cut off, keeps to whoever let this node in, and renews from now on. */
+  async start(): Promise<void> {
+    const { net, home, fleet } = this.#deps
+    net.onJoin(this.#invites, (request, { id }) => this.#welcome(request, id))
+    if (fleet.membership !== undefined) {
+      await this.#officeOf(fleet.membership).author.recover()
+      for (const address of (await home.readRecord())?.addresses ?? []) this.#keep(address)
+    }
+    this.#look()
+  }
+
+  /** Waits for the act that goes on. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancelLook?.()
+    await this.#turn
+  }
+
+  init({ name }: { readonly name: string }): Promise<FleetReport> {
+    return this.#inTurn(async () => {
+      if (name === "" || name.length > FLEET_NAME_CHARACTERS_MAX) {
+        const message = `a fleet's name has 1 to ${FLEET_NAME_CHARACTERS_MAX} characters`
+        throw new FleetError("FLEET_REQUEST_INVALID", message)
+      }
+      return this.#entered(await foundFleet(this.#joiningDeps(), name))
+    })
+  }
+
+  join(token: string, { signal }: { signal: AbortSignal }): Promise<FleetReport> {
+    return this.#inTurn(async () => {
+      const newcomer = { version: this.#options.version, labels: this.#options.labels ?? {} }
+      const member = await joinByToken(this.#joiningDeps(), token, { ...newcomer, signal })
+      for (const address of (await this.#deps.home.readRecord())?.addresses ?? []) {
+        this.#keep(address)
+      }
+      return this.#entered(member)
+    })
+  }
+
+  async report(): Promise<FleetReport> {
+    return reportOf(this.#enrolled().member, this.#ring, this.#deps.net)
+  }
+
+  invite(request: InviteRequest): Promise<InviteReceipt> {
+    return this.#inTurn(async () => {
+      const { member } = this.#enrolled()
+      // Whoever redeems it is let in by this node, alone: it must be able to.
+      for (const role of ["access", "desk"]) await this.#ring.take(role)
+      return giveInvite({ net: this.#deps.net, member, invites: this.#invites }, request)
+    })
+  }
+
+  admit(admission: Admission): Promise<FleetReceipt> {
+    return this.#edit(() => admitting(admission))
+  }
+
+  revoke(peers: readonly PeerId[]): Promise<FleetReceipt> {
+    return this.#edit(() => revoking(peers, this.#deps.net.id))
+  }
+
+  addToGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt> {
+    return this.#edit(() => addingTo(group, peers))
+  }
+
+  removeFromGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt> {
+    return this.#edit(() => removingFrom(group, peers))
+  }
+
+  setPolicy(request: PolicyRequest): Promise<PolicyReceipt> {
+    return this.#publish(({ author, member }) => {
+      const { home } = this.#deps
+      return setPolicy({ home, ring: this.#ring, author, fleet: member.fleet }, request)
+    })
+  }
+
+  publishTarget(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#publish(({ author }) => {
+      const role = roleOfTarget(path)
+      if (role === undefined || role === "access" || path.startsWith("policy/")) {
+        throw new FleetError("FLEET_REQUEST_INVALID", `${path.slice(0, 80)} is not published so`)
+      }
+      return author.publish(async (base) => {
+        const known = await base.read(path)
+        if (known !== undefined && Buffer.compare(known, bytes) === 0) return undefined
+        return base.sign(role, { add: new Map([[path, bytes]]) })
+      })
+    })
+  }
+
+  async signersOf(role: string): Promise<readonly Signer[]> {
+    this.#enrolled()
+    return [await this.#ring.take(role)]
+  }
+
+  renew(): Promise<FleetReceipt> {
+    return this.#publish(async ({ author, member }) => {
+      await author.publish(async () => undefined, { isWhole: true })
+      return receiptOf(member)
+    })
+  }
+
+  takeDesk(): Promise<FleetReceipt> {
+    return this.#publish(async ({ author, member }) => {
+      await author.takeDesk()
+      this.#deps.log.warn({ fleet: member.fleet }, "this node is the desk now")
+      return receiptOf(member)
+    })
+  }
+
+  #edit(make: () => EditAccess): Promise<FleetReceipt> {
+    return this.#publish(async ({ access, member }) => {
+      await access.publish(make())
+      return receiptOf(member)
+    })
+  }
+
+  /** Does something that is told to the peers before it resolves. */
+  #publish<T>(act: (office: Office) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      const office = this.#enrolled()
+      const before = office.member.newest
+      const result = await act(office)
+      if (office.member.newest > before) await this.#deps.exchange.announce()
+      return result
+    })
+  }
+
+  #welcome(request: Uint8Array, id: string): Promise<Uint8Array> {
+    return this.#publish(({ member, access }) => {
+      const { net } = this.#deps
+      return welcome({ net, member, access, invites: this.#invites }, request, id)
+    })
+  }
+
+  async #entered(member: FleetMember): Promise<FleetReport> {
+    const { fleet, exchange, net } = this.#deps
+    this.#officeOf(member)
+    await fleet.adopt(member)
+    exchange.askAll()
+    return reportOf(member, this.#ring, net)
+  }
+
+  #enrolled(): Office {
+    const member = this.#deps.fleet.membership
+    if (member !== undefined) return this.#officeOf(member)
+    throw new FleetError("NOT_ENROLLED", "this node is in no fleet")
+  }
+
+  #officeOf(member: FleetMember): Office {
+    if (this.#office?.member === member) return this.#office
+    const { home, log, epochs = { create: createEpoch, read: readEpoch } } = this.#deps
+    const author = new FleetAuthor({ home, member, log, ring: this.#ring })
+    const access = new AccessAuthor({ home, member, author, epochs })
+    this.#office = { member, author, access }
+    return this.#office
+  }
+
+  #joiningDeps(): JoiningDeps {
+    const { home, net, clock, log } = this.#deps
+    return { home, net, clock, log, peer: net.id, remotes: () => peerSources({ net, clock }) }
+  }
+
+  #keep(address: string): void {
+    try {
+      this.#deps.net.keep(address)
+    } catch (error) {
+      this.#deps.log.warn({ address, error: messageOf(error) }, "an address of the fleet is no use")
+    }
+  }
+
+  #look(): void {
+    if (this.#isStopped) return
+    void this.#tend().finally(() => {
+      if (!this.#isStopped)
+        this.#cancelLook = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look())
+    })
+  }
+
+  /** Renews what is due, as far as the keys are here. What fails is tried again soon. */
+  async #tend(): Promise<void> {
+    const member = this.#deps.fleet.membership
+    if (member === undefined || member.accepted === undefined) return
+    const nowMs = member.nowMs()
+    const lives = livesOf(member.accepted)
+    const groups = member.access()?.list.groups.values() ?? []
+    const isOver = lives.some(({ role, expiresAtMs }) => isDue(role, expiresAtMs, nowMs))
+    const hasOldEpochs = oldEpochs(groups, nowMs).length > 0
+    if (!isOver && !hasOldEpochs) return
+    try {
+      await this.#publish(async ({ author, access }) => {
+        if (isOver) await author.renew()
+        if (hasOldEpochs && (await this.#canAdmit())) await access.publish(renewingEpochs(nowMs))
+      })
+    } catch (error) {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      this.#deps.log.error(fields, "what runs out could not be signed anew")
+    }
+  }
+
+  async #canAdmit(): Promise<boolean> {
+    const keys = await Promise.all(["access", "desk"].map((role) => this.#ring.find(role)))
+    return keys.every((key) => key !== undefined)
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+function receiptOf(member: FleetMember): FleetReceipt {
+  return { fleet: member.fleet, accessVersion: member.access()?.list.version ?? 0 }
+}

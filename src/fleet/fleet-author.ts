@@ -1,0 +1,235 @@
+/**
+ * What this node signs for its fleet: a change is drafted over what is newest, signed, named by the
+ * desk, and accepted here like anything from outside (protocol/tuf-profile.md §5, publishing).
+ * @module
+ */
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
+import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
+import { TIMESTAMP_NAME } from "../trust/tuf/metadata-file.ts"
+import type { NamedBytes, Publication } from "../trust/tuf/publication.ts"
+import { timestampVersionOf, withFiles } from "../trust/tuf/repository-overlay.ts"
+import { targetName } from "../trust/tuf/target-file.ts"
+import { draftTargets, signMetadata, type TargetsChange } from "../trust/tuf/tuf-author.ts"
+import {
+  type DeskOptions,
+  type FleetChange,
+  publishChange,
+  renewTimestamp,
+  takeOverDesk,
+} from "../trust/tuf/tuf-desk.ts"
+import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
+import type { TufSource } from "../trust/tuf/tuf-source.ts"
+import { DeskJournal } from "./desk-journal.ts"
+import { FleetError } from "./errors.ts"
+import { sourceOfFiles } from "./fleet-files.ts"
+import type { FleetHome } from "./fleet-home.ts"
+import type { FleetMember, Refresh } from "./fleet-member.ts"
+import {
+  isDue,
+  lifeMsOf,
+  SNAPSHOT_LIFE_MS,
+  TIMESTAMP_LIFE_MS,
+  withRenewals,
+} from "./role-renewal.ts"
+import type { RoleRing } from "./role-ring.ts"
+
+/** What an author works with. */
+export interface AuthorDeps {
+  readonly home: FleetHome
+  readonly ring: RoleRing
+  readonly member: FleetMember
+  readonly log: Logger
+}
+
+/** What is newest, to draft a change over. */
+export interface Base {
+  readonly repository: FleetRepository
+  readonly nowMs: number
+  /** Gives the bytes of a target file; undefined when nobody has signed it. */
+  read(path: string): Promise<Uint8Array | undefined>
+  /** Signs the next file of a targets role. @throws FleetError `ROLE_KEY_MISSING` */
+  sign(role: string, change: Omit<TargetsChange, "expiresMs">): Promise<FleetChange>
+}
+
+/** Gives what shall change; undefined: nothing. */
+export type Prepare = (base: Base) => Promise<FleetChange | undefined>
+
+/** One per fleet. Its acts wait for each other, and for whatever else is fetched. */
+export class FleetAuthor {
+  readonly #deps: AuthorDeps
+  readonly #journal: DeskJournal
+
+  constructor(deps: AuthorDeps) {
+    this.#deps = deps
+    this.#journal = new DeskJournal(deps.home)
+  }
+
+  /**
+   * Publishes a change, and whatever else is due to be signed. When it fails before anything was
+   * written nothing has changed; after that the next act completes it.
+   * @throws FleetError `ROLE_KEY_MISSING`, `DESK_CONFLICT`; TrustError what a reader would refuse
+   */
+  publish(prepare: Prepare, options: { readonly isWhole?: boolean } = {}): Promise<void> {
+    const { member, ring } = this.#deps
+    return this.#act(async (base, isPending) => {
+      const change = await prepare(base)
+      const { isWhole = false } = options
+      if (change === undefined && !isPending && !isWhole) return undefined
+      const desk = await this.#desk()
+      const nowMs = member.nowMs()
+      const renewal = { nowMs, isWhole, keyOf: (role: string) => ring.find(role) }
+      const whole = await withRenewals(base.repository, change ?? {}, renewal)
+      return publishChange(base.repository, whole, desk)
+    })
+  }
+
+  /** Signs anew what is due by the keys that are here. @returns false when nothing was */
+  async renew(): Promise<boolean> {
+    const { member, ring } = this.#deps
+    let isRenewed = false
+    await this.#act(async ({ repository }, isPending) => {
+      if ((await ring.find("desk")) === undefined) return undefined
+      const nowMs = member.nowMs()
+      const renewal = { nowMs, isWhole: false, keyOf: (role: string) => ring.find(role) }
+      const change = await withRenewals(repository, {}, renewal)
+      const isChange = change.root !== undefined || change.targets !== undefined
+      const isOver = (role: "snapshot" | "timestamp") =>
+        isDue(role, Date.parse(repository[role].signed.expires), nowMs)
+      isRenewed = true
+      if (isChange || change.roles?.size !== 0 || isPending || isOver("snapshot")) {
+        return publishChange(repository, change, await this.#desk())
+      }
+      if (isOver("timestamp")) return renewTimestamp(repository, await this.#desk())
+      isRenewed = false
+      return undefined
+    })
+    return isRenewed
+  }
+
+  /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
+  takeDesk(): Promise<void> {
+    return this.#act(async ({ repository }) => takeOverDesk(repository, await this.#desk()))
+  }
+
+  /** Completes what was cut off. It is no fault when it cannot be: the next act takes it along. */
+  async recover(): Promise<void> {
+    const { member, log } = this.#deps
+    await member.author(async (refresh) => {
+      const pending = await this.#pending()
+      if (pending === undefined) return
+      try {
+        await refresh(this.#sourceOf(pending))
+        await this.#journal.remove()
+      } catch (error) {
+        const fields = { code: codeOf(error), error: messageOf(error) }
+        log.warn(fields, "what was being published will be completed by the next act")
+      }
+    })
+  }
+
+  #act(make: (base: Base, isPending: boolean) => Promise<Publication | undefined>): Promise<void> {
+    return this.#deps.member.author(async (refresh) => {
+      const pending = await this.#pending()
+      const publication = await make(this.#baseOf(pending ?? []), pending !== undefined)
+      if (publication === undefined) return
+      const files = new Map(
+        [...(pending ?? []), ...publication.files].map((file) => [file.name, file]),
+      )
+      await this.#put([...files.values()], refresh)
+    })
+  }
+
+  async #put(files: readonly NamedBytes[], refresh: Refresh): Promise<void> {
+    await this.#journal.write(files)
+    await refresh(this.#sourceOf(files))
+    const accepted = this.#deps.member.accepted?.get("timestamp")?.named
+    const signed = files.find(({ name }) => name === TIMESTAMP_NAME)?.bytes
+    await this.#journal.remove()
+    if (accepted !== undefined && signed !== undefined && Buffer.compare(accepted, signed) === 0)
+      return
+    throw new FleetError(
+      "DESK_CONFLICT",
+      "another desk has published meanwhile: nothing was changed",
+    )
+  }
+
+  /** What was signed and is not accepted yet. What is older than what counts is over. */
+  async #pending(): Promise<readonly NamedBytes[] | undefined> {
+    const files = await this.#journal.read()
+    const timestamp = files?.find(({ name }) => name === TIMESTAMP_NAME)?.bytes
+    if (files === undefined || timestamp === undefined) return undefined
+    const { newest } = this.#deps.member
+    if (timestampVersionOf(timestamp) > newest) return files
+    if (this.#deps.member.lacks(newest) && timestampVersionOf(timestamp) === newest) return files
+    await this.#journal.remove()
+    return undefined
+  }
+
+  #baseOf(pending: readonly NamedBytes[]): Base {
+    const { member, ring } = this.#deps
+    const { accepted } = member
+    if (accepted === undefined) {
+      throw new FleetError("NOT_ENROLLED", "nothing of the fleet was accepted here yet")
+    }
+    const repository = withFiles(repositoryOf(accepted), pending)
+    const nowMs = member.nowMs()
+    const source = this.#sourceOf(pending)
+    return {
+      repository,
+      nowMs,
+      read: async (path) => {
+        const role = roleOfTarget(path) ?? ""
+        const targets = fileOf(repository, role)?.signed.targets
+        const file = Object.hasOwn(targets ?? {}, path) ? targets?.[path] : undefined
+        if (file === undefined) return undefined
+        return source.read(targetName(path, file.hashes.sha256), { bytesMax: TARGET_BYTES_MAX })
+      },
+      sign: async (role, change) => {
+        const key = await ring.take(role, this.#holder())
+        const expiresMs = nowMs + lifeMsOf(role)
+        const draft = draftTargets(role, fileOf(repository, role), { ...change, expiresMs })
+        const file = await signMetadata(draft, [key])
+        const contents = change.add ?? new Map<string, Uint8Array>()
+        if (role === "targets") return { targets: file, contents }
+        return { roles: new Map([[role, file]]), contents }
+      },
+    }
+  }
+
+  /** Who else may have keys: for the error that says that they are not here. */
+  #holder(): string | undefined {
+    const { member } = this.#deps
+    const members = member.access()?.list.members.values() ?? []
+    const anchor = [...members].find(({ peer, isAnchor }) => isAnchor && peer !== member.peer)
+    return anchor === undefined ? undefined : `node ${anchor.peer}`
+  }
+
+  /** Files that were signed here, and for the rest what is accepted. */
+  #sourceOf(files: readonly NamedBytes[]): TufSource {
+    const signed = sourceOfFiles(files)
+    const { source } = this.#deps.member
+    return {
+      read: async (name, options) =>
+        (await signed.read(name, options)) ?? (await source.read(name, options)),
+    }
+  }
+
+  async #desk(): Promise<DeskOptions> {
+    const { ring, member } = this.#deps
+    return {
+      signers: [await ring.take("desk", this.#holder())],
+      nowMs: member.nowMs(),
+      snapshotMs: SNAPSHOT_LIFE_MS,
+      timestampMs: TIMESTAMP_LIFE_MS,
+    }
+  }
+}
+
+function fileOf(
+  { targets, roles }: FleetRepository,
+  role: string,
+): FleetRepository["targets"] | undefined {
+  return role === "targets" ? targets : roles.get(role)
+}

@@ -1,0 +1,118 @@
+/**
+ * The port to the acts of a fleet's operator, on a node that has the keys for them
+ * (adapter: `administration.ts`, protocol/fleet.md §5).
+ * @module
+ */
+import type { PeerId } from "../net/net.ts"
+import type { Labels } from "./access-field.ts"
+import type { DevicePublic } from "./device.ts"
+
+/** What became of an act: the version of the file that now counts. */
+export interface FleetReceipt {
+  readonly fleet: string
+  readonly accessVersion: number
+}
+
+/** A fleet as its node sees it. */
+export interface FleetReport {
+  readonly fleet: string
+  readonly name: string
+  readonly peer: PeerId
+  /** SHA-256 over fleet and peer in 8 groups of 4 hex digits (protocol/fleet.md §4). */
+  readonly fingerprint: string
+  readonly accessVersion: number
+  readonly isStale: boolean
+  /** Whether the newest list names this node. */
+  readonly isEnrolled: boolean
+  /** Roles whose keys lie here: `root`, `targets`, `desk`, `access`, `plan`, `releases.NAMESPACE`. */
+  readonly roles: readonly string[]
+  readonly nodes: readonly {
+    readonly peer: PeerId
+    readonly groups: readonly string[]
+    readonly labels: Labels
+    readonly isAnchor: boolean
+    readonly isConnected: boolean
+  }[]
+  readonly groups: readonly {
+    readonly name: string
+    readonly epoch: number
+    readonly size: number
+  }[]
+  readonly revoked: readonly PeerId[]
+  /** When what it says runs out, milliseconds since 1970; `warning` from half of its life on. */
+  readonly lifetimes: readonly {
+    readonly role: string
+    readonly expiresAtMs: number
+    readonly warning?: string
+  }[]
+}
+
+/** What a namespace asks of its releases. */
+export interface PolicyRequest {
+  readonly namespace: string
+  readonly parties: readonly {
+    readonly name: string
+    readonly threshold: number
+    readonly devices: readonly DevicePublic[]
+  }[]
+  /** Devices of the gate; undefined: those of this node, or as they are. */
+  readonly gate?: { readonly threshold: number; readonly devices: readonly DevicePublic[] }
+  readonly inspectors?: readonly string[]
+  readonly allowsClassical?: boolean
+  readonly allowsNoGate?: boolean
+  /** Keep the releases of the version before openable. */
+  readonly keepsOpenable?: boolean
+}
+
+/** What was set. */
+export interface PolicyReceipt {
+  readonly namespace: string
+  readonly version: number
+  readonly digest: string
+  readonly parties: readonly string[]
+  readonly gateDevices: number
+}
+
+/** One line for a new node. */
+export interface InviteReceipt {
+  /** `sealift-invite-1.…` */
+  readonly token: string
+  readonly expiresAtMs: number
+}
+
+/** The acts. Each is checked, signed, published, mirrored and told to the peers before it resolves. */
+export interface FleetDesk {
+  /**
+   * Makes this node a one-person fleet's root, desk, access role and anchor.
+   * @throws FleetError `FLEET_EXISTS`
+   */
+  init(request: { readonly name: string }): Promise<FleetReport>
+  /** @throws FleetError `NOT_ENROLLED` without a fleet */
+  report(): Promise<FleetReport>
+  /** @throws FleetError `ROLE_KEY_MISSING` naming the key, where it lies, and who can do it instead */
+  invite(request: {
+    readonly group?: string
+    readonly labels?: Labels
+    readonly lifeMs: number
+  }): Promise<InviteReceipt>
+  /** Joins by a token. @throws FleetError `INVITE_REFUSED`, `FLEET_EXISTS` */
+  join(token: string, options: { signal: AbortSignal }): Promise<FleetReport>
+  admit(request: {
+    readonly peer: PeerId
+    readonly groups: readonly string[]
+    readonly labels: Labels
+    readonly isAnchor?: boolean
+  }): Promise<FleetReceipt>
+  revoke(peers: readonly PeerId[]): Promise<FleetReceipt>
+  addToGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
+  removeFromGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
+  setPolicy(request: PolicyRequest): Promise<PolicyReceipt>
+  /** Signs and publishes a target file of a role whose keys lie here, such as a release. */
+  publishTarget(path: string, bytes: Uint8Array): Promise<void>
+  /** Signs for a role whose key lies here: gives its envelope signers. */
+  signersOf(role: string): Promise<readonly import("../trust/signing-key.ts").Signer[]>
+  /** Signs every file of this node's roles anew, before it runs out. */
+  renew(): Promise<FleetReceipt>
+  /** Makes this node the desk: an operator's act (protocol/tuf-profile.md §5). */
+  takeDesk(): Promise<FleetReceipt>
+}

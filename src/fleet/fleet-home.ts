@@ -1,0 +1,106 @@
+/**
+ * The folder of a node's fleet, `DATA/fleet`: what it trusts, the keys that it holds, and the one
+ * file that says that it is in a fleet at all.
+ * @module
+ */
+import { randomUUID } from "node:crypto"
+import { readdir, rename } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { isSha256Hex } from "../core/digest.ts"
+import { codeOf } from "../core/errors.ts"
+import { encodeJson } from "../core/json.ts"
+import {
+  countField,
+  invalidField,
+  parseSection,
+  type Refuse,
+  textField,
+  textListField,
+} from "../core/section.ts"
+
+import { syncFolder } from "../disk/durable-file.ts"
+import { diskFiles } from "../trust/tuf/disk-files.ts"
+import type { TufFiles } from "../trust/tuf/tuf-source.ts"
+import { FleetError } from "./errors.ts"
+import { readHomeFile, writeHomeFile } from "./home-file.ts"
+
+const RECORD_FILE = "fleet.json"
+const RECORD_BYTES_MAX: number = 64 * 1024
+/** Longest name that an operator gives to a fleet, and most addresses that are remembered. */
+export const FLEET_NAME_CHARACTERS_MAX = 64
+export const ADDRESSES_MAX = 16
+export const ADDRESS_CHARACTERS_MAX = 512
+
+/** Which fleet this node is in. */
+export interface FleetRecord {
+  readonly fleet: string
+  readonly name: string
+  /** Where the node can be reached that let this one in; none on a fleet's first node. */
+  readonly addresses: readonly string[]
+}
+
+/** The folder. It is made when something is written. */
+export interface FleetHome {
+  /** Absolute path of `DATA/fleet`. */
+  readonly folder: string
+  /** What the reader of TUF files trusts. */
+  readonly files: TufFiles
+  /** Gives the path of a file of this folder. */
+  pathOf(name: string): string
+  /**
+   * Gives which fleet this node is in.
+   * @returns undefined when it is in none: whatever else lies here was never finished
+   * @throws {@link FleetError} `FLEET_HOME_INVALID`
+   */
+  readRecord(): Promise<FleetRecord | undefined>
+  /** Makes the fleet count. It is written last. */
+  writeRecord(record: FleetRecord): Promise<void>
+  /** Puts aside what a joining that was cut off has left: it may hold keys, so nothing is removed. */
+  setAside(): Promise<string | undefined>
+}
+
+const refuse: Refuse = (reason, cause) =>
+  new FleetError("FLEET_HOME_INVALID", `${RECORD_FILE} is broken: ${reason}`, { cause })
+
+/** Opens the folder of a fleet. @param files - the TUF files, for tests that break them */
+export function openFleetHome(
+  folder: string,
+  files: TufFiles = diskFiles(join(folder, "tuf")),
+): FleetHome {
+  const pathOf = (name: string) => join(folder, name)
+  return {
+    folder,
+    files,
+    pathOf,
+    readRecord: async () => {
+      const bytes = await readHomeFile(pathOf(RECORD_FILE), RECORD_BYTES_MAX)
+      return bytes === undefined ? undefined : parseRecord(bytes)
+    },
+    writeRecord: ({ fleet, name, addresses }) =>
+      writeHomeFile(pathOf(RECORD_FILE), encodeJson({ v: 1, fleet, name, addresses })),
+    setAside: () => setAside(folder),
+  }
+}
+
+function parseRecord(bytes: Uint8Array): FleetRecord {
+  const section = parseSection(bytes, { bytesMax: RECORD_BYTES_MAX, refuse })
+  countField(section, "v", { min: 1, max: 1 })
+  const fleet = textField(section, "fleet")
+  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const addresses = textListField(section, "addresses", { max: ADDRESSES_MAX })
+  return { fleet, name: textField(section, "name"), addresses }
+}
+
+async function setAside(folder: string): Promise<string | undefined> {
+  try {
+    const names = await readdir(folder)
+    if (!names.includes("tuf") && !names.includes("keys")) return undefined
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
+  const target = `${folder}.unfinished-${randomUUID()}`
+  await rename(folder, target)
+  await syncFolder(dirname(folder))
+  return target
+}

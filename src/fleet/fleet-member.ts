@@ -1,0 +1,289 @@
+/**
+ * A node in its fleet: it reads what the fleet's roles have signed, keeps all of it, and decides by
+ * the newest access list (protocol/fleet.md §5, accepting a list).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { CodedError, codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { PeerId } from "../net/net.ts"
+import { TrustError } from "../trust/errors.ts"
+import { type AcceptedSet, staleAtMs } from "../trust/tuf/accepted-set.ts"
+import { fleetRules } from "../trust/tuf/fleet-rules.ts"
+import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
+import { type AcceptedTarget, type SignedTarget, TufClient } from "../trust/tuf/tuf-client.ts"
+import { mirrorOf } from "../trust/tuf/tuf-mirror.ts"
+import type { TufSource } from "../trust/tuf/tuf-source.ts"
+import { type AccessList, parseAccessList } from "./access-list.ts"
+import type { CurrentAccess, CurrentPolicy, Membership, RoleHolders } from "./fleet.ts"
+import type { FleetHome, FleetRecord } from "./fleet-home.ts"
+import { FleetMemory } from "./fleet-memory.ts"
+import { PolicyShelf } from "./policy-shelf.ts"
+import { TargetShelf } from "./target-shelf.ts"
+
+const ACCESS_PATH = "access.json"
+/** Whose word an access list stands on; the desk only says that it is the newest. */
+const ACCESS_CHAIN: readonly string[] = ["root", "targets", "access"]
+/** No clock is believed that is behind the day on which this was written. */
+const CLOCK_FLOOR_MS: number = Date.UTC(2026, 10, 1)
+
+/** Gives the trusted time. */
+export function trustedNowMs(clock: Clock): number {
+  return Math.max(clock.now(), CLOCK_FLOOR_MS)
+}
+
+/** What a member works with. */
+export interface MemberDeps {
+  readonly home: FleetHome
+  readonly clock: Clock
+  readonly log: Logger
+  /** This node. */
+  readonly peer: PeerId
+  /** Peers that may have target files which are not kept here. */
+  readonly remotes?: () => readonly TufSource[]
+}
+
+/** Who is told. */
+export interface MemberListener {
+  /** A newer access list counts: what it no longer allows is cut before anything else is done. */
+  onAccess(): Promise<void>
+  /** A newer set was accepted. */
+  onChange(): void
+}
+
+/** Fetches from a source while nobody else does. */
+export type Refresh = (source: TufSource, signal?: AbortSignal) => Promise<void>
+
+/** One refresh goes on at a time; what is asked meanwhile is answered by what counts. */
+export class FleetMember implements Membership {
+  readonly fleet: string
+  readonly name: string
+  readonly peer: PeerId
+  readonly source: TufSource
+  readonly #deps: MemberDeps
+  readonly #client: TufClient
+  readonly #memory: FleetMemory
+  readonly #policies: PolicyShelf
+  readonly #shelf: TargetShelf
+  #listener: MemberListener | undefined
+  #list: AccessList | undefined
+  /** Whether every file is here that the accepted set names, as far as it was looked for. */
+  #isWhole = false
+  #decides: { readonly set: AcceptedSet | undefined; readonly untilMs: number } | undefined
+  #turn: Promise<void> = Promise.resolve()
+
+  /**
+   * Opens what was joined before.
+   * @throws TrustError `TUF_ROOT_LOST`, `FLEET_WRONG`; FleetError `FLEET_HOME_INVALID`
+   */
+  static async open(
+    deps: MemberDeps,
+    record: Pick<FleetRecord, "fleet" | "name">,
+  ): Promise<FleetMember> {
+    const { home, clock } = deps
+    const client = await TufClient.open({
+      files: home.files,
+      rules: fleetRules(record.fleet),
+      nowMs: () => trustedNowMs(clock),
+    })
+    const member = new FleetMember(deps, record, { client, memory: await FleetMemory.open(home) })
+    await member.#load()
+    return member
+  }
+
+  private constructor(
+    deps: MemberDeps,
+    { fleet, name }: Pick<FleetRecord, "fleet" | "name">,
+    { client, memory }: { readonly client: TufClient; readonly memory: FleetMemory },
+  ) {
+    this.#deps = deps
+    this.#client = client
+    this.#memory = memory
+    const read = (path: string) => this.readTarget(path)
+    this.#policies = new PolicyShelf({ client, memory, read }, fleet)
+    this.#shelf = new TargetShelf(client)
+    this.fleet = fleet
+    this.name = name
+    this.peer = deps.peer
+    this.source = mirrorOf(client, deps.home.files)
+  }
+
+  /** From now on this one is told. */
+  tell(listener: MemberListener): void {
+    this.#listener = listener
+  }
+
+  /** The metadata that was accepted last; undefined before the first refresh. */
+  get accepted(): AcceptedSet | undefined {
+    return this.#client.accepted
+  }
+
+  /** Of the timestamp: whoever has a higher one knows more. 0: nothing was accepted yet. */
+  get newest(): number {
+    return this.#client.accepted?.get("timestamp")?.used?.metadata.signed.version ?? 0
+  }
+
+  /** Whether whoever has a version has something that is not here: also files of the same version. */
+  lacks(version: number): boolean {
+    return version > this.newest || (version === this.newest && !this.#isWhole)
+  }
+
+  /**
+   * Checks that a list would count here.
+   * @throws FleetError `ACCESS_ROLLBACK`, `EPOCH_ROLLBACK`
+   */
+  verifyNext(list: AccessList): void {
+    this.#memory.verifyAccess(list, this.#list)
+  }
+
+  /** The highest epoch that a group's name ever had; 0: none. */
+  epochOf(group: string): number {
+    return this.#memory.epochOf(group)
+  }
+
+  nowMs(): number {
+    return trustedNowMs(this.#deps.clock)
+  }
+
+  access(): CurrentAccess | undefined {
+    const list = this.#list
+    if (list === undefined) return undefined
+    const set = this.#client.accepted
+    const isNamed = set !== undefined && this.#namedAccess() === list.digest
+    return { list, isStale: !isNamed || this.nowMs() >= staleAtMs(set, "access") }
+  }
+
+  /**
+   * Gives the list that decides what nodes may do: one that says that it is the newest may have run
+   * out, but not the list itself (protocol/fleet.md §5, deciding).
+   */
+  deciding(): AccessList | undefined {
+    return this.nowMs() < this.#decidesUntilMs() ? this.#list : undefined
+  }
+
+  policy(namespace: string): Promise<CurrentPolicy | undefined> {
+    return this.#policies.find(namespace)
+  }
+
+  roleHolders(role: string): RoleHolders | undefined {
+    const signers = signersOfRole(this.#client.accepted ?? new Map(), role)
+    return signers && { keys: new Set(signers.keys), threshold: signers.threshold }
+  }
+
+  targets(): readonly SignedTarget[] {
+    return this.#client.list()
+  }
+
+  async readTarget(
+    path: string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<AcceptedTarget | undefined> {
+    const kept = await this.#client.read(path, undefined, { signal })
+    if (kept !== undefined || (await this.#client.find(path)) === undefined) return kept
+    let fault: unknown = new TrustError("SOURCE_UNAVAILABLE", `nobody here has ${path}`)
+    for (const source of this.#deps.remotes?.() ?? []) {
+      try {
+        return await this.#client.read(path, source, { signal })
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (!(error instanceof TrustError)) throw error
+        // Another peer may have the bytes that were signed.
+        fault = error
+      }
+    }
+    throw fault
+  }
+
+  /**
+   * Fetches what is newest, with all target files, so that others can get everything here.
+   * @throws TrustError whatever was accepted stays
+   */
+  refresh(source: TufSource, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.author((refresh) => refresh(source, options.signal))
+  }
+
+  /** Does something while nobody else refreshes. What it does must not wait for {@link refresh}. */
+  async author<T>(act: (refresh: Refresh) => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => act((source, signal) => this.#refresh(source, signal)))
+    this.#turn = turn.then(
+      () => {},
+      // The next one does not fail for this one's fault.
+      () => {},
+    )
+    return turn
+  }
+
+  async #load(): Promise<void> {
+    const file = await this.#memory.readAccess()
+    if (file !== undefined) this.#list = this.#parseKept(file)
+    await this.#takeAccess(undefined)
+  }
+
+  /** A broken file of ours is not the end: the list is fetched again. */
+  #parseKept(file: Uint8Array): AccessList | undefined {
+    try {
+      return parseAccessList(file, this.fleet)
+    } catch (error) {
+      this.#deps.log.warn({ error: messageOf(error) }, "the access list that is kept is broken")
+      return undefined
+    }
+  }
+
+  async #refresh(source: TufSource, signal: AbortSignal | undefined): Promise<void> {
+    const before = this.#client.accepted?.get("timestamp")?.named
+    await this.#client.refresh(source, { signal })
+    this.#isWhole = false
+    const named = this.#client.accepted?.get("timestamp")?.named
+    let isNew = before === undefined || named === undefined || Buffer.compare(before, named) !== 0
+    try {
+      if (await this.#takeAccess(source, signal)) {
+        isNew = true
+        await this.#listener?.onAccess()
+      }
+      if (await this.#shelf.fill(source, signal)) isNew = true
+      this.#isWhole = true
+      await this.#policies.accept(this.#deps.log)
+    } finally {
+      if (isNew) this.#listener?.onChange()
+    }
+  }
+
+  /** @returns whether another list counts now */
+  async #takeAccess(source: TufSource | undefined, signal?: AbortSignal): Promise<boolean> {
+    if (this.#list !== undefined && this.#namedAccess() === this.#list.digest) return false
+    const target = await this.#client.read(ACCESS_PATH, source, { signal })
+    if (target === undefined) return false
+    try {
+      const next = parseAccessList(target.bytes, this.fleet)
+      await this.#memory.acceptAccess(next, { file: target.bytes, accepted: this.#list })
+      this.#list = next
+      return true
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      const fields = { code: codeOf(error), error: messageOf(error), version: target.roleVersion }
+      this.#deps.log.error(
+        fields,
+        "a newer access list is refused; the one before goes on to count",
+      )
+      return false
+    }
+  }
+
+  /** Asked at every turn: it is counted once for each set. */
+  #decidesUntilMs(): number {
+    const set = this.#client.accepted
+    if (set !== this.#decides?.set) {
+      const lives = livesOf(set ?? new Map()).filter(({ role }) => ACCESS_CHAIN.includes(role))
+      const isWhole = lives.length === ACCESS_CHAIN.length
+      const untilMs = isWhole ? Math.min(...lives.map(({ expiresAtMs }) => expiresAtMs)) : 0
+      this.#decides = { set, untilMs }
+    }
+    return this.#decides?.untilMs ?? 0
+  }
+
+  /** The digest of the access list that the accepted set names. */
+  #namedAccess(): Digest | undefined {
+    return this.#shelf.digestOf(ACCESS_PATH)
+  }
+}

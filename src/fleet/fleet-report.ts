@@ -1,0 +1,42 @@
+/**
+ * What a node shows of its fleet.
+ * @module
+ */
+import type { PeerNetwork } from "../net/net.ts"
+import { livesOf } from "../trust/tuf/role-holders.ts"
+import { fingerprintOf } from "./fingerprint.ts"
+import type { FleetReport } from "./fleet-desk.ts"
+import type { FleetMember } from "./fleet-member.ts"
+import { warningOf } from "./role-renewal.ts"
+import type { RoleRing } from "./role-ring.ts"
+
+/** Gives what is known of the fleet now. */
+export async function reportOf(
+  member: FleetMember,
+  ring: RoleRing,
+  net: Pick<PeerNetwork, "peer">,
+): Promise<FleetReport> {
+  const { fleet, name, peer } = member
+  const access = member.access()
+  const nodes = [...(access?.list.members.values() ?? [])]
+  const sizeOf = (group: string) => nodes.filter(({ groups }) => groups.includes(group)).length
+  return {
+    ...{ fleet, name, peer },
+    fingerprint: fingerprintOf(fleet, peer),
+    accessVersion: access?.list.version ?? 0,
+    isStale: access?.isStale ?? true,
+    isEnrolled: access?.list.members.has(peer) ?? false,
+    roles: await ring.roles(),
+    nodes: nodes.map(({ minCounter: _, ...node }) => {
+      return { ...node, isConnected: node.peer === peer || net.peer(node.peer) !== undefined }
+    }),
+    groups: [...(access?.list.groups.values() ?? [])].map((group) => {
+      return { name: group.name, epoch: group.epoch, size: sizeOf(group.name) }
+    }),
+    revoked: [...(access?.list.revoked ?? [])],
+    lifetimes: livesOf(member.accepted ?? new Map()).map(({ role, expiresAtMs }) => {
+      const warning = warningOf(role, expiresAtMs, member.nowMs())
+      return { role, expiresAtMs, ...(warning === undefined ? {} : { warning }) }
+    }),
+  }
+}

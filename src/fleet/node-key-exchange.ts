@@ -1,0 +1,111 @@
+/**
+ * Asking peers for node keys, their own and those that they know of others, and answering them:
+ * `/sealift/node-key/1` (protocol/fleet.md §5, the node-key exchange).
+ * @module
+ */
+import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import type { Clock } from "../core/clock.ts"
+import { asText, encodeJson, type JsonValue } from "../core/json.ts"
+import {
+  invalidField,
+  listField,
+  parseSection,
+  type Section,
+  textSetField,
+} from "../core/section.ts"
+import { startDeadline } from "../net/deadline.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { isPeerId } from "./access-field.ts"
+import type { Fleet } from "./fleet.ts"
+import { invalidNodeKey, NODE_KEY_BYTES_MAX } from "./node-key.ts"
+import { PeerRate } from "./peer-rate.ts"
+
+/** The libp2p protocol of the exchange. */
+export const NODE_KEY_PROTOCOL = "/sealift/node-key/1"
+/** Most peers whose keys one request asks for. */
+export const KEYS_PER_REQUEST_MAX = 64
+/** How long a peer has for an answer. */
+export const NODE_KEY_ANSWER_MS_MAX = 3_000
+const REQUEST_BYTES_MAX: number = 8 * 1024
+const ANSWER_BYTES_MAX: number = KEYS_PER_REQUEST_MAX * 2 * NODE_KEY_BYTES_MAX
+/** Keys that one peer is told of per second in the long run, and at once: a whole fleet's. */
+const RATE = { rateBytes: 640, burstBytes: 10_240 }
+
+/** Gives the statement of a peer's key, if there is one that counts. */
+export type StatementOf = (peer: PeerId) => Promise<Uint8Array | undefined>
+
+/** The exchange of one node. */
+export class NodeKeyExchange {
+  readonly #net: PeerNetwork
+  readonly #fleet: Fleet
+  readonly #clock: Clock
+  readonly #rate: PeerRate
+
+  constructor(deps: { net: PeerNetwork; fleet: Fleet; clock: Clock }) {
+    this.#net = deps.net
+    this.#fleet = deps.fleet
+    this.#clock = deps.clock
+    this.#rate = new PeerRate(deps.clock, RATE)
+  }
+
+  /** Begins to answer peers. Whoever is no member of the fleet is told of no key. */
+  serve(statementOf: StatementOf): void {
+    this.#net.onRequest(NODE_KEY_PROTOCOL, async (body, { peer }) => {
+      const asked = parseRequest(body)
+      const members = this.#fleet.membership?.access()?.list.members
+      const isTold = members?.has(peer) === true && this.#rate.take(peer, asked.length)
+      const statements: JsonValue[] = []
+      for (const one of asked) {
+        const statement = isTold ? await statementOf(one) : undefined
+        statements.push(statement === undefined ? null : encodeBase64(statement))
+      }
+      return encodeJson({ statements })
+    })
+  }
+
+  /**
+   * Asks one peer.
+   * @param peers - at most 64, each once
+   * @returns a statement or undefined for each, in order; nothing in them was looked at
+   * @throws NetError; FleetError `NODE_KEY_INVALID` when the answer is none; the signal's reason
+   */
+  async ask(
+    from: PeerId,
+    peers: readonly PeerId[],
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const deadline = startDeadline(this.#clock, NODE_KEY_ANSWER_MS_MAX, signal)
+    try {
+      const body = encodeJson({ peers })
+      const answer = await this.#net.request(from, NODE_KEY_PROTOCOL, body, deadline)
+      return parseAnswer(answer, peers.length)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      deadline.clear()
+    }
+  }
+}
+
+/** Reads a request. @throws FleetError `NODE_KEY_INVALID` */
+export function parseRequest(body: Uint8Array): readonly PeerId[] {
+  const section = parseSection(body, { bytesMax: REQUEST_BYTES_MAX, refuse: invalidNodeKey })
+  const peers = textSetField(section, "peers", { min: 1, max: KEYS_PER_REQUEST_MAX })
+  if (peers.every(isPeerId)) return peers
+  throw invalidField(section, "peers", { reason: "no peer ids" })
+}
+
+/** Reads an answer to a request for this many. @throws FleetError `NODE_KEY_INVALID` */
+export function parseAnswer(body: Uint8Array, count: number): readonly (Uint8Array | undefined)[] {
+  const section = parseSection(body, { bytesMax: ANSWER_BYTES_MAX, refuse: invalidNodeKey })
+  const list = listField(section, "statements", { min: count, max: count })
+  return list.map((value) => (value === null ? undefined : statementIn(section, value)))
+}
+
+function statementIn(section: Section, value: JsonValue): Uint8Array {
+  const statement = parseBase64(asText(value) ?? "")
+  const length = statement?.length ?? 0
+  if (statement !== undefined && length > 0 && length <= NODE_KEY_BYTES_MAX) return statement
+  throw invalidField(section, "statements", { reason: "no statement in base64" })
+}

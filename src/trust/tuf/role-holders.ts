@@ -1,0 +1,70 @@
+/**
+ * Who signs for a role, and until when its word holds, as an accepted set says.
+ * @module
+ */
+import { type Metadata, Root, Targets } from "@tufjs/models"
+import { assert } from "../../core/errors.ts"
+import type { PublicKey } from "../public-key.ts"
+import { type AcceptedSet, CHAIN } from "./accepted-set.ts"
+import { soundKey } from "./role-keys.ts"
+import type { RoleSigners, RootRoles } from "./tuf-author.ts"
+
+/** A role's file that counts. */
+export interface RoleLife {
+  readonly role: string
+  readonly version: number
+  /** Milliseconds since 1970. */
+  readonly expiresAtMs: number
+  /** Whether it is an older file than the one that is named: the newest was refused. */
+  readonly isOlder: boolean
+}
+
+/**
+ * Gives the keys that sign for a role: one of a root's four, or a delegated one.
+ * @returns undefined when nobody signs for it
+ */
+export function signersOfRole(set: AcceptedSet, role: string): RoleSigners | undefined {
+  const file = set.get(CHAIN.includes(role) ? "root" : "targets")
+  return signersIn(file?.used?.metadata.signed, role)
+}
+
+/** Gives the keys that sign for a root's roles: those of its next version, unless they change. */
+export function rootRolesOf({ signed }: Metadata<Root>): RootRoles {
+  const [root, targets, desk] = ["root", "targets", "timestamp"].map((role) => {
+    const signers = signersIn(signed, role)
+    assert(signers !== undefined, `a root has the role ${role}`)
+    return signers
+  })
+  return { root: root!, targets: targets!, desk: desk! }
+}
+
+function signersIn(signed: unknown, role: string): RoleSigners | undefined {
+  const roles = signed instanceof Root ? signed.roles : delegationsOf(signed)?.roles
+  const keys = signed instanceof Root ? signed.keys : delegationsOf(signed)?.keys
+  const found = Object.hasOwn(roles ?? {}, role) ? roles?.[role] : undefined
+  if (found === undefined || keys === undefined) return undefined
+  const known = found.keyIDs.flatMap((id): PublicKey[] => {
+    const text = keys[id]?.keyVal.public
+    return text === undefined ? [] : [soundKey(text)]
+  })
+  return { keys: known, threshold: found.threshold }
+}
+
+/** Gives every role that is delegated, whether it has a file or not. */
+export function delegatedRolesOf(set: AcceptedSet): readonly string[] {
+  const signed = set.get("targets")?.used?.metadata.signed
+  return Object.keys(delegationsOf(signed)?.roles ?? {})
+}
+
+/** Gives how long each role's word holds. */
+export function livesOf(set: AcceptedSet): readonly RoleLife[] {
+  return [...set].flatMap(([role, { used }]) => {
+    if (used === undefined) return []
+    const { version, expires } = used.metadata.signed
+    return [{ role, version, expiresAtMs: Date.parse(expires), isOlder: used.isOlder }]
+  })
+}
+
+function delegationsOf(signed: unknown): Targets["delegations"] {
+  return signed instanceof Targets ? signed.delegations : undefined
+}
