@@ -14,7 +14,9 @@ import type { Flight } from "./flight.ts"
 import { type DeliveryDeps, type DeliveryLimits, TICK_MS } from "./limit.ts"
 import type { OriginRef } from "./origin.ts"
 import type { OriginMemory } from "./origin-memory.ts"
+import { askProof } from "./origin-proof.ts"
 import type { OriginTraffic } from "./origin-traffic.ts"
+import type { ElectionRights } from "./rights.ts"
 
 /** Segments that one node brings for others at the same time. */
 const ERRANDS_MAX = 256
@@ -25,29 +27,90 @@ export interface ErrandDeps extends DeliveryDeps {
   readonly memory: OriginMemory
   readonly traffic: OriginTraffic
   readonly mayAsk: (peer: PeerId, ref: OriginRef) => boolean
+  readonly rights: ElectionRights
   flight(digest: Digest): Flight | undefined
   /** Gives the flight of a blob, a new one if there is none; undefined: the node is shutting down. */
   begin(digest: Digest, ref: OriginRef): Flight | undefined
   errandCount(): number
 }
 
+/** Who asks, and until when. */
+interface Asking {
+  readonly peer: PeerId
+  readonly signal: AbortSignal
+}
+
 /** Answers one request; begins to fetch if it is this node's turn. */
 export async function answerFetch(
   deps: ErrandDeps,
   request: FetchRequest,
-  context: { readonly peer: PeerId; readonly signal: AbortSignal },
+  context: Asking,
 ): Promise<FetchAnswer> {
-  const { digest, ref, segment } = request
-  if (!deps.mayAsk(context.peer, ref)) return refused("ORIGIN_FORBIDDEN")
+  const { digest, ref } = request
+  const { peer } = context
+  if (!deps.mayAsk(peer, ref) || !deps.rights.mayRead(peer, ref)) return refused("ORIGIN_FORBIDDEN")
+  if (isHereForOthers(deps, request, peer)) return answerStranger(deps, request, context)
   const stat = deps.store.stat(digest)
   if (stat?.isShared === false) return refused("CONTENT_PRIVATE")
   if (stat?.isComplete === true) return { kind: "have", sizeBytes: stat.layout.sizeBytes }
-  if (request.intent !== "fetch") return answerProbe(deps, request, context.peer)
+  if (request.intent !== "fetch") return answerProbe(deps, request, peer)
+  return refusalBefore(deps, request) ?? bring(deps, request, context)
+}
+
+/** Whether a blob is here, or on its way, under names that the asker may not fetch. */
+function isHereForOthers(deps: ErrandDeps, { digest, ref }: FetchRequest, peer: PeerId): boolean {
+  const flight = deps.flight(digest)
+  const isHere = deps.store.stat(digest) !== undefined || flight !== undefined
+  return isHere && !deps.rights.mayFetch(peer, digest) && flight?.isOf(ref) !== true
+}
+
+/**
+ * Answers as if the blob were not here: the origin is asked, as it would be then. If it shows that it has
+ * the blob, the blob belongs there, too.
+ */
+async function answerStranger(
+  deps: ErrandDeps,
+  request: FetchRequest,
+  { peer, signal }: Asking,
+): Promise<FetchAnswer> {
+  const { digest, ref } = request
+  if (request.intent !== "fetch") return refused("NOT_FETCHING")
+  const refusal = refusalBefore(deps, request)
+  if (refusal !== undefined) return refusal
+  try {
+    const proof = await askProof(deps, { digest, ref, signal })
+    if (proof === "private") return refused("CONTENT_PRIVATE")
+    // What is not whole here cannot be compared: the asker reads for itself.
+    if (proof === undefined) return refused("FETCHER_BUSY")
+    deps.rights.noteProof(digest, ref)
+    const stat = deps.store.stat(digest)
+    if (stat?.isShared !== true || !deps.rights.mayFetch(peer, digest)) {
+      return refused("CONTENT_PRIVATE")
+    }
+    return { kind: "have", sizeBytes: stat.layout.sizeBytes }
+  } catch (error) {
+    if (!(error instanceof OriginError)) return refused("ORIGIN_UNAVAILABLE")
+    deps.memory.noteFault(ref, digest, error)
+    return refusedBy(error)
+  }
+}
+
+/** Why this node does not read from an origin for others, before it asks that one. */
+function refusalBefore(deps: ErrandDeps, { digest, ref }: FetchRequest): FetchAnswer | undefined {
   if (!deps.origin.serves(ref) || deps.traffic.isMetered(ref)) return refused("ORIGIN_FORBIDDEN")
   const known = deps.memory.fault(ref, digest)
   if (known !== undefined) return refusedBy(known)
   if (deps.memory.access(ref) === "private") return refused("CONTENT_PRIVATE")
-  if (deps.errandCount() >= ERRANDS_MAX) return refused("FETCHER_BUSY")
+  return deps.errandCount() >= ERRANDS_MAX ? refused("FETCHER_BUSY") : undefined
+}
+
+/** Begins to bring a segment, or goes on. */
+async function bring(
+  deps: ErrandDeps,
+  request: FetchRequest,
+  context: Asking,
+): Promise<FetchAnswer> {
+  const { digest, ref, segment } = request
   const flight = deps.begin(digest, ref)
   if (flight === undefined) return refused("FETCHER_BUSY")
   if (request.sizeBytes !== undefined) flight.learnHint(request.sizeBytes, context.peer)

@@ -127,6 +127,11 @@ export class Flight {
     if (isNew && this.#deps.memory.access(ref) === "private") this.#growth.isPrivate = true
   }
 
+  /** Whether it was begun, or goes on, for what a repository has. */
+  isOf(ref: OriginRef): boolean {
+    return this.sourcing.pull.hasRef(ref)
+  }
+
   join(interest: Interest): void {
     this.#interests.add(interest)
     interest.waitingSinceMs ??= this.#deps.clock.monotonicMs()
@@ -365,6 +370,7 @@ export class Flight {
     if (this.isOver) return undefined
     this.#move()
     this.#deps.memory.noteAccess(ref, answer.usedCredentials ? "private" : "public")
+    this.#deps.rights.noteAnswer(this.digest, ref)
     if (answer.usedCredentials) await growth.turnPrivate()
     if (this.#interests.size === 0 && growth.isPrivate) return undefined
     if (!this.#acceptSize(answer.sizeBytes)) return undefined

@@ -7,7 +7,9 @@ import { STALL_MS_MAX, UPSTREAM_ANSWER_MS_MAX } from "../core/limits.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobPlaces } from "../store/blob-places.ts"
 import type { BlobStore } from "../store/store.ts"
+import type { Access } from "../swarm/access.ts"
 import type { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { Origin, OriginRef } from "./origin.ts"
@@ -23,6 +25,10 @@ export interface DeliveryDeps {
   readonly metrics: Metrics
   /** Limits what comes from origins; nothing is limited when left out. */
   readonly shaping?: Shaping | undefined
+  /** What peers may by the fleet's access list; without a fleet, and when left out, everything. */
+  readonly access?: Access | undefined
+  /** Where blobs belong; in a fleet one without a place is given to nobody. */
+  readonly places?: BlobPlaces | undefined
 }
 
 export interface DeliveryLimits {

@@ -118,10 +118,7 @@ export class OriginPull {
 
   /** Adds a place to read from, unless it is known or there are too many. */
   addRef(ref: OriginRef): void {
-    const isKnown = this.#places.some(
-      (place) => place.ref.registry === ref.registry && place.ref.repository === ref.repository,
-    )
-    if (isKnown || this.#places.length >= REFS_MAX) return
+    if (this.hasRef(ref) || this.#places.length >= REFS_MAX) return
     this.#places.push({
       ref,
       isServed: this.#deps.origin.serves(ref),
@@ -132,6 +129,12 @@ export class OriginPull {
       corrupt: 0,
       retryAtMs: 0,
     })
+  }
+
+  hasRef({ registry, repository }: OriginRef): boolean {
+    return this.#places.some(
+      ({ ref }) => ref.registry === registry && ref.repository === repository,
+    )
   }
 
   /** The place that is read or asked for now: the first that has not failed. */

@@ -9,6 +9,7 @@ import { untilAborted } from "../core/until-aborted.ts"
 import type { BlobStat } from "../store/store.ts"
 import { type BodyDeps, readBody } from "./blob-body.ts"
 import { checkRange, resolveRange, startStream } from "./blob-stream.ts"
+import { CopyKeeping } from "./copy-keeping.ts"
 import type { BlobRequest, BlobStream, Delivery, FlightReport, RangeRequest } from "./delivery.ts"
 import { answerFetch, type ErrandDeps } from "./errand.ts"
 import { DeliveryError, OriginError } from "./errors.ts"
@@ -28,6 +29,7 @@ import { OriginMemory } from "./origin-memory.ts"
 import type { OriginSlots } from "./origin-pull.ts"
 import { createOriginTraffic } from "./origin-traffic.ts"
 import { Pulse } from "./pulse.ts"
+import { createElectionRights } from "./rights.ts"
 import { ShortWay } from "./short-way.ts"
 import type { FlightDeps } from "./sourcing.ts"
 
@@ -54,6 +56,7 @@ class Road implements Delivery {
   readonly #stopping = new AbortController()
   readonly #unlisten: () => void
   readonly #body: BodyDeps
+  readonly #copies: CopyKeeping
   #isStopping = false
 
   constructor(deps: DeliveryDeps, options: DeliveryOptions) {
@@ -67,6 +70,7 @@ class Road implements Delivery {
       traffic: createOriginTraffic(deps.origin, deps.shaping),
       meters,
       isMember: options.isMember ?? (() => true),
+      rights: createElectionRights(deps),
     }
     this.#short = new ShortWay(this.#deps, () => this.#landed.fire())
     this.#body = {
@@ -78,6 +82,8 @@ class Road implements Delivery {
       this.#flights.get(change.digest)?.onChange(change)
     })
     this.#answerPeers(options.mayAsk ?? (() => true))
+    const ensure: Delivery["ensure"] = (request, waiting) => this.ensure(request, waiting)
+    this.#copies = new CopyKeeping({ ...deps, ensure })
   }
 
   async open(
@@ -169,6 +175,7 @@ class Road implements Delivery {
 
   async stop(options: { deadlineMs: number }): Promise<void> {
     this.#isStopping = true
+    this.#copies.stop()
     const deadline = new AbortController()
     const cancel = this.#deps.clock.after(options.deadlineMs, () => deadline.abort())
     try {

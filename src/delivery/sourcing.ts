@@ -19,6 +19,7 @@ import type { OriginBody, OriginRef } from "./origin.ts"
 import type { OriginMemory } from "./origin-memory.ts"
 import { OriginPull, type OriginSlots } from "./origin-pull.ts"
 import type { OriginTraffic } from "./origin-traffic.ts"
+import type { ElectionRights } from "./rights.ts"
 
 /** Segments from the reader onwards that have a fetcher at the same time. */
 const SEGMENTS_AHEAD = 8
@@ -46,6 +47,7 @@ export interface FlightDeps extends DeliveryDeps {
   readonly traffic: OriginTraffic
   readonly meters: FlightMeters
   readonly isMember: (peer: PeerId) => boolean
+  readonly rights: ElectionRights
 }
 
 /** What the sources need of their flight. */
@@ -278,10 +280,12 @@ export class Sourcing {
   }
 
   #members(): readonly PeerId[] {
-    const { net, memory, traffic, isMember } = this.#deps
+    const { net, memory, traffic, isMember, rights } = this.#deps
+    const { ref } = this.pull
+    const mayRead = (id: PeerId) => isMember(id) && (ref === undefined || rights.mayRead(id, ref))
     const ids = net.peers().map((peer) => peer.id)
     // What one brings that is beyond a metered way could not be taken from it.
-    return ids.filter((id) => isMember(id) && !memory.isSilent(id) && !traffic.isMeteredPeer(id))
+    return ids.filter((id) => mayRead(id) && !memory.isSilent(id) && !traffic.isMeteredPeer(id))
   }
 
   /** Whether a connected peer says that it has all of the blob, with the size that is believed. */

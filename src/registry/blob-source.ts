@@ -14,6 +14,7 @@ import { RegistryError } from "./errors.ts"
 import { isAbsent, isOutage } from "./manifest-loader.ts"
 import type { NameIndex, NameRecord } from "./name-index.ts"
 import type { Place } from "./place.ts"
+import type { RegistryRights } from "./rights.ts"
 import type { TagBeliefs } from "./tag-beliefs.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -24,6 +25,7 @@ export interface BlobSourceDeps {
   readonly names: NameIndex
   readonly beliefs: TagBeliefs
   readonly clock: Clock
+  readonly rights: RegistryRights
 }
 
 export class BlobSource {
@@ -134,6 +136,7 @@ export class BlobSource {
         isProved: true,
       }
       await names.admit(place, [{ ...record, digest }])
+      await this.#deps.rights.propose(place, [digest])
       return record
     } catch (error) {
       throw isAbsent(error) ? absent(digest) : error
@@ -154,11 +157,13 @@ export class BlobSource {
       isProved: false,
     }
     await this.#deps.names.admit(place, [{ ...record, digest }])
+    await this.#deps.rights.propose(place, [digest])
     return record
   }
 }
 
-function absent(digest: Digest): RegistryError {
+/** Says that a name has no such blob. */
+export function absent(digest: Digest): RegistryError {
   return new RegistryError("BLOB_NOT_FOUND", `no blob ${digest} under this name`)
 }
 

@@ -30,6 +30,10 @@ export type RegistryErrorCode =
   | "UPLOADS_EXHAUSTED"
   /** A body whose length is not the one that its headers tell. */
   | "SIZE_INVALID"
+  /** A push under a name where the fleet's access list does not let this node publish. */
+  | "PUSH_FORBIDDEN"
+  /** A write, or something that is not for everybody, without the node's token; in a fleet only. */
+  | "TOKEN_REQUIRED"
   /** A push or deletion under a name that an upstream registry owns. */
   | "NAME_READ_ONLY"
   /** No such route, or a method that it does not know. */

@@ -14,6 +14,7 @@ import { RegistryError } from "./errors.ts"
 import { type Descriptor, type Manifest, parseManifest } from "./manifest.ts"
 import type { NamedDigest, NameIndex } from "./name-index.ts"
 import type { Place } from "./place.ts"
+import type { RegistryRights } from "./rights.ts"
 
 /** A manifest in hand. */
 export interface LoadedManifest {
@@ -39,6 +40,7 @@ export interface ManifestShelfDeps {
   readonly delivery: Delivery
   readonly names: NameIndex
   readonly clock: Clock
+  readonly rights: RegistryRights
 }
 
 export class ManifestShelf {
@@ -47,6 +49,7 @@ export class ManifestShelf {
   readonly #delivery: Delivery
   readonly #names: NameIndex
   readonly #clock: Clock
+  readonly #rights: RegistryRights
 
   constructor(deps: ManifestShelfDeps) {
     this.#net = deps.net
@@ -54,6 +57,7 @@ export class ManifestShelf {
     this.#delivery = deps.delivery
     this.#names = deps.names
     this.#clock = deps.clock
+    this.#rights = deps.rights
   }
 
   /** Tells whether a manifest is in the store whole. */
@@ -185,6 +189,9 @@ export class ManifestShelf {
       }),
     )
     await this.#names.admit(place, [own, ...children, ...blobs])
+    // Registries check neither what is not distributable nor the manifests of an index: these belong here
+    // only once they are here by themselves.
+    await this.#rights.propose(place, [digest, ...manifest.blobs.map((blob) => blob.digest)])
   }
 }
 

@@ -9,7 +9,6 @@ import { UPSTREAM_ANSWER_MS_MAX } from "../core/limits.ts"
 import { OriginError } from "../delivery/errors.ts"
 import type { OriginRef } from "../delivery/origin.ts"
 import { within } from "./deadline.ts"
-import { RegistryError } from "./errors.ts"
 import {
   isAbsent,
   isOutage,
@@ -97,7 +96,7 @@ export class ManifestSource {
     } catch (error) {
       if (isAbsent(error)) {
         await beliefs.observeAbsence(place, tag)
-        throw new RegistryError("MANIFEST_UNKNOWN", `${placeKey(place)}:${tag} is unknown upstream`)
+        throw unknownManifest(`${placeKey(place)}:${tag}`)
       }
       if (!isOutage(error)) throw error
       const answer = await this.#fromClaims(place, tag, signal)

@@ -5,6 +5,7 @@
  */
 import { type Digest, isDigest } from "../core/digest.ts"
 import { asText, field } from "../core/json.ts"
+import type { PeerId } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
 import type { SignedClaim } from "./claim/claim.ts"
 import type { ClaimBook } from "./claim/claim-book.ts"
@@ -12,31 +13,46 @@ import { CLAIMS_PER_ANSWER_MAX, type ClaimQuery } from "./claim/claim-exchange.t
 import type { NameIndex } from "./name-index.ts"
 import type { Place } from "./place.ts"
 import type { Referrers } from "./referrers.ts"
+import type { RegistryRights } from "./rights.ts"
+
+/** No repository can have this name, so nothing is known of it. */
+const NOBODYS_NAME = "\u0000"
 
 export class PeerAnswers {
   readonly #store: BlobStore
   readonly #book: ClaimBook
   readonly #names: NameIndex
   readonly #referrers: Referrers
+  readonly #rights: RegistryRights
 
   constructor(deps: {
     store: BlobStore
     book: ClaimBook
     names: NameIndex
     referrers: Referrers
+    rights: RegistryRights
   }) {
     this.#store = deps.store
     this.#book = deps.book
     this.#names = deps.names
     this.#referrers = deps.referrers
+    this.#rights = deps.rights
   }
 
-  /** Gives this node's claims on what a peer asks; none when there is nothing to tell. */
-  async answer(query: ClaimQuery): Promise<readonly SignedClaim[]> {
+  /**
+   * Gives this node's claims on what a peer asks; none when there is nothing to tell. Of a name that the
+   * peer may not find nothing is known, and that takes as long as of one that there is not.
+   */
+  async answer(query: ClaimQuery, peer: PeerId): Promise<readonly SignedClaim[]> {
+    const mayFind = this.#rights.mayFind(peer, { ...query, repository: query.name })
+    return this.#look(mayFind ? query : { ...query, name: NOBODYS_NAME })
+  }
+
+  async #look(query: ClaimQuery): Promise<readonly SignedClaim[]> {
     const { registry, name } = query
     if (query.kind === "tag") {
       const own = this.#book.own({ registry, name, tag: query.tag })
-      return own?.isShared === true ? [own.signed] : []
+      return own?.isShared === true ? [(await this.#book.current(own)).signed] : []
     }
     if (query.kind === "tags") return this.#tags(query)
     const place = { registry, repository: name, origin: undefined }
@@ -50,7 +66,7 @@ export class PeerAnswers {
     const found: SignedClaim[] = []
     const after = query.after === "" ? undefined : query.after
     for await (const own of this.#book.ownOf(query, after)) {
-      if (own.isShared) found.push(own.signed)
+      if (own.isShared) found.push((await this.#book.current(own)).signed)
       if (found.length === CLAIMS_PER_ANSWER_MAX) break
     }
     return found
@@ -61,6 +77,7 @@ export class PeerAnswers {
       const record = this.#names.find(place, digest)
       const stat = this.#store.stat(digest)
       if (record === undefined || record.kind === "deleted" || stat?.isShared !== true) return []
+      if (!this.#rights.has(place, digest)) return []
       const { sizeBytes } = stat.layout
       const { registry, repository } = place
       return [{ registry, name: repository, digest, mediaType: record.mediaType ?? "", sizeBytes }]

@@ -74,6 +74,11 @@ export function upstreamPlace(registry: string, repository: string): Place {
   return { ...name, origin: name }
 }
 
+/** Gives what access rules and the places of blobs call it: pushed names have no registry before them. */
+export function accessPlace({ registry, repository }: Omit<Place, "origin">): string {
+  return registry === "" ? repository : `${registry}/${repository}`
+}
+
 /** Gives the text of a place, the same on all nodes. */
 export function placeKey(place: Pick<Place, "registry" | "repository">): string {
   return `${place.registry}/${place.repository}`

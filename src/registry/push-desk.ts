@@ -11,8 +11,9 @@ import { RegistryError } from "./errors.ts"
 import { parseManifest } from "./manifest.ts"
 import type { ManifestShelf } from "./manifest-shelf.ts"
 import type { NameIndex } from "./name-index.ts"
-import { type Place, placeKey } from "./place.ts"
+import { type Place, placeKey, pushedPlace } from "./place.ts"
 import type { Referrers } from "./referrers.ts"
+import type { RegistryRights } from "./rights.ts"
 import type { TagBeliefs } from "./tag-beliefs.ts"
 
 /** What became of a pushed manifest. */
@@ -35,9 +36,13 @@ export interface PushDeskDeps {
   readonly beliefs: TagBeliefs
   readonly shelf: ManifestShelf
   readonly referrers: Referrers
+  readonly rights: RegistryRights
 }
 
-/** Takes pushes. Every method throws RegistryError `NAME_READ_ONLY` for names that an upstream owns. */
+/**
+ * Takes pushes. Every method throws RegistryError `NAME_READ_ONLY` for names that an upstream owns; what
+ * the fleet would not believe of this node is refused with `PUSH_FORBIDDEN`.
+ */
 export class PushDesk {
   readonly #deps: PushDeskDeps
 
@@ -47,8 +52,8 @@ export class PushDesk {
 
   /** Keeps a manifest under a tag or its digest (end-7). */
   async putManifest(place: Place, reference: string, push: ManifestPush): Promise<PushedManifest> {
-    assertPushable(place)
-    const { store, names, shelf, referrers, beliefs } = this.#deps
+    this.assertMayPush(place)
+    const { store, names, shelf, referrers, beliefs, rights } = this.#deps
     const { bytes, mediaType, signal } = push
     const manifest = parseManifest(bytes, mediaType)
     const digest = digestOf(bytes)
@@ -62,6 +67,7 @@ export class PushDesk {
     await store.share(digest, true)
     const own = { digest, sizeBytes: bytes.length, mediaType: manifest.mediaType }
     await names.admit(place, [{ ...own, kind: "manifest", isProved: true }])
+    await rights.prove(place, digest)
     // What was pushed may be nowhere else: it stays until it is deleted.
     const digests = new Set([digest, ...manifest.blobs.map((blob) => blob.digest)])
     await store.pin({ name: pinName(place, digest), digests: [...digests] })
@@ -70,6 +76,14 @@ export class PushDesk {
       await beliefs.push(place, reference, { ...own, isShared: true }, signal)
     }
     return { digest, subject: manifest.subject }
+  }
+
+  /** @throws RegistryError `NAME_READ_ONLY`, `PUSH_FORBIDDEN` */
+  assertMayPush(place: Place): void {
+    assertPushable(place)
+    if (this.#deps.rights.mayPush(place)) return
+    const message = `this node may not publish ${place.repository} in its fleet; ask the operator for a rule`
+    throw new RegistryError("PUSH_FORBIDDEN", message)
   }
 
   /** A manifest may name only what was pushed under its own name: else it would be a way to get it. */
@@ -90,7 +104,7 @@ export class PushDesk {
   /** Deletes one tag, or a manifest with all tags that mean it (end-9). */
   async deleteManifest(place: Place, reference: string, signal: AbortSignal): Promise<void> {
     assertPushable(place)
-    const { names, beliefs, shelf, referrers, store } = this.#deps
+    const { names, beliefs, shelf, referrers, store, rights } = this.#deps
     if (!isDigest(reference)) {
       if (await beliefs.remove(place, reference, signal)) return
       throw new RegistryError("MANIFEST_UNKNOWN", `no tag ${reference} under this name`)
@@ -105,6 +119,7 @@ export class PushDesk {
     if (loaded !== undefined) await referrers.forget(place, loaded)
     await store.unpin(pinName(place, reference))
     await names.remove(place, reference)
+    await rights.withdraw(place, reference)
     await this.#dropNameless(reference)
   }
 
@@ -116,12 +131,13 @@ export class PushDesk {
       throw new RegistryError("BLOB_NOT_FOUND", `no blob ${digest} under this name`)
     }
     await this.#deps.names.remove(place, digest)
+    await this.#deps.rights.withdraw(place, digest)
     await this.#dropNameless(digest)
   }
 
   /** Gives a repository a blob of another one (end-11). @returns false: it must be uploaded */
   async mount(place: Place, digest: Digest, from: Place | undefined): Promise<boolean> {
-    assertPushable(place)
+    this.assertMayPush(place)
     const stat = this.#deps.store.stat(digest)
     // Content that may go to no other node must not become the fleet's by a push.
     if (stat?.isComplete !== true || !stat.isShared) return false
@@ -131,13 +147,15 @@ export class PushDesk {
   }
 
   async #mayMount(digest: Digest, from: Place | undefined): Promise<boolean> {
-    const { names } = this.#deps
+    const { names, rights } = this.#deps
     if (from !== undefined) {
       const kind = names.find(from, digest)?.kind
-      return kind !== undefined && kind !== "deleted"
+      return kind !== undefined && kind !== "deleted" && rights.mayRead(from)
     }
     // end-11: `from` may be left out. Then only pushed names, which have no registry, are looked at.
-    for await (const [key] of names.names(digest)) if (key.startsWith("/")) return true
+    for await (const [key] of names.names(digest)) {
+      if (key.startsWith("/") && rights.mayRead(pushedPlace(key.slice(1)))) return true
+    }
     return false
   }
 
@@ -146,6 +164,7 @@ export class PushDesk {
     await this.#deps.store.share(digest, true)
     const record = { kind: "blob", sizeBytes, mediaType: undefined, isProved: true } as const
     await this.#deps.names.admit(place, [{ ...record, digest }])
+    await this.#deps.rights.prove(place, digest)
   }
 
   /** Tells whether anything is pinned under a name. */

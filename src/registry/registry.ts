@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import type { Digest } from "../core/digest.ts"
+import { type Digest, isDigest } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import { UPSTREAM_ANSWER_MS_MAX } from "../core/limits.ts"
 import type { Logger } from "../core/log.ts"
@@ -13,23 +13,26 @@ import type { ImageReference } from "../core/reference.ts"
 import type { BlobStream, Delivery, RangeRequest } from "../delivery/delivery.ts"
 import { OriginError } from "../delivery/errors.ts"
 import type { PeerNetwork } from "../net/net.ts"
+import type { BlobPlaces } from "../store/blob-places.ts"
 import type { BlobStore } from "../store/store.ts"
-import { BlobSource } from "./blob-source.ts"
+import { absent, BlobSource } from "./blob-source.ts"
 import type { TagClaim } from "./claim/claim.ts"
 import { ClaimBook } from "./claim/claim-book.ts"
 import { ClaimExchange } from "./claim/claim-exchange.ts"
 import { within } from "./deadline.ts"
 import { RegistryError } from "./errors.ts"
-import { isOutage, ManifestLoader } from "./manifest-loader.ts"
+import { isOutage, ManifestLoader, unknownManifest } from "./manifest-loader.ts"
 import { ManifestShelf } from "./manifest-shelf.ts"
 import { type ManifestAnswer, ManifestSource, type TagSource } from "./manifest-source.ts"
 import { NameIndex } from "./name-index.ts"
 import { PeerAnswers } from "./peer-answers.ts"
-import { type Located, locate, type NameRules, type Place } from "./place.ts"
-import { assertPushable, type ManifestPush, PushDesk, type PushedManifest } from "./push-desk.ts"
+import { type Located, locate, type NameRules, type Place, placeKey } from "./place.ts"
+import { type ManifestPush, PushDesk, type PushedManifest } from "./push-desk.ts"
 import { Referrers } from "./referrers.ts"
+import { type RegistryAccess, RegistryRights } from "./rights.ts"
 import { TagBeliefs } from "./tag-beliefs.ts"
 import { type Chunk, UPLOAD_LIMITS, type UploadLimits, Uploads } from "./uploads.ts"
+import { statusFault } from "./upstream/fault.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** Tags of a repository, in order. */
@@ -100,6 +103,10 @@ export interface RegistryDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** What this node and peers may by the fleet's access list; without a fleet, and when left out, all. */
+  readonly access?: RegistryAccess | undefined
+  /** Where what comes in by a name is noted; the swarm gives it out by that. */
+  readonly places?: BlobPlaces | undefined
 }
 
 /** Makes the registry and begins to answer peers about tags. */
@@ -111,6 +118,7 @@ class NodeRegistry implements Registry {
   readonly traffic: { readonly requests: Counter; readonly sentBytes: Counter }
   readonly #deps: RegistryDeps
   readonly #rules: NameRules
+  readonly #rights: RegistryRights
   readonly #names: NameIndex
   readonly #book: ClaimBook
   readonly #beliefs: TagBeliefs
@@ -130,12 +138,15 @@ class NodeRegistry implements Registry {
       isOwnHost: (host) => options.ownHosts?.().includes(host) === true,
       defaultUpstream: options.defaultUpstream,
     }
+    const rights = new RegistryRights({ net, access: deps.access, places: deps.places })
+    this.#rights = rights
+    const fleet = () => rights.fleet
     this.#names = new NameIndex(kv.part("names"))
-    this.#book = new ClaimBook({ net, clock, kv: kv.part("claims") })
-    const exchange = new ClaimExchange({ net, clock, log })
+    this.#book = new ClaimBook({ net, clock, kv: kv.part("claims"), fleet })
+    const exchange = new ClaimExchange({ net, clock, log, fleet })
     const trustLanTags = options.trustLanTags === true
-    this.#beliefs = new TagBeliefs({ net, clock, book: this.#book, exchange, trustLanTags })
-    const shared = { ...deps, names: this.#names, beliefs: this.#beliefs }
+    this.#beliefs = new TagBeliefs({ net, clock, book: this.#book, exchange, trustLanTags, rights })
+    const shared = { ...deps, names: this.#names, beliefs: this.#beliefs, rights }
     const shelf = new ManifestShelf(shared)
     const loader = new ManifestLoader({ ...shared, shelf })
     this.#manifests = new ManifestSource({ ...shared, shelf, loader })
@@ -146,7 +157,7 @@ class NodeRegistry implements Registry {
     this.traffic = trafficCounters(deps.metrics)
     deps.metrics.gauge("sealift_registry_uploads", "Open uploads.", () => this.#uploads.count)
     const answers = new PeerAnswers({ ...shared, book: this.#book, referrers: this.#referrers })
-    exchange.serve((query) => answers.answer(query))
+    exchange.serve((query, peer) => answers.answer(query, peer))
     this.#stopListening = store.onChange((change) => {
       if (change.kind !== "removed") return
       this.#names.forget(change.digest).catch((error: unknown) => {
@@ -161,6 +172,9 @@ class NodeRegistry implements Registry {
 
   manifest(name: Located, reference: string, { signal }: Signalled): Promise<ManifestAnswer> {
     return withFallback(name, async (place) => {
+      this.#assertReadable(place, () =>
+        unknownManifest(isDigest(reference) ? reference : `${placeKey(place)}:${reference}`),
+      )
       const answer = await this.#manifests.find(place, reference, signal)
       await this.#referrers.note(place, answer)
       return answer
@@ -176,7 +190,10 @@ class NodeRegistry implements Registry {
   }
 
   blobSize(name: Located, digest: Digest, { signal }: Signalled): Promise<number> {
-    return withFallback(name, (place) => this.#blobs.size(place, digest, signal))
+    return withFallback(name, async (place) => {
+      this.#assertReadable(place, () => absent(digest))
+      return this.#blobs.size(place, digest, signal)
+    })
   }
 
   openBlob(
@@ -184,7 +201,10 @@ class NodeRegistry implements Registry {
     digest: Digest,
     options: Signalled & { range?: RangeRequest },
   ): Promise<BlobStream> {
-    return withFallback(name, (place) => this.#blobs.open(place, digest, options))
+    return withFallback(name, async (place) => {
+      this.#assertReadable(place, () => absent(digest))
+      return this.#blobs.open(place, digest, options)
+    })
   }
 
   deleteBlob(name: Located, digest: Digest): Promise<void> {
@@ -203,10 +223,11 @@ class NodeRegistry implements Registry {
 
   async #tagsOf(place: Place, signal: AbortSignal): Promise<TagList> {
     const { origin } = place
+    this.#assertReadable(place, () => unknownName(place))
     if (origin === undefined) {
       const tags = tagsOf(await this.#beliefs.claims(place, signal))
       if (tags.length > 0 || (await this.#isPushed(place))) return { tags, source: "own-claim" }
-      throw new RegistryError("NAME_UNKNOWN", `no repository ${place.repository} in the fleet`)
+      throw unknownName(place)
     }
     try {
       return { tags: await this.#deps.upstream.tags(origin, { signal }), source: "upstream" }
@@ -243,15 +264,28 @@ class NodeRegistry implements Registry {
     const { clock } = this.#deps
     const late = () => new OriginError("ORIGIN_STALLED", "the referrers did not come in time")
     return within({ clock, limitMs: UPSTREAM_ANSWER_MS_MAX, signal, late }, async (inner) => {
-      const pushed = await this.#referrers.list(name.place, subject, inner)
+      const pushed = await this.#referrersOf(name.place, subject, inner)
       if (pushed.length > 0 || name.fallback === undefined) return pushed
       if (this.#names.find(name.place, subject) !== undefined) return pushed
-      return this.#referrers.list(name.fallback, subject, inner)
+      return this.#referrersOf(name.fallback, subject, inner)
     })
   }
 
+  async #referrersOf(
+    place: Place,
+    subject: Digest,
+    signal: AbortSignal,
+  ): Promise<readonly JsonObject[]> {
+    return this.#rights.mayRead(place) ? this.#referrers.list(place, subject, signal) : []
+  }
+
+  /** What this node itself may not fetch is answered as what there is not. */
+  #assertReadable(place: Place, unknown: () => Error): void {
+    if (!this.#rights.mayRead(place)) throw unknown()
+  }
+
   async startUpload({ place }: Located): Promise<string> {
-    assertPushable(place)
+    this.#desk.assertMayPush(place)
     return this.#uploads.start(place)
   }
 
@@ -299,6 +333,12 @@ const UNKNOWN_CODES: ReadonlySet<string> = new Set([
   "MANIFEST_UNKNOWN",
   "BLOB_NOT_FOUND",
 ])
+
+/** Says that there is no such repository; of an upstream's name as that one would. */
+function unknownName({ registry, repository, origin }: Place): Error {
+  if (origin !== undefined) return statusFault(registry, 404, undefined)
+  return new RegistryError("NAME_UNKNOWN", `no repository ${repository} in the fleet`)
+}
 
 const tagsOf = (claims: readonly TagClaim[]): string[] => claims.map(({ tag }) => tag)
 const repositoryOf = ({ registry, repository }: Place) => ({ registry, name: repository })

@@ -5,12 +5,13 @@
  */
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
-import type { PeerNetwork } from "../net/net.ts"
+import type { Peer, PeerNetwork } from "../net/net.ts"
 import { believeMirrored, believePushed, isTrusted } from "./claim/belief.ts"
 import { compareClaims, type TagClaim } from "./claim/claim.ts"
 import type { ClaimBook, RepositoryName } from "./claim/claim-book.ts"
 import type { ClaimExchange } from "./claim/claim-exchange.ts"
 import type { Place } from "./place.ts"
+import type { RegistryRights } from "./rights.ts"
 
 /** What was seen at an upstream, or pushed. */
 export interface Observation {
@@ -29,6 +30,7 @@ export class TagBeliefs {
   readonly #book: ClaimBook
   readonly #exchange: ClaimExchange
   readonly #trustLanTags: boolean
+  readonly #rights: RegistryRights
 
   constructor(deps: {
     net: PeerNetwork
@@ -36,12 +38,14 @@ export class TagBeliefs {
     book: ClaimBook
     exchange: ClaimExchange
     trustLanTags: boolean
+    rights: RegistryRights
   }) {
     this.#net = deps.net
     this.#clock = deps.clock
     this.#book = deps.book
     this.#exchange = deps.exchange
     this.#trustLanTags = deps.trustLanTags
+    this.#rights = deps.rights
   }
 
   /** Gives this node's own last claim. */
@@ -54,12 +58,12 @@ export class TagBeliefs {
     const known = this.#book.own(tagName(place, tag))
     const now = this.#now()
     const claim = known?.signed.claim
+    const isOurs = claim?.fleet === this.#rights.fleet
     const isSame = claim?.digest === seen.digest && known?.isShared === seen.isShared
-    if (isSame && Math.abs(now - claim.observedAt) < CLAIM_FRESH_MS) return
+    if (isSame && isOurs && Math.abs(now - claim.observedAt) < CLAIM_FRESH_MS) return
     await this.#book.claim(
       {
         ...tagName(place, tag),
-        fleet: "",
         digest: seen.digest,
         mediaType: seen.mediaType ?? "",
         sizeBytes: seen.sizeBytes ?? 0,
@@ -86,7 +90,6 @@ export class TagBeliefs {
     await this.#book.claim(
       {
         ...tagName(place, tag),
-        fleet: "",
         digest,
         mediaType: mediaType ?? "",
         sizeBytes: sizeBytes ?? 0,
@@ -109,9 +112,9 @@ export class TagBeliefs {
   /** Asks peers for an upstream's tag. */
   async askMirrored(place: Place, tag: string, signal: AbortSignal): Promise<TagClaim | undefined> {
     const query = { kind: "tag", ...repositoryName(place), tag } as const
-    const vouches = await this.#exchange.ask(query, { signal })
+    const vouches = await this.#exchange.ask(query, { signal, peers: this.#allPeers(place) })
     const newest = this.#newest(place, tag)
-    const agreed = believeMirrored(vouches, { trustLanTags: this.#trustLanTags, newest })
+    const agreed = believeMirrored(vouches, { ...this.#rules(), newest })
     // What was believed before counts on after the peers that said it have gone.
     return agreed ?? newest
   }
@@ -123,9 +126,9 @@ export class TagBeliefs {
     signal: AbortSignal,
   ): Promise<{ claim: TagClaim | undefined; isOwn: boolean }> {
     const query = { kind: "tag", ...repositoryName(place), tag } as const
-    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers() })
+    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers(place) })
     const newest = this.#newest(place, tag)
-    const claim = believePushed(vouches, { trustLanTags: this.#trustLanTags, newest })
+    const claim = believePushed(vouches, { ...this.#rules(), newest })
     const own = this.own(place, tag)
     const isOwn = claim !== undefined && own !== undefined && compareClaims(claim, own) === 0
     return { claim, isOwn }
@@ -138,7 +141,7 @@ export class TagBeliefs {
     signal: AbortSignal,
   ): Promise<TagClaim | undefined> {
     const query = { kind: "digest", ...repositoryName(place), digest } as const
-    const vouches = await this.#exchange.ask(query, { signal })
+    const vouches = await this.#exchange.ask(query, { signal, peers: this.#allPeers(place) })
     return vouches[0]?.claim
   }
 
@@ -149,7 +152,7 @@ export class TagBeliefs {
     signal: AbortSignal,
   ): Promise<readonly TagClaim[]> {
     const query = { kind: "referrers", ...repositoryName(place), digest } as const
-    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers() })
+    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers(place) })
     return vouches.map(({ claim }) => claim)
   }
 
@@ -164,7 +167,7 @@ export class TagBeliefs {
     for await (const { signed } of this.#book.ownOf(name)) note(signed.claim)
     for await (const claim of this.#book.believedOf(name)) note(claim)
     const query = { kind: "tags", ...name, after: "" } as const
-    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers() })
+    const vouches = await this.#exchange.ask(query, { signal, peers: this.#trustedPeers(place) })
     for (const { claim } of vouches) note(claim)
     return [...newest.values()].filter(({ digest }) => digest !== undefined)
   }
@@ -186,8 +189,19 @@ export class TagBeliefs {
     return compareClaims(own, believed) >= 0 ? own : believed
   }
 
-  #trustedPeers() {
-    return this.#net.peers().filter(({ sources }) => isTrusted(sources, this.#trustLanTags))
+  #rules(): { trustLanTags: boolean; isFleet: boolean } {
+    return { trustLanTags: this.#trustLanTags, isFleet: this.#rights.isFleet }
+  }
+
+  /** Peers that have a voice: in a fleet the access list says which. */
+  #allPeers(place: Place): readonly Peer[] {
+    return this.#rights.isFleet ? this.#rights.claimants(place) : this.#net.peers()
+  }
+
+  #trustedPeers(place: Place): readonly Peer[] {
+    const peers = this.#allPeers(place)
+    if (this.#rights.isFleet) return peers
+    return peers.filter(({ sources }) => isTrusted(sources, this.#trustLanTags))
   }
 
   #now(): number {
@@ -207,7 +221,7 @@ function tombstone(
   place: Place,
   tag: string,
   when: { observedAt: number; counter: number },
-): TagClaim {
+): Omit<TagClaim, "fleet"> {
   const nothing = { digest: undefined, mediaType: "", sizeBytes: 0 }
-  return { ...tagName(place, tag), fleet: "", ...nothing, ...when }
+  return { ...tagName(place, tag), ...nothing, ...when }
 }

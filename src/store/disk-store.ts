@@ -25,6 +25,7 @@ import { LiveBlobs } from "./live-blobs.ts"
 import { PieceBuffers } from "./piece-buffers.ts"
 import { PieceThread } from "./piece-thread.ts"
 import { PinSet } from "./pin-set.ts"
+import type { GoesLast } from "./quota.ts"
 import { recover } from "./recovery.ts"
 import { Room } from "./room.ts"
 import { Serial } from "./serial.ts"
@@ -260,6 +261,10 @@ class DiskStore implements BlobStore {
 
   useReplicas(isSpare: IsSpare): void {
     this.#pins.isSpare = isSpare
+  }
+
+  useLast(goesLast: GoesLast): void {
+    this.#pins.goesLast = goesLast
   }
 
   pins(): Iterable<Pin> {

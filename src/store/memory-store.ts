@@ -22,7 +22,7 @@ import { MemoryBlob, MemoryPartial, MemoryReader } from "./memory-blob.ts"
 import { createMemoryKv } from "./memory-kv.ts"
 import { PieceBuffers } from "./piece-buffers.ts"
 import { PinSet } from "./pin-set.ts"
-import { leastRecentlyUsed, makeRoom } from "./quota.ts"
+import { type GoesLast, leastRecentlyUsed, makeRoom } from "./quota.ts"
 import { partsOf } from "./source.ts"
 import type {
   BlobChange,
@@ -185,6 +185,10 @@ class MemoryBlobStore implements MemoryStore {
     this.#pins.isSpare = isSpare
   }
 
+  useLast(goesLast: GoesLast): void {
+    this.#pins.goesLast = goesLast
+  }
+
   pins(): Iterable<Pin> {
     return this.#pins.list()
   }
@@ -202,7 +206,8 @@ class MemoryBlobStore implements MemoryStore {
   async sweep(options?: { targetBytes?: number }): Promise<SweepReport> {
     this.#check()
     const target = options?.targetBytes ?? this.#quotaBytes
-    const victims = leastRecentlyUsed(this.#candidates(), this.#usedBytes() - target)
+    const bytes = this.#usedBytes() - target
+    const victims = leastRecentlyUsed(this.#candidates(), bytes, this.#pins.goesLast)
     for (const blob of victims) this.#delete(blob)
     return {
       removed: victims.map((blob) => blob.digest),
@@ -281,7 +286,8 @@ class MemoryBlobStore implements MemoryStore {
 
   #reserve(wantedBytes: number): void {
     const amounts = { usedBytes: this.#usedBytes(), quotaBytes: this.#quotaBytes, wantedBytes }
-    for (const blob of makeRoom(this.#candidates(), amounts)) this.#delete(blob)
+    const victims = makeRoom(this.#candidates(), amounts, this.#pins.goesLast)
+    for (const blob of victims) this.#delete(blob)
   }
 
   #candidates(): MemoryBlob[] {

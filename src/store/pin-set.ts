@@ -1,8 +1,10 @@
 /**
- * The named sets of digests that a sweep may not take, or only while enough others have them.
+ * The named sets of digests that a sweep may not take, or only while enough others have them; and who
+ * says what it takes last.
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import type { GoesLast } from "./quota.ts"
 import type { IsSpare, Pin } from "./store.ts"
 
 /** What the pins say of one digest. */
@@ -19,6 +21,7 @@ export class PinSet {
   readonly #claims = new Map<Digest, Claim>()
   /** Until somebody knows of other nodes, nothing is spare. */
   isSpare: IsSpare = () => false
+  goesLast: GoesLast = () => false
 
   /** Sets a pin, in place of the one of the same name. */
   set(pin: Pin): void {

@@ -12,6 +12,9 @@ export interface Candidate {
   readonly lastUsedMs: number
 }
 
+/** Tells which blobs go only when all others that could go are gone. */
+export type GoesLast = (digest: Digest) => boolean
+
 /**
  * Gives the least recently used candidates that together free at least `bytes`; fewer when all of
  * them are not enough. Blobs of no bytes free nothing and stay.
@@ -19,11 +22,17 @@ export interface Candidate {
 export function leastRecentlyUsed<T extends Candidate>(
   candidates: Iterable<T>,
   bytes: number,
+  goesLast: GoesLast = () => false,
 ): readonly T[] {
   if (bytes <= 0) return []
-  const ordered = [...candidates]
-    .filter((candidate) => candidate.sizeBytes > 0)
-    .sort((a, b) => a.lastUsedMs - b.lastUsedMs || (a.digest < b.digest ? -1 : 1))
+  const all = [...candidates].filter((candidate) => candidate.sizeBytes > 0)
+  const last = new Set(all.filter(({ digest }) => goesLast(digest)))
+  const ordered = all.sort(
+    (a, b) =>
+      Number(last.has(a)) - Number(last.has(b)) ||
+      a.lastUsedMs - b.lastUsedMs ||
+      (a.digest < b.digest ? -1 : 1),
+  )
   let freed = 0
   const chosen: T[] = []
   for (const candidate of ordered) {
@@ -41,11 +50,12 @@ export function leastRecentlyUsed<T extends Candidate>(
 export function makeRoom<T extends Candidate>(
   candidates: Iterable<T>,
   amounts: { usedBytes: number; quotaBytes: number; wantedBytes: number },
+  goesLast?: GoesLast,
 ): readonly T[] {
   const { usedBytes, quotaBytes, wantedBytes } = amounts
   const missing = usedBytes + wantedBytes - quotaBytes
   if (missing <= 0) return []
-  const chosen = leastRecentlyUsed(candidates, missing)
+  const chosen = leastRecentlyUsed(candidates, missing, goesLast)
   const freed = chosen.reduce((sum, candidate) => sum + candidate.sizeBytes, 0)
   if (freed < missing) {
     throw new StoreError(

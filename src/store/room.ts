@@ -80,7 +80,8 @@ export class Room {
   }
 
   async sweep(targetBytes: number): Promise<SweepReport> {
-    const victims = leastRecentlyUsed(this.#candidates(), this.#table.usedBytes - targetBytes)
+    const bytes = this.#table.usedBytes - targetBytes
+    const victims = leastRecentlyUsed(this.#candidates(), bytes, this.#pins.goesLast)
     const freedBytes = victims.reduce((sum, entry) => sum + entry.sizeBytes, 0)
     const removed = victims.map((entry) => entry.digest)
     this.#sweptBytes.add(freedBytes)
@@ -130,7 +131,7 @@ export class Room {
   }): readonly BlobEntry[] {
     if (amounts.usedBytes + amounts.wantedBytes <= amounts.quotaBytes) return []
     try {
-      return makeRoom(this.#candidates(), amounts)
+      return makeRoom(this.#candidates(), amounts, this.#pins.goesLast)
     } catch (error) {
       if (amounts.quotaBytes >= this.quotaBytes) throw error
       const message = `${amounts.wantedBytes} more bytes do not fit on the disk`

@@ -7,6 +7,7 @@ import type { Bitfield } from "../core/bitfield.ts"
 import type { Digest } from "../core/digest.ts"
 import type { ByteRange, PieceLayout } from "../core/piece.ts"
 import type { Kv } from "./kv.ts"
+import type { GoesLast } from "./quota.ts"
 
 /** What is known of a blob without touching the disk. */
 export interface BlobStat {
@@ -183,6 +184,8 @@ export interface BlobStore {
   pins(): Iterable<Pin>
   /** Says who knows of copies elsewhere; before that, whatever is pinned stays. */
   useReplicas(isSpare: IsSpare): void
+  /** Says which blobs a sweep takes last of those that it may take; before that, none in particular. */
+  useLast(goesLast: GoesLast): void
   /** Removes a blob unless it is pinned or leased. @throws StoreError `BLOB_IN_USE` */
   remove(digest: Digest): Promise<boolean>
   /** Removes the least recently used until `quotaBytes` holds; never what is pinned or leased. */

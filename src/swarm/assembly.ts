@@ -233,7 +233,8 @@ function meetingBlocks(slow: Source, idle: Source, nowMs: number): number {
   if (idleRate <= 0) return 1
   if (slowRate <= 0) return SHARED_BLOCKS_MAX
   const together = (idleRate * slowRate) / (idleRate + slowRate)
-  return Math.floor((slow.etaMs(nowMs) * together) / 1000 / BLOCK_BYTES)
+  // Rounded down, the last one would be left to the slow one, however late it comes.
+  return Math.round((slow.etaMs(nowMs) * together) / 1000 / BLOCK_BYTES)
 }
 
 /** Asks a source for blocks that another owes, from the last on. @returns how many it was asked */

@@ -11,7 +11,9 @@ import { assert, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Counter, Metrics } from "../core/metrics.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobPlaces } from "../store/blob-places.ts"
 import type { BlobChange, BlobStore, PartialBlob } from "../store/store.ts"
+import { type Access, type BlobRights, createBlobRights } from "./access.ts"
 import { Holdings } from "./holdings.ts"
 import { BAN_MS, type Verdict } from "./judge.ts"
 import type { Metainfo } from "./metainfo.ts"
@@ -22,13 +24,14 @@ import { PlainPort } from "./plain-port.ts"
 import type { PlainTorrent } from "./plain-session.ts"
 import { Providing, providerKey } from "./providing.ts"
 import type { PlainWish, WishEvents } from "./public/plain-wish.ts"
+import { ReplicaOffers } from "./replica-offers.ts"
 import { Replicas } from "./replicas.ts"
 import { Serving } from "./serving.ts"
 import { Sessions } from "./sessions.ts"
 import type { Shaping } from "./shaping.ts"
 import { ShortWays } from "./short-way.ts"
 import type { Source, SourceEnd } from "./source.ts"
-import type { Holder, Swarm, SwarmStats, Torrent } from "./swarm.ts"
+import type { CopyOffer, Holder, OfferAnswer, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 import { EngineTorrent, type TorrentDeps } from "./torrent.ts"
 import { TorrentBook } from "./torrent-book.ts"
 import { BatchBuffers } from "./upload-server.ts"
@@ -61,6 +64,10 @@ export interface SwarmDeps {
   readonly shaping?: Shaping | undefined
   /** Where this node and others stand; nowhere in particular when left out. */
   readonly zones?: Zones | undefined
+  /** What peers may by the fleet's access list; without a fleet, and when left out, everything. */
+  readonly access?: Access | undefined
+  /** Where blobs belong; in a fleet one without a place is given to nobody. */
+  readonly places?: BlobPlaces | undefined
 }
 
 export interface SwarmOptions {
@@ -119,12 +126,13 @@ class Engine implements SwarmEngine {
   readonly wirePeerId: Uint8Array = Buffer.concat([Buffer.from("-SL0100-"), randomBytes(12)])
   readonly #deps: SwarmDeps
   readonly #random: () => number
-  readonly #mayFetch: (peer: PeerId, digest: Digest) => boolean
+  readonly #rights: BlobRights
   readonly #lists: PieceLists
   readonly #holdings: Holdings
   readonly #serving: Serving
   readonly #sessions: Sessions
   readonly #providing: Providing
+  readonly #offers: ReplicaOffers
   readonly #replicas: Replicas
   readonly #short: ShortWays
   readonly #book: TorrentBook
@@ -134,6 +142,8 @@ class Engine implements SwarmEngine {
   readonly #waste: Waste
   readonly #bans: Counter
   readonly #stopStore: () => void
+  readonly #stopPlaces: () => void
+  #takeOffer: (peer: PeerId, offer: CopyOffer) => OfferAnswer = () => "gone"
   #cancelTick: () => void = () => {}
   #downloadedBytes = 0
   /** Of it, what the counter knows: it is told on each tick and after each blob, not on each block. */
@@ -144,8 +154,10 @@ class Engine implements SwarmEngine {
     this.#deps = deps
     const { store, net, clock, log, metrics } = deps
     this.#random = options.random ?? Math.random
-    this.#mayFetch = sharedOnly(store, options.mayFetch)
-    const mayFetch = this.#mayFetch
+    const { access, places } = deps
+    this.#rights = createBlobRights({ selfId: net.id, access, places })
+    const mayFetch = sharedOnly(store, options.mayFetch, this.#rights.mayFetch)
+    const mayFind = sharedOnly(store, options.mayFetch, this.#rights.mayFind)
     this.#downloaded = metrics.counter("sealift_swarm_downloaded_bytes_total", "From peers.")
     this.#waste = new Waste(metrics)
     this.#bans = metrics.counter("sealift_swarm_bans_total", "Peers proved bad.", ["reason"])
@@ -210,12 +222,28 @@ class Engine implements SwarmEngine {
       listenPort: options.publicPort ?? (() => undefined),
       onHolder: (digest, holder) => this.#holdings.index.tell(digest, holder),
     })
-    this.#holdings = new Holdings({ net, store, clock, log, mayFetch })
-    const holders = (digest: Digest) => this.#holdings.index.holders(digest)
-    this.#replicas = new Replicas({ store, selfId: net.id, log, metrics, holders })
+    const onOffer = (peer: PeerId, offer: CopyOffer) => this.#takeOffer(peer, offer)
+    this.#holdings = new Holdings({ net, store, clock, log, mayFind, onOffer })
+    this.#offers = new ReplicaOffers({
+      store,
+      net,
+      clock,
+      log,
+      isUnmetered: (peer) => !this.#isMetered(peer),
+      offer: (peer, offers, asked) => this.#holdings.offer(peer, offers, asked),
+    })
+    this.#replicas = new Replicas({
+      store,
+      selfId: net.id,
+      log,
+      metrics,
+      holders: (digest) => this.#holdings.index.holders(digest),
+      onCounted: (wanted, nowMs) => this.#offers.run(wanted, nowMs),
+    })
     this.#providing = new Providing({ net, clock, log })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
+    this.#stopPlaces = places?.onChange((digest) => this.#onPlace(digest)) ?? (() => {})
     metrics.gauge("sealift_swarm_sessions", "Open wire sessions.", () => this.#sessions.count)
     metrics.gauge("sealift_swarm_torrents", "Blobs being fetched.", () => this.#flights.size)
     this.#scheduleTick()
@@ -310,6 +338,18 @@ class Engine implements SwarmEngine {
     return [...this.#flights.values()].map((flight) => flight.torrent)
   }
 
+  useOffers(take: (peer: PeerId, offer: CopyOffer) => OfferAnswer): void {
+    this.#takeOffer = take
+  }
+
+  recheck(): void {
+    this.#serving.recheck()
+    this.#holdings.recheck()
+    for (const { digest, isComplete } of this.#deps.store.list()) {
+      if (isComplete) this.#provide(digest)
+    }
+  }
+
   stats(): SwarmStats {
     return {
       uploadedBytes: this.#serving.uploadedBytes,
@@ -330,7 +370,9 @@ class Engine implements SwarmEngine {
     this.#count()
     this.#cancelTick()
     this.#stopStore()
+    this.#stopPlaces()
     this.#holdings.stop()
+    this.#offers.stop()
     this.#providing.stop()
     this.#sessions.stop()
     this.#plain.stop()
@@ -434,8 +476,20 @@ class Engine implements SwarmEngine {
     if (change.kind === "complete" || change.kind === "removed") void this.#lists.forget(digest)
   }
 
+  /** A blob got a place, or lost one: others may find it now, or no more. */
+  #onPlace(digest: Digest): void {
+    const stat = this.#deps.store.stat(digest)
+    if (stat === undefined) return
+    this.#serving.recheck(digest)
+    this.#holdings.touch(digest)
+    if (stat.isComplete) this.#provide(digest)
+  }
+
+  /** The DHT answers every node: in a fleet it is told of what all may find, and nothing else. */
   #provide(digest: Digest): void {
-    if (this.#deps.store.stat(digest)?.isShared === true) this.#providing.add(digest)
+    const isShared = this.#deps.store.stat(digest)?.isShared === true
+    if (isShared && this.#rights.mayAllFind(digest)) this.#providing.add(digest)
+    else this.#providing.remove(digest)
   }
 
   #scheduleTick(): void {
@@ -549,9 +603,12 @@ class Engine implements SwarmEngine {
 function sharedOnly(
   store: BlobStore,
   mayFetch: SwarmOptions["mayFetch"],
+  isRight: (peer: PeerId, digest: Digest) => boolean,
 ): (peer: PeerId, digest: Digest) => boolean {
   return (peer, digest) =>
-    store.stat(digest)?.isShared === true && (mayFetch?.(peer, digest) ?? true)
+    store.stat(digest)?.isShared === true &&
+    isRight(peer, digest) &&
+    (mayFetch?.(peer, digest) ?? true)
 }
 
 function publicOnly(

@@ -13,9 +13,12 @@ const VERSION = 1
 const HEAD_BYTES = 6
 const ENTRY_BYTES: number = SHA256_BYTES + 9
 
-/** `summary` replaces all that was told before; `delta` adds to it; `ask` wants an answer. */
-export type HoldingsKind = "summary" | "delta" | "ask"
-const KINDS: readonly HoldingsKind[] = ["summary", "delta", "ask"]
+/**
+ * `summary` replaces all that was told before; `delta` adds to it; `ask` wants an answer; `offer` asks
+ * the receiver to keep copies.
+ */
+export type HoldingsKind = "summary" | "delta" | "ask" | "offer"
+const KINDS: readonly HoldingsKind[] = ["summary", "delta", "ask", "offer"]
 
 /** What a node has of a blob. */
 export type HoldingState = "gone" | "partial" | "complete"

@@ -13,6 +13,7 @@ import {
   encodeHoldings,
   HOLDINGS_ENTRIES_MAX,
   type Holding,
+  type HoldingState,
   type HoldingsMessage,
   parseHoldings,
 } from "./holdings-message.ts"
@@ -28,8 +29,8 @@ const DELTA_BUSY_PUSHES = 4
 const PUSH_MS_MAX = 30_000
 /** Blobs that are looked at per tick, for changes of which the store says nothing. */
 const LOOK_BLOBS_MAX = 500
-/** Digests that one question may name. */
-const ASK_DIGESTS_MAX = 256
+/** Digests that one question, or offer, may name. */
+export const ASK_DIGESTS_MAX = 256
 /** Connected peers that are asked one question. */
 const ASK_PEERS_MAX = 64
 /** Connected peers answer at once, or are not waited for. */
@@ -42,7 +43,10 @@ export interface HoldingsDeps {
   readonly store: BlobStore
   readonly clock: Clock
   readonly log: Logger
-  readonly mayFetch: (peer: PeerId, digest: Digest) => boolean
+  /** Whether a peer may know that a blob is here; never so of one that it would not get. */
+  readonly mayFind: (peer: PeerId, digest: Digest) => boolean
+  /** A peer asks this node to keep a copy; none is kept when left out. @returns what comes of it */
+  readonly onOffer?: (peer: PeerId, offer: Holding) => HoldingState
 }
 
 /** What waits to be told to one peer. */
@@ -95,6 +99,19 @@ export class Holdings {
     this.#closeCount = nowMs - this.#flushedMs < DELTA_BUSY_MS ? this.#closeCount + 1 : 0
     const isBusy = this.#closeCount >= DELTA_BUSY_PUSHES
     this.#cancelFlush = clock.after(isBusy ? DELTA_BUSY_MS : DELTA_MS, () => this.#flush())
+  }
+
+  /** Who may know what changed: each peer is told what is new for it, and what is gone. */
+  recheck(): void {
+    for (const { peer, told, changed } of this.#outboxes.values()) {
+      for (const digest of told) {
+        if (this.#stateFor(peer, digest).state === "gone") changed.add(digest)
+      }
+      for (const stat of this.#deps.store.list()) {
+        if (!told.has(stat.digest) && this.#isFor(peer, stat)) changed.add(stat.digest)
+      }
+    }
+    this.#flush()
   }
 
   /** Looks through the store, a few blobs at a time: what is shared may change without a word. */
@@ -156,6 +173,25 @@ export class Holdings {
     signal.throwIfAborted()
   }
 
+  /**
+   * Asks a connected peer to keep copies; of what it does not have only what it may find here is named.
+   * @param offers - complete blobs, at most {@link ASK_DIGESTS_MAX}
+   * @returns what comes of each that was named
+   */
+  async offer(
+    peer: PeerId,
+    offers: readonly Holding[],
+    options: { signal: AbortSignal },
+  ): Promise<readonly Holding[]> {
+    const named = offers.filter(({ digest }) => {
+      return this.index.has(peer, digest) || this.#stateFor(peer, digest).state === "complete"
+    })
+    if (named.length === 0) return []
+    const body = encodeHoldings({ kind: "offer", holdings: named })
+    const answer = await this.#deps.net.request(peer, HOLDINGS_PROTOCOL, body, options)
+    return parseHoldings(answer).holdings
+  }
+
   stop(): void {
     for (const stop of this.#stops) stop()
     this.#cancelFlush?.()
@@ -166,6 +202,7 @@ export class Holdings {
   #onMessage(peer: PeerId, body: Uint8Array): Uint8Array {
     const message = parseHoldings(body)
     if (message.kind === "ask") return encodeHoldings(this.#answer(peer, message))
+    if (message.kind === "offer") return encodeHoldings(this.#answerOffer(peer, message))
     if (message.kind === "summary") this.index.forget(peer)
     this.index.take(peer, message.holdings)
     return EMPTY
@@ -177,6 +214,14 @@ export class Holdings {
     // Whoever learns of a blob by asking is told when it goes, as others are.
     const told = this.#outboxes.get(peer)?.told
     for (const { digest, state } of holdings) if (state !== "gone") told?.add(digest)
+    return { kind: "delta", holdings }
+  }
+
+  #answerOffer(peer: PeerId, message: HoldingsMessage): HoldingsMessage {
+    const offered = message.holdings.slice(0, ASK_DIGESTS_MAX)
+    const holdings = offered.map((offer): Holding => {
+      return { ...offer, state: this.#deps.onOffer?.(peer, offer) ?? "gone" }
+    })
     return { kind: "delta", holdings }
   }
 
@@ -200,11 +245,12 @@ export class Holdings {
   }
 
   #flush(): void {
+    this.#cancelFlush?.()
     this.#cancelFlush = undefined
     this.#flushedMs = this.#deps.clock.monotonicMs()
     for (const outbox of this.#outboxes.values()) {
       for (const digest of this.#changed) outbox.changed.add(digest)
-      if (outbox.isRunning) continue
+      if (outbox.isRunning || outbox.changed.size === 0) continue
       outbox.isRunning = true
       void this.#run(outbox, false)
     }
@@ -274,7 +320,7 @@ export class Holdings {
   }
 
   #isFor(peer: PeerId, stat: BlobStat): boolean {
-    return this.#deps.mayFetch(peer, stat.digest)
+    return this.#deps.mayFind(peer, stat.digest)
   }
 }
 

@@ -7,7 +7,9 @@ import type { Clock } from "../core/clock.ts"
 import { type Digest, rawOf, sha256 } from "../core/digest.ts"
 import { type ByteRange, pieceRange } from "../core/piece.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { BlobPlaces } from "../store/blob-places.ts"
 import type { BlobStore, PartialBlob } from "../store/store.ts"
+import { type Access, type BlobRights, createBlobRights } from "./access.ts"
 import type { Holder, SourceReport, Swarm, SwarmStats, Torrent } from "./swarm.ts"
 
 /** What a node brings to the hub. */
@@ -15,6 +17,8 @@ export interface MemorySwarmDeps {
   readonly net: PeerNetwork
   readonly store: BlobStore
   readonly clock: Clock
+  readonly access?: Access | undefined
+  readonly places?: BlobPlaces | undefined
 }
 
 /** All swarms of one little world. */
@@ -102,6 +106,7 @@ class MemorySwarm implements Swarm {
   uploadedBytes = 0
   downloadedBytes = 0
   uploadCount = 0
+  readonly #rights: BlobRights
   #freeAtMs = 0
   #isStopped = false
   readonly #stopping = new AbortController()
@@ -116,7 +121,10 @@ class MemorySwarm implements Swarm {
     this.hub = hub
     this.deps = deps
     this.bytesPerSecond = bytesPerSecond
+    const { net, access, places } = deps
+    this.#rights = createBlobRights({ selfId: net.id, access, places })
     this.#unlisten = [
+      places?.onChange((digest) => this.#tell(digest, true)) ?? (() => {}),
       deps.store.onChange(({ kind, digest }) => {
         if (kind === "removed") this.#announced.delete(digest)
         else this.#tell(digest, kind === "complete")
@@ -144,7 +152,7 @@ class MemorySwarm implements Swarm {
     const found: Holder[] = []
     for (const { id } of this.deps.net.peers()) {
       if (this.hub.hushed.has(id) && !this.#asked.has(digest)) continue
-      const holder = this.hub.nodes.get(id)?.asHolder(digest)
+      const holder = this.hub.nodes.get(id)?.asHolder(digest, this.id)
       if (holder !== undefined) found.push(holder)
     }
     return found
@@ -187,6 +195,7 @@ class MemorySwarm implements Swarm {
     if (giver === undefined || reader === undefined) return undefined
     try {
       await giver.upload(layout.sizeBytes, this.#stopping.signal)
+      if (!giver.mayFetch(this.id, digest)) return undefined
       const bytes = await reader.read({ start: 0, end: layout.sizeBytes })
       const outcome = await blob.writePiece(0, bytes, rawOf(digest))
       if (outcome.kind === "mismatch") return undefined
@@ -204,6 +213,18 @@ class MemorySwarm implements Swarm {
     return [...this.#torrents]
   }
 
+  useOffers(): void {
+    // Nobody of this hub counts copies.
+  }
+
+  recheck(): void {
+    for (const { digest } of this.deps.store.list()) this.#tell(digest, true)
+  }
+
+  mayFetch(peer: PeerId, digest: Digest): boolean {
+    return this.#rights.mayFetch(peer, digest)
+  }
+
   stats(): SwarmStats {
     const { uploadedBytes, downloadedBytes } = this
     const peers = this.#isStopped ? [] : this.deps.net.peers()
@@ -219,19 +240,20 @@ class MemorySwarm implements Swarm {
     this.hub.nodes.delete(this.id)
   }
 
-  /** What others see of a blob here; nothing when it may not leave. */
-  asHolder(digest: Digest): Holder | undefined {
+  /** What a peer sees of a blob here; nothing when it may not leave, or not to that one. */
+  asHolder(digest: Digest, peer: PeerId): Holder | undefined {
     const claim = this.claims.get(digest)
     if (claim !== undefined) return { peer: this.id, isComplete: true, sizeBytes: claim }
     const stat = this.deps.store.stat(digest)
     if (stat === undefined || !stat.isShared || this.#isStopped) return undefined
+    if (!this.#rights.mayFind(peer, digest)) return undefined
     const { isComplete, layout } = stat
     return { peer: this.id, isComplete, sizeBytes: layout.sizeBytes }
   }
 
   hear(from: MemorySwarm, digest: Digest, isNew: boolean): void {
     if (this.deps.net.peer(from.id) === undefined || this.hub.hushed.has(from.id)) return
-    const holder = from.asHolder(digest)
+    const holder = from.asHolder(digest, this.id)
     if (holder === undefined) return
     if (isNew) for (const listener of [...(this.#listeners.get(digest) ?? [])]) listener(holder)
     for (const torrent of this.#torrents) if (torrent.blob.digest === digest) torrent.onPeer()
@@ -316,9 +338,14 @@ class MemoryTorrent implements Torrent {
     return [...this.#received].map(([peer, { bytes }]) => ({
       peer,
       receivedBytes: bytes,
-      isComplete: this.#node.hub.nodes.get(peer)?.asHolder(this.blob.digest)?.isComplete ?? false,
+      isComplete: this.#isWholeAt(peer),
       rejectedPieces: 0,
     }))
+  }
+
+  #isWholeAt(peer: PeerId): boolean {
+    const giver = this.#node.hub.nodes.get(peer)
+    return giver?.asHolder(this.blob.digest, this.#node.id)?.isComplete ?? false
   }
 
   get isQueued(): boolean {
@@ -390,7 +417,8 @@ class MemoryTorrent implements Torrent {
       }
       if (reader === undefined || !reader.hasRange(range)) return
       await sender.upload(range.end - range.start, signal)
-      if (this.#node.deps.net.peer(sender.id) === undefined) return
+      const mayHave = sender.mayFetch(this.#node.id, digest)
+      if (this.#node.deps.net.peer(sender.id) === undefined || !mayHave) return
       const bytes = await reader.read(range)
       if (this.#node.hub.liars.has(sender.id)) bytes[0]! ^= 1
       await this.#keep(index, bytes, sender)

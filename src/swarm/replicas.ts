@@ -1,14 +1,15 @@
 /**
- * Keeps enough copies of what is pinned for replicas: decides which nodes may let go of theirs, and
- * tells when there are too few.
+ * Keeps enough copies of what is pinned for replicas: decides which nodes may let go of theirs, has
+ * others asked for more, and tells when there are too few.
  * @module
  */
-import { createHash } from "node:crypto"
 import type { Digest } from "../core/digest.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
 import type { PeerId } from "../net/net.ts"
 import type { BlobStore } from "../store/store.ts"
+import type { WantedCopies } from "./replica-offers.ts"
+import { replicaScore } from "./replica-rank.ts"
 import type { Holder } from "./swarm.ts"
 
 /** How often the copies are counted. */
@@ -23,6 +24,8 @@ export interface ReplicasDeps {
   readonly metrics: Metrics
   /** All connected peers that say they have a blob, whatever the way to them costs. */
   holders(digest: Digest): readonly Holder[]
+  /** Told of all that is wanted, each time it was counted. */
+  onCounted?(wanted: readonly WantedCopies[], nowMs: number): void
 }
 
 export class Replicas {
@@ -49,8 +52,8 @@ export class Replicas {
   isSpare(digest: Digest, minReplicas: number): boolean {
     const others = this.#complete(digest)
     if (others.length < minReplicas) return false
-    const own = scoreOf(this.#deps.selfId, digest)
-    const above = others.filter((peer) => scoreOf(peer, digest) > own)
+    const own = replicaScore(this.#deps.selfId, digest)
+    const above = others.filter(({ peer }) => replicaScore(peer, digest) > own)
     return above.length >= minReplicas
   }
 
@@ -60,12 +63,16 @@ export class Replicas {
     this.#countedMs = nowMs
     const wanted = this.#wanted()
     for (const digest of this.#short.keys()) if (!wanted.has(digest)) this.#short.delete(digest)
-    for (const [digest, minReplicas] of wanted) this.#look(digest, minReplicas, nowMs)
+    const counted = [...wanted].map(([digest, minReplicas]): WantedCopies => {
+      return { digest, minReplicas, holders: this.#complete(digest) }
+    })
+    for (const one of counted) this.#look(one, nowMs)
+    this.#deps.onCounted?.(counted, nowMs)
   }
 
-  #look(digest: Digest, minReplicas: number, nowMs: number): void {
+  #look({ digest, minReplicas, holders }: WantedCopies, nowMs: number): void {
     const isHere = this.#deps.store.stat(digest)?.isComplete === true
-    const count = this.#complete(digest).length + (isHere ? 1 : 0)
+    const count = holders.length + (isHere ? 1 : 0)
     const known = this.#short.get(digest)
     if (count >= minReplicas) {
       if (known?.isTold === true) this.#deps.log.info({ digest, count }, "enough replicas again")
@@ -89,12 +96,7 @@ export class Replicas {
     return wanted
   }
 
-  #complete(digest: Digest): PeerId[] {
-    const holders = this.#deps.holders(digest).filter(({ isComplete }) => isComplete)
-    return holders.map(({ peer }) => peer)
+  #complete(digest: Digest): Holder[] {
+    return this.#deps.holders(digest).filter(({ isComplete }) => isComplete)
   }
-}
-
-function scoreOf(peer: PeerId, digest: Digest): string {
-  return createHash("sha256").update(digest).update(peer).digest("hex")
 }

@@ -227,10 +227,17 @@ export class Serving implements UploadEvents {
     }
     if (nowMs - this.#lookedMs < LOOK_MS) return
     this.#lookedMs = nowMs
-    for (const served of [...this.#served.values()]) {
-      // A newer decision on who may fetch ends what was open under the older one.
-      if (!served.isAllowed()) served.session.refuse(served.upload.torrent)
-      else if (served.partial !== undefined) this.#announce(served, this.#allOf(served))
+    this.recheck()
+    for (const served of this.#served.values()) {
+      if (served.partial !== undefined) this.#announce(served, this.#allOf(served))
+    }
+  }
+
+  /** A newer decision on who may fetch, one blob or all, ends what was open under the older one. */
+  recheck(digest?: Digest): void {
+    const served = digest === undefined ? this.#served.values() : this.#byDigest.get(digest)
+    for (const { isAllowed, session, upload } of [...(served ?? [])]) {
+      if (!isAllowed()) session.refuse(upload.torrent)
     }
   }
 

@@ -127,6 +127,11 @@ export class Source implements BlockSink {
     return this.#pausedUntilMs === 0 || this.#owner.clock.monotonicMs() >= this.#pausedUntilMs
   }
 
+  /** Whether it owes something, and no buffer of ours keeps it from giving that. */
+  get isTried(): boolean {
+    return this.requests.count > 0 && this.#waitingSinceMs === undefined
+  }
+
   /** How many requests it should have in flight. */
   get depth(): number {
     const share = this.link.pace.shareOf(this, this.#owner.pieceBlocks)
@@ -233,6 +238,18 @@ export class Source implements BlockSink {
     for (const piece of left) this.#owner.onFreed(piece)
   }
 
+  /** Takes back all that it was asked for; it is asked again from `untilMs` on, with little. */
+  rest(untilMs: number): void {
+    this.score.onStall()
+    this.withdraw(true)
+    this.#pausedUntilMs = untilMs
+  }
+
+  /** Ends a rest before its time. */
+  wake(): void {
+    this.#pausedUntilMs = 0
+  }
+
   /** Drops the requests of one piece, because it came from elsewhere or was given up. */
   forget(piece: ActivePiece): void {
     if (this.#receiving?.piece === piece) this.abortReceiving()
@@ -260,9 +277,7 @@ export class Source implements BlockSink {
     this.score.measure(nowMs)
     if (nowMs - this.lastBlockMs < STALL_MS_MAX) return
     this.#stallCount++
-    this.score.onStall()
-    this.withdraw(true)
-    this.#pausedUntilMs = nowMs + STALL_PAUSE_MS
+    this.rest(nowMs + STALL_PAUSE_MS)
     if (this.#stallCount >= STALLS_MAX) this.end("stalled")
   }
 

@@ -64,6 +64,15 @@ export interface Torrent {
   close(): void
 }
 
+/** What a peer asks this node to keep a copy of. */
+export interface CopyOffer {
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+/** What comes of an offer: the copy is here, it is on its way, or none is kept. */
+export type OfferAnswer = "complete" | "partial" | "gone"
+
 /** What a served or fetched byte is counted against; see `limits` of the configuration. */
 export interface SwarmStats {
   readonly uploadedBytes: number
@@ -98,6 +107,16 @@ export interface Swarm {
    */
   bring(blob: PartialBlob): Promise<PeerId | undefined>
   torrents(): readonly Torrent[]
+  /**
+   * Says what becomes of copies that peers ask this node to keep, because too few have what they pinned;
+   * before that none is kept. Asked anew now and then of those that are kept.
+   */
+  useOffers(take: (peer: PeerId, offer: CopyOffer) => OfferAnswer): void
+  /**
+   * What peers may is another than before: ends at once what is open and not allowed any more, and tells
+   * them anew what they may find here. The channels go on.
+   */
+  recheck(): void
   stats(): SwarmStats
   /** Stops taking new work, gives running uploads a moment, closes all sessions. */
   stop(): Promise<void>

@@ -22,6 +22,7 @@ import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
 import type { SourceReport, Torrent } from "./swarm.ts"
+import { ThroughputFloor } from "./throughput-floor.ts"
 import type { WasteReason } from "./waste.ts"
 import { ZoneBias } from "./zone-bias.ts"
 
@@ -84,6 +85,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   readonly #check: PieceCheck
   readonly #judge = new Judge()
   readonly #bias: ZoneBias
+  readonly #floor: ThroughputFloor
   readonly #usefulListeners = new Set<() => void>()
   #isClosed = false
   #isFetching = true
@@ -132,6 +134,15 @@ export class EngineTorrent implements Torrent, SourceOwner {
       hasNearHolder: () => deps.hasNearHolder(this),
       lastProgressMs: () => this.lastProgressMs(),
     })
+    const floored = {
+      sources: () => roster.all(),
+      isUseful: (pieces: Bitfield) => picker.isUseful(pieces),
+      lastProgressMs: () => this.lastProgressMs(),
+      onRest: (peer: PeerId, figures: object) => {
+        log.debug({ peer, ...figures }, "a source is far slower than the others, and rests")
+      },
+    }
+    this.#floor = new ThroughputFloor(floored, this.#lastProgressMs)
   }
 
   get pieceCount(): number {
@@ -280,6 +291,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
 
   tick(nowMs: number): void {
     for (const source of this.#roster.all()) source.tick(nowMs)
+    this.#floor.tick(nowMs)
     const awaited = this.picker.firstAwaited()
     if (awaited !== this.#awaited) {
       this.#awaited = awaited

@@ -1,9 +1,11 @@
 /**
  * Who may fetch now. Members of a fleet owe each other nothing, so turns go round; there are few slots
- * so that a piece goes out whole, and can be passed on, before the next one is begun.
+ * so that a piece goes out whole, and can be passed on, before the next one is begun. A turn is a peer's,
+ * however many connections and blobs it has.
  * @module
  */
 import type { Clock } from "../core/clock.ts"
+import type { PeerId } from "../net/net.ts"
 import type { Upload } from "./upload.ts"
 
 /** Slots that there are at least, when enough peers want one. */
@@ -33,6 +35,7 @@ const TRIAL_GAIN = 0.5
 
 /** A connection that blobs are served over. */
 export interface SlotHost {
+  readonly peer: PeerId
   readonly server: {
     kick(): void
     /** Whether blocks were handed to its stream that the stream has not taken. */
@@ -43,8 +46,9 @@ export interface SlotHost {
 type State = "waiting" | "served" | "ending"
 
 interface Turn {
-  readonly host: SlotHost
-  readonly uploads: Set<Upload>
+  readonly peer: PeerId
+  /** All that it has open here, and over which connection. */
+  readonly uploads: Map<Upload, SlotHost>
   state: State
   sinceMs: number
   /** When it was last given anything, or began. */
@@ -62,7 +66,7 @@ interface Trial {
 export class UploadSlots {
   readonly #clock: Clock
   readonly #isFixed: boolean
-  readonly #turns = new Map<SlotHost, Turn>()
+  readonly #turns = new Map<PeerId, Turn>()
   #slots: number
   #isBusy = false
   #sentBytes = 0
@@ -85,31 +89,32 @@ export class UploadSlots {
 
   /** A connection opened an upload. @returns whether the upload may begin */
   add(host: SlotHost, upload: Upload): boolean {
+    const { peer } = host
     const nowMs = this.#clock.monotonicMs()
-    let turn = this.#turns.get(host)
+    let turn = this.#turns.get(peer)
     if (turn === undefined) {
       const isFree = upload.isInterested && this.#takenCount() < this.#slots
       const state = isFree ? "served" : "waiting"
       const times = { sinceMs: nowMs, movedMs: nowMs }
-      turn = { host, uploads: new Set(), state, ...times, sentBytes: 0, hasStuck: false }
-      this.#turns.set(host, turn)
+      turn = { peer, uploads: new Map(), state, ...times, sentBytes: 0, hasStuck: false }
+      this.#turns.set(peer, turn)
     }
-    turn.uploads.add(upload)
+    turn.uploads.set(upload, host)
     return turn.state === "served"
   }
 
-  remove(host: SlotHost, upload: Upload): void {
-    const turn = this.#turns.get(host)
+  remove({ peer }: SlotHost, upload: Upload): void {
+    const turn = this.#turns.get(peer)
     if (turn?.uploads.delete(upload) !== true) return
-    if (turn.uploads.size === 0) this.#turns.delete(host)
+    if (turn.uploads.size === 0) this.#turns.delete(peer)
     // Who closes what it has got says no more of its last piece.
     else if (turn.state === "ending" && hasArrived(turn)) this.#rest(turn)
     this.#fill()
   }
 
   /** What a peer wants has changed. */
-  onInterest(host: SlotHost): void {
-    const turn = this.#turns.get(host)
+  onInterest({ peer }: SlotHost): void {
+    const turn = this.#turns.get(peer)
     if (turn?.state === "served" && isUnused(turn)) this.#endIdle(turn)
     this.#fill()
     if (!this.#isAnybodyWaiting()) return
@@ -119,9 +124,9 @@ export class UploadSlots {
   }
 
   /** Blocks were handed to a connection. */
-  onSent(host: SlotHost, blockBytes: number): void {
+  onSent({ peer }: SlotHost, blockBytes: number): void {
     this.#sentBytes += blockBytes
-    const turn = this.#turns.get(host)
+    const turn = this.#turns.get(peer)
     if (turn === undefined) return
     turn.sentBytes += blockBytes
     turn.movedMs = this.#clock.monotonicMs()
@@ -133,8 +138,8 @@ export class UploadSlots {
   }
 
   /** A peer told that it has a piece. */
-  onHave(host: SlotHost): void {
-    const turn = this.#turns.get(host)
+  onHave({ peer }: SlotHost): void {
+    const turn = this.#turns.get(peer)
     if (turn?.state === "ending" && hasArrived(turn)) this.#rest(turn)
   }
 
@@ -143,7 +148,7 @@ export class UploadSlots {
       if (turn.state === "ending" && nowMs - turn.movedMs > ARRIVAL_MS_MAX) this.#rest(turn)
       const isQuiet = turn.state === "served" && !isAsking(turn) && hasArrived(turn)
       const isIdle = isQuiet && nowMs - turn.movedMs > IDLE_MS
-      const isHeld = turn.state !== "waiting" && turn.host.server.isHeldUp
+      const isHeld = turn.state !== "waiting" && isHeldUp(turn)
       const isStuck = isHeld && (turn.hasStuck || nowMs - turn.movedMs > STUCK_MS_MAX)
       if (!(isIdle || isStuck) || !this.#isAnybodyWaiting()) continue
       turn.hasStuck = isStuck
@@ -164,14 +169,14 @@ export class UploadSlots {
   }
 
   #endIdle(turn: Turn): void {
-    for (const upload of turn.uploads) upload.choke(true)
+    for (const upload of turn.uploads.keys()) upload.choke(true)
     this.#rest(turn)
   }
 
   /** Ends a turn between two pieces, so that no piece is left half sent. */
   #chokeAtBoundary(turn: Turn): void {
     let isAll = true
-    for (const upload of turn.uploads) {
+    for (const upload of turn.uploads.keys()) {
       if (upload.isAtBoundary) upload.choke(true)
       else isAll = false
     }
@@ -179,7 +184,7 @@ export class UploadSlots {
   }
 
   #rest(turn: Turn): void {
-    for (const upload of turn.uploads) upload.choke(true)
+    for (const upload of turn.uploads.keys()) upload.choke(true)
     turn.state = "waiting"
     turn.sinceMs = this.#clock.monotonicMs()
     this.#fill()
@@ -204,8 +209,8 @@ export class UploadSlots {
     turn.sinceMs = nowMs
     turn.movedMs = nowMs
     turn.sentBytes = 0
-    for (const upload of turn.uploads) upload.choke(false)
-    turn.host.server.kick()
+    for (const upload of turn.uploads.keys()) upload.choke(false)
+    for (const { server } of new Set(turn.uploads.values())) server.kick()
   }
 
   #isOver(turn: Turn): boolean {
@@ -268,22 +273,28 @@ export class UploadSlots {
 /** Of the blob with the longest pieces. */
 function pieceBytesOf({ uploads }: Turn): number {
   let bytes = 0
-  for (const { reader } of uploads) bytes = Math.max(bytes, reader.layout.lengthBytes)
+  for (const { reader } of uploads.keys()) bytes = Math.max(bytes, reader.layout.lengthBytes)
   return bytes
 }
 
 function isInterested({ uploads }: Turn): boolean {
-  for (const upload of uploads) if (upload.isInterested) return true
+  for (const upload of uploads.keys()) if (upload.isInterested) return true
   return false
 }
 
 /** Whether it would hold its next turn as it held the last one. */
-function isStuck({ host, hasStuck }: Turn): boolean {
-  return hasStuck && host.server.isHeldUp
+function isStuck(turn: Turn): boolean {
+  return turn.hasStuck && isHeldUp(turn)
+}
+
+/** Whether one of its connections does not take what it was given. */
+function isHeldUp({ uploads }: Turn): boolean {
+  for (const { server } of uploads.values()) if (server.isHeldUp) return true
+  return false
 }
 
 function isAsking({ uploads }: Turn): boolean {
-  for (const upload of uploads) if (upload.requests.count > 0) return true
+  for (const upload of uploads.keys()) if (upload.requests.count > 0) return true
   return false
 }
 
@@ -294,6 +305,6 @@ function isUnused(turn: Turn): boolean {
 
 /** Whether the peer told that it has the last piece that it was sent, of each of its blobs. */
 function hasArrived({ uploads }: Turn): boolean {
-  for (const { arrivingIndex } of uploads) if (arrivingIndex !== undefined) return false
+  for (const { arrivingIndex } of uploads.keys()) if (arrivingIndex !== undefined) return false
   return true
 }

@@ -770,6 +770,15 @@ export function testBlobStore(
         expect(store.usage().blobCount).toBe(0)
       })
 
+      test("sweeps last what is to go last, and before that what is used more", async () => {
+        const kept = await ingest(bytesOf(SIZE, 1))
+        await clock.advance(1_000)
+        const used = await ingest(bytesOf(SIZE, 2))
+        store.useLast((digest) => digest === kept.digest)
+        expect((await store.sweep({ targetBytes: SIZE })).removed).toEqual([used.digest])
+        expect((await store.sweep({ targetBytes: 0 })).removed).toEqual([kept.digest])
+      })
+
       test("a pin for replicas keeps its blobs when nobody knows of others", async () => {
         const { digest } = await ingest(bytesOf(SIZE, 1))
         await store.pin({ name: "two", digests: [digest], minReplicas: 1 })

@@ -18,6 +18,11 @@ export interface BeliefRules {
   readonly trustLanTags: boolean
   /** The newest claim on this tag that this node believed so far. */
   readonly newest: TagClaim | undefined
+  /**
+   * In a fleet only peers have a voice to whom the access list gives it: then nobody counts alone for an
+   * upstream's tag, and each of them for a pushed one, however this node came to know it.
+   */
+  readonly isFleet?: boolean
 }
 
 /** So many peers must agree on an upstream's tag unless one is trusted by itself. */
@@ -34,12 +39,13 @@ export function isTrusted(sources: ReadonlySet<PeerSource>, trustLanTags: boolea
  */
 export function believeMirrored(
   vouches: readonly Vouch[],
-  { trustLanTags, newest }: BeliefRules,
+  { trustLanTags, newest, isFleet = false }: BeliefRules,
 ): TagClaim | undefined {
+  const isAlone = ({ sources }: Vouch) => !isFleet && isTrusted(sources, trustLanTags)
   const groups = Map.groupBy(vouches, ({ claim }) => claim.digest)
   let best: TagClaim | undefined
   for (const [digest, group] of groups) {
-    const seen = digest === undefined ? undefined : groupClaim(group, trustLanTags)
+    const seen = digest === undefined ? undefined : groupClaim(group, isAlone)
     if (seen === undefined || !isNotOlder(seen, newest)) continue
     if (best === undefined || compareClaims(seen, best) > 0) best = seen
   }
@@ -50,9 +56,12 @@ export function believeMirrored(
  * Gives the claim of peers that agree, with the time that they prove together: of two needed peers the
  * older one's, so that one liar cannot make an old digest look new.
  */
-function groupClaim(group: readonly Vouch[], trustLanTags: boolean): TagClaim | undefined {
+function groupClaim(
+  group: readonly Vouch[],
+  isTrustedAlone: (vouch: Vouch) => boolean,
+): TagClaim | undefined {
   const byTime = group
-    .map(({ claim, sources }) => ({ claim, isAlone: isTrusted(sources, trustLanTags) }))
+    .map((vouch) => ({ claim: vouch.claim, isAlone: isTrustedAlone(vouch) }))
     .sort((left, right) => right.claim.observedAt - left.claim.observedAt)
   const alone = byTime.find(({ isAlone }) => isAlone)?.claim
   const agreed = byTime[VOUCHES_MIN - 1]?.claim
@@ -63,11 +72,11 @@ function groupClaim(group: readonly Vouch[], trustLanTags: boolean): TagClaim | 
 /** Decides on a pushed tag: the newest claim of a trusted peer, unless an older one than is known. */
 export function believePushed(
   vouches: readonly Vouch[],
-  { trustLanTags, newest }: BeliefRules,
+  { trustLanTags, newest, isFleet = false }: BeliefRules,
 ): TagClaim | undefined {
   let best = newest
   for (const { claim, sources } of vouches) {
-    if (!isTrusted(sources, trustLanTags)) continue
+    if (!isFleet && !isTrusted(sources, trustLanTags)) continue
     if (best === undefined || compareClaims(claim, best) > 0) best = claim
   }
   return best

@@ -40,12 +40,15 @@ export const CLAIMS_PER_NAME_MAX = 50_000
 export class ClaimBook {
   readonly #net: PeerNetwork
   readonly #clock: Clock
+  readonly #fleet: () => string
   readonly #own: Kv
   readonly #believed: Kv
 
-  constructor(deps: { net: PeerNetwork; clock: Clock; kv: Kv }) {
+  /** @param deps.fleet - what claims are made for; empty without a fleet, as when left out */
+  constructor(deps: { net: PeerNetwork; clock: Clock; kv: Kv; fleet?: () => string }) {
     this.#net = deps.net
     this.#clock = deps.clock
+    this.#fleet = deps.fleet ?? (() => "")
     this.#own = deps.kv.part("own")
     this.#believed = deps.kv.part("believed")
   }
@@ -62,9 +65,9 @@ export class ClaimBook {
     return value === undefined ? undefined : parseClaim(value)
   }
 
-  /** Signs a claim and keeps it. */
-  async claim(claim: TagClaim, isShared: boolean): Promise<OwnClaim> {
-    const signed = await signClaim(this.#net, claim)
+  /** Signs a claim, for this node's fleet, and keeps it. */
+  async claim(claim: Omit<TagClaim, "fleet">, isShared: boolean): Promise<OwnClaim> {
+    const signed = await signClaim(this.#net, { ...claim, fleet: this.#fleet() })
     const value = encodeJson({
       statement: encodeBase64(signed.statement),
       signature: encodeBase64(signed.signature),
@@ -74,12 +77,24 @@ export class ClaimBook {
     return { signed, isShared }
   }
 
+  /** Gives a claim as it holds in this node's fleet: one from before the node joined is signed anew. */
+  async current(own: OwnClaim): Promise<OwnClaim> {
+    const { claim } = own.signed
+    return claim.fleet === this.#fleet() ? own : this.claim(claim, own.isShared)
+  }
+
   /** Says, signed for this once, that a name has a manifest or blob. */
   async vouch(
     claim: Omit<TagClaim, "fleet" | "tag" | "observedAt" | "counter">,
   ): Promise<SignedClaim> {
     const now = Math.max(0, Math.floor(this.#clock.now()))
-    return signClaim(this.#net, { ...claim, fleet: "", tag: "", observedAt: now, counter: 0 })
+    return signClaim(this.#net, {
+      ...claim,
+      fleet: this.#fleet(),
+      tag: "",
+      observedAt: now,
+      counter: 0,
+    })
   }
 
   /** Keeps what was believed of others, with a time that is not in the future. */

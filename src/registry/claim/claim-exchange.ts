@@ -20,7 +20,7 @@ import {
 import { CONTROL_MESSAGE_BYTES_MAX } from "../../core/limits.ts"
 import type { Logger } from "../../core/log.ts"
 import { isRepository, isTag } from "../../core/reference.ts"
-import type { Peer, PeerNetwork } from "../../net/net.ts"
+import type { Peer, PeerId, PeerNetwork } from "../../net/net.ts"
 import type { Vouch } from "./belief.ts"
 import { type SignedClaim, type TagClaim, verifyClaim } from "./claim.ts"
 
@@ -49,24 +49,27 @@ type ExchangeErrorCode = "QUERY_MALFORMED"
 class ExchangeError extends CodedError<ExchangeErrorCode> {}
 
 /** Looks up this node's own claims for a peer. */
-export type Answerer = (query: ClaimQuery) => Promise<readonly SignedClaim[]>
+export type Answerer = (query: ClaimQuery, peer: PeerId) => Promise<readonly SignedClaim[]>
 
 /** The exchange of one node. */
 export class ClaimExchange {
   readonly #net: PeerNetwork
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #fleet: () => string
 
-  constructor(deps: { net: PeerNetwork; clock: Clock; log: Logger }) {
+  /** @param deps.fleet - the fleet whose claims count; empty without one, as when left out */
+  constructor(deps: { net: PeerNetwork; clock: Clock; log: Logger; fleet?: () => string }) {
     this.#net = deps.net
     this.#clock = deps.clock
     this.#log = deps.log
+    this.#fleet = deps.fleet ?? (() => "")
   }
 
   /** Begins to answer peers. */
   serve(answer: Answerer): void {
-    this.#net.onRequest(CLAIMS_PROTOCOL, async (request) => {
-      const claims = await answer(parseQuery(request))
+    this.#net.onRequest(CLAIMS_PROTOCOL, async (request, { peer }) => {
+      const claims = await answer(parseQuery(request), peer)
       return encodeAnswer(claims.slice(0, CLAIMS_PER_ANSWER_MAX))
     })
   }
@@ -127,9 +130,10 @@ export class ClaimExchange {
       const statement = Buffer.from((parts && asText(field(parts, "statement"))) ?? "", "base64")
       const signature = Buffer.from((parts && asText(field(parts, "signature"))) ?? "", "base64")
       const { claim } = await verifyClaim(this.#net, { statement, signer: peer.id, signature })
-      if (isAnswerTo(claim, query)) found.push(claim)
+      if (claim.fleet === this.#fleet() && isAnswerTo(claim, query)) found.push(claim)
     }
-    return found
+    // However often a peer says it, it has one voice on a tag.
+    return query.kind === "tag" ? found.slice(0, 1) : found
   }
 }
 
@@ -148,9 +152,7 @@ function nextPage(query: ClaimQuery, claims: readonly TagClaim[]): ClaimQuery | 
 }
 
 function isAnswerTo(claim: TagClaim, query: ClaimQuery): boolean {
-  const isHere =
-    claim.fleet === "" && claim.registry === query.registry && claim.name === query.name
-  if (!isHere) return false
+  if (claim.registry !== query.registry || claim.name !== query.name) return false
   if (query.kind === "tag") return claim.tag === query.tag
   if (query.kind === "tags") return claim.tag !== ""
   if (query.kind === "digest") return claim.tag === "" && claim.digest === query.digest

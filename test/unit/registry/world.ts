@@ -19,8 +19,10 @@ import {
   type Upstream,
   type UpstreamOptions,
 } from "../../../src/registry/upstream.ts"
+import { BlobPlaces } from "../../../src/store/blob-places.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createMemorySwarmHub, type MemorySwarmHub } from "../../../src/swarm/memory-swarm.ts"
+import type { FleetRules } from "../../support/fleet-rules.ts"
 
 export interface NodeOptions {
   readonly upstream?: Partial<UpstreamOptions>
@@ -28,6 +30,8 @@ export interface NodeOptions {
   /** How the others came to know this node. */
   readonly sources?: readonly PeerSource[]
   readonly quotaBytes?: number
+  /** Enrolled there. */
+  readonly fleet?: FleetRules
 }
 
 export interface Node {
@@ -35,6 +39,7 @@ export interface Node {
   readonly host: string
   readonly app: FastifyInstance
   readonly store: MemoryStore
+  readonly places: BlobPlaces
   readonly net: PeerNetwork
   readonly delivery: Delivery
   readonly registry: Registry
@@ -68,15 +73,18 @@ export class World {
     const metrics = new MemoryMetrics()
     const store = createMemoryStore({ clock }, quotaOf(options))
     const net = this.hub.join(options.sources === undefined ? {} : { sources: options.sources })
-    const swarm = this.swarms.join({ net, store, clock })
+    options.fleet?.enroll(net.id)
+    const places = await BlobPlaces.load({ kv: store.kv("places"), store, log })
+    const fleet = { places, access: options.fleet }
+    const swarm = this.swarms.join({ net, store, clock, ...fleet })
     const upstream = createUpstream(
       { clock, log, metrics },
       { upstreamsOnly: true, upstreams: {}, ...options.upstream },
     )
     const limits = { graceMs: 50 }
-    const below = { store, swarm, net, origin: upstream, clock, log, metrics }
+    const below = { store, swarm, net, origin: upstream, clock, log, metrics, ...fleet }
     const delivery = createDelivery(below, { limits })
-    const shared = { store, delivery, net, upstream, clock, log, metrics }
+    const shared = { store, delivery, net, upstream, clock, log, metrics, ...fleet }
     const registry = createRegistry(shared, options.registry ?? {})
     const app = fastify({ forceCloseConnections: true })
     await app.register(registryPlugin(registry, { log }))
@@ -92,7 +100,8 @@ export class World {
     const send = (method: string, path: string, more: FetchOptions = {}) =>
       fetchAt(url, method, path, more)
     const host = new URL(url).host
-    return { url, host, app, store, net, delivery, registry, upstream, metrics, fetch: send }
+    const rooms = { store, places, net, delivery, registry, upstream, metrics }
+    return { url, host, app, ...rooms, fetch: send }
   }
 
   onClose(closer: () => Promise<unknown>): void {

@@ -28,6 +28,19 @@ test("chooses the least recently used, no more than needed, and nothing empty", 
   )
 })
 
+test("takes what is to go last only when all others are gone", () => {
+  fc.assert(
+    fc.property(candidates, fc.nat(500), fc.func(fc.boolean()), (all, bytes, goesLast) => {
+      const chosen = leastRecentlyUsed(all, bytes, goesLast)
+      const isLastTaken = chosen.some(({ digest }) => goesLast(digest))
+      const others = all.filter(({ digest, sizeBytes }) => sizeBytes > 0 && !goesLast(digest))
+      if (isLastTaken) for (const other of others) expect(chosen).toContain(other)
+      expect(sum(chosen.slice(0, -1))).toBeLessThan(Math.max(1, bytes))
+    }),
+    { numRuns: 200 },
+  )
+})
+
 test("makes room or says why it cannot", () => {
   const one = { digest: digestOf(new Uint8Array(0)), sizeBytes: 50, lastUsedMs: 0 }
   const amounts = { usedBytes: 80, quotaBytes: 100 }

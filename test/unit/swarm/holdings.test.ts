@@ -94,9 +94,9 @@ describe("between neighbours", () => {
       ...shared,
       net: teller,
       store,
-      mayFetch: (_peer, digest) => mayFetch(digest),
+      mayFind: (_peer, digest) => mayFetch(digest),
     })
-    const heard = new Holdings({ ...shared, net: listener, store: other, mayFetch: () => true })
+    const heard = new Holdings({ ...shared, net: listener, store: other, mayFind: () => true })
     hub.connectAll()
     await clock.advance(1)
     return { clock, store, told, heard, teller, listener }

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import { sha256 } from "../../../src/core/digest.ts"
 import { type Logger, silentLogger } from "../../../src/core/log.ts"
 import { MemoryMetrics } from "../../../src/core/metrics.ts"
+import type { LinkRate } from "../../../src/net/memory-link.ts"
 import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
 import { createSwarm, type SwarmEngine, type SwarmOptions } from "../../../src/swarm/engine.ts"
@@ -46,6 +47,8 @@ export class MemoryWorld implements SwarmWorld {
       buffersBytesMax?: number | undefined
       zone?: string
       rates?: RateLimits
+      /** How fast its link is, where the clock is virtual; nodes without one are not slowed down. */
+      link?: LinkRate
       /** IP address at which the others see it. */
       host?: string
       isMetered?: boolean
@@ -54,7 +57,8 @@ export class MemoryWorld implements SwarmWorld {
     // Identities repeat from run to run, since who comes first may depend on them.
     const label = `node ${this.#nodes.length} of world ${this.#salt}`
     const { host = "127.0.0.1", rates, isMetered = false } = limits
-    const net = this.hub.join({ seed: sha256(Buffer.from(label)), host })
+    const rate = limits.link === undefined ? {} : { rate: limits.link }
+    const net = this.hub.join({ seed: sha256(Buffer.from(label)), host, ...rate })
     const { buffersBytesMax } = limits
     const bounds = buffersBytesMax === undefined ? {} : { buffersBytesMax }
     const store = createMemoryStore({ clock: this.clock }, bounds)

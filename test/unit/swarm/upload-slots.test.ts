@@ -12,6 +12,7 @@ import { ingest, patternBytes } from "../../contract/swarm.ts"
 const BLOCK = 16_384
 const PIECE_BLOCKS = 16
 
+let peerCount = 0
 let clock: VirtualClock
 let store: MemoryStore
 let digest: Digest
@@ -22,14 +23,14 @@ beforeEach(async () => {
   digest = await ingest({ store }, patternBytes(8 * PIECE_BLOCKS * BLOCK))
 })
 
-/** A peer that fetches; what it is sent goes nowhere. */
-function createPeer(slots: UploadSlots) {
+/** A connection of a peer that fetches; what it is sent goes nowhere. @param peer - another one unless told */
+function createPeer(slots: UploadSlots, peer = `peer ${peerCount++}`) {
   const duplex = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() })
   const writer = new WireWriter(duplex, { hasContexts: false })
   const reader = store.open(digest)!
-  const upload = new Upload({ peer: "P", torrent: 0, reader, writer, hasReject: true })
+  const upload = new Upload({ peer, torrent: 0, reader, writer, hasReject: true })
   for (let index = 0; index < reader.layout.count; index++) upload.announced.add(index)
-  const host = { server: { kick() {}, isHeldUp: false } }
+  const host = { peer, server: { kick() {}, isHeldUp: false } }
   return {
     upload,
     open() {
@@ -179,6 +180,77 @@ describe("a turn", () => {
     expect(isServed([served, bored])).toEqual([true, false])
     bored.interest(true)
     expect(isServed([served, bored])).toEqual([false, true])
+  })
+})
+
+describe("a peer with several connections", () => {
+  type Connection = ReturnType<typeof createPeer>
+
+  function connect(slots: UploadSlots, ...peers: readonly string[]): Connection[] {
+    const connections = peers.map((peer) => createPeer(slots, peer))
+    for (const connection of connections) connection.open()
+    return connections
+  }
+
+  test("has one turn at a time for all of them", async () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const connections = connect(slots, "A", "A", "A", "B") as Connection[]
+    expect(isServed(connections)).toEqual([true, true, true, false])
+    await clock.advance(60)
+    connections[1]!.ask(0)
+    connections[1]!.serve()
+    expect(isServed(connections)).toEqual([false, false, false, false])
+    connections[1]!.have(0)
+    expect(isServed(connections)).toEqual([false, false, false, true])
+  })
+
+  test("does not lose it in the middle of a piece of one of them", async () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const [first, second, other] = connect(slots, "A", "A", "B")
+    await clock.advance(60)
+    second!.ask(1, 8)
+    second!.serve()
+    first!.ask(0)
+    first!.serve()
+    expect(isServed([first!, second!, other!])).toEqual([false, true, false])
+    second!.ask(1, 8, 8)
+    second!.serve()
+    first!.have(0)
+    expect(isServed([first!, second!, other!])).toEqual([false, false, false])
+    second!.have(1)
+    expect(isServed([first!, second!, other!])).toEqual([false, false, true])
+  })
+
+  test("gets as many bytes as one with a single connection", async () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const connections = connect(slots, "A", "A", "A", "B")
+    const pieces = connections.map(() => 0)
+    for (let step = 0; step < 40; step++) {
+      await clock.advance(60)
+      const place = connections.findIndex(({ upload }) => !upload.isChoked)
+      // Its connections take turns in the turns of their peer.
+      const chosen = place === 3 ? 3 : (pieces[0]! + pieces[1]! + pieces[2]!) % 3
+      connections[chosen]!.ask(pieces[chosen]! % 8)
+      connections[chosen]!.serve()
+      connections[chosen]!.have(pieces[chosen]!++ % 8)
+    }
+    expect(pieces).toEqual([7, 7, 6, 20])
+  })
+
+  test("keeps its turn when one of them is closed, and gives it up with the last", () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const [first, second, other] = connect(slots, "A", "A", "B")
+    first!.close()
+    expect(isServed([second!, other!])).toEqual([true, false])
+    second!.close()
+    expect(isServed([other!])).toEqual([true])
+  })
+
+  test("may begin a blob over a new connection while it has a turn", () => {
+    const slots = new UploadSlots({ clock }, { slots: 1 })
+    const [first, other] = connect(slots, "A", "B")
+    expect(isServed([first!, other!])).toEqual([true, false])
+    expect(isServed(connect(slots, "A", "B"))).toEqual([true, false])
   })
 })
 
