@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: five nodes pull one image at the same moment, the registry sends it about once, and
- * when it is gone a sixth node still gets it. Everything is real: processes, sockets, files, hashes.
+ * when it is gone a sixth node still gets it. Then a sealed model that three parties must sign, and
+ * only some nodes may open. Everything is real: processes, sockets, files, hashes, keys.
  * `--keep` leaves the nodes running with their dashboards.
  * @module
  */
@@ -15,6 +16,7 @@ import { OriginRegistry } from "../origin-registry.ts"
 import { type Pull, pullImage } from "../registry-client.ts"
 import { type Align, showBytes, showSeconds } from "../table.ts"
 import { readReceipts } from "./arrivals.ts"
+import { tellOfModel } from "./model.ts"
 import { Story } from "./story.ts"
 
 const NODES = 5
@@ -60,6 +62,7 @@ async function tell(workspace: Workspace, signal: AbortSignal): Promise<Scene> {
   await pullEverywhere(scene)
   await pullBySkopeo(scene)
   await pullWithoutRegistry(scene)
+  scene.nodes.push(...(await tellOfModel(scene)))
   return scene
 }
 

@@ -18,10 +18,17 @@ import { addBlobRoutes } from "./blob-routes.ts"
 import { ApiError } from "./errors.ts"
 import { statusOf } from "./fault.ts"
 import { errorBodyOf } from "./fault-body.ts"
+import type { FleetDeps } from "./fleet-deps.ts"
+import { addFleetFileRoutes } from "./fleet-file-routes.ts"
+import { addFleetRoutes } from "./fleet-routes.ts"
 import { addImageRoutes } from "./image-routes.ts"
 import type { ImageSource } from "./image-source.ts"
 import { addLimitRoutes, type LimitDeps } from "./limit-routes.ts"
 import { addNodeRoutes } from "./node-routes.ts"
+import { addPolicyRoutes } from "./policy-routes.ts"
+import type { ReleaseDeps } from "./release-deps.ts"
+import { addReleaseFileRoutes } from "./release-file-routes.ts"
+import { addReleaseRoutes } from "./release-routes.ts"
 import { addTorrentRoutes } from "./torrent-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
@@ -39,6 +46,9 @@ export interface ControlDeps {
   readonly images: ImageSource
   readonly publicSide: PublicSide
   readonly limits: LimitDeps
+  /** Left out: a node that cannot be in a fleet. */
+  readonly fleet?: FleetDeps | undefined
+  readonly releases?: ReleaseDeps | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -125,6 +135,11 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addImageRoutes(app, deps)
   addTorrentRoutes(app, deps)
   addLimitRoutes(app, deps.limits)
+  addFleetRoutes(app, deps)
+  addPolicyRoutes(app, deps)
+  addFleetFileRoutes(app, deps)
+  addReleaseRoutes(app, deps, options)
+  addReleaseFileRoutes(app, deps)
   return app
 }
 

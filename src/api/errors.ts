@@ -14,6 +14,8 @@ export type ApiErrorCode =
   | "PLATFORM_UNKNOWN"
   /** No release of that name. */
   | "RELEASE_UNKNOWN"
+  /** The parties of a publication are not those of the namespace's policy. */
+  | "POLICY_MISMATCH"
   /** A manifest that is no image manifest and no index, or breaks their rules. */
   | "MANIFEST_INVALID"
   /** The blob is not here, or not complete, so there is no torrent of it to show. */

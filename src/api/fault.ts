@@ -9,6 +9,7 @@ import type { RegistryErrorCode } from "../registry/errors.ts"
 import type { StoreErrorCode } from "../store/errors.ts"
 import type { SwarmErrorCode } from "../swarm/errors.ts"
 import type { ApiErrorCode } from "./errors.ts"
+import { TRUST_STATUS, type TrustCode } from "./fault-trust.ts"
 
 type Code =
   | ApiErrorCode
@@ -19,12 +20,15 @@ type Code =
   | SwarmErrorCode
   | OriginErrorCode
   | DeliveryErrorCode
+  | TrustCode
 
 const STATUS: Readonly<Record<Code, number>> = {
+  ...TRUST_STATUS,
   REQUEST_INVALID: 400,
   IMAGE_UNKNOWN: 404,
   PLATFORM_UNKNOWN: 404,
   RELEASE_UNKNOWN: 404,
+  POLICY_MISMATCH: 403,
   MANIFEST_INVALID: 502,
   PIN_UNKNOWN: 404,
   TORRENT_UNAVAILABLE: 504,
@@ -52,6 +56,7 @@ const STATUS: Readonly<Record<Code, number>> = {
   REQUEST_REFUSED: 502,
   PROTOCOL_VIOLATION: 502,
   TICKET_INVALID: 502,
+  INVITE_REFUSED: 403,
   RELAY_REFUSED: 502,
   PUNCH_FAILED: 502,
   NETWORK_STOPPED: 503,
@@ -71,6 +76,8 @@ const STATUS: Readonly<Record<Code, number>> = {
   HOST_FOREIGN: 421,
   PAGE_FOREIGN: 403,
   WRITE_REMOTE: 403,
+  PUSH_FORBIDDEN: 403,
+  TOKEN_REQUIRED: 401,
   BENCODE_INVALID: 502,
   METAINFO_INVALID: 400,
   HOLDINGS_INVALID: 502,

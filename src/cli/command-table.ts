@@ -18,7 +18,13 @@ export interface CommandEntry {
 /** Groups and their summaries. */
 export const GROUPS: Readonly<Record<string, string>> = {
   store: "check the store",
+  fleet: "the nodes that belong together: make a fleet, let nodes in, take them out",
+  "fleet group": "named sets of nodes that releases are for",
+  "fleet policy": "whose approval the releases of a namespace need",
+  "fleet desk": "the one node that says what is newest",
   party: "keys of those whose approval a release needs",
+  release: "carry a release by file",
+  gate: "the gate's share by hand, for a site with no contact",
 }
 
 /** In the order in which the overview shows them. */
@@ -55,7 +61,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "stage <ref...>",
-    summary: "bring images to this node and verify every byte; start nothing",
+    summary: "bring images and releases to this node and verify every byte; open nothing",
     load: async () => (await import("./command/stage.ts")).stageCommand,
   },
   {
@@ -100,6 +106,90 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/torrent.ts")).torrentCommand,
   },
   {
+    group: "fleet",
+    usage: "init",
+    summary: "make this node a one-person fleet's root, desk and anchor",
+    load: async () => (await import("./command/fleet.ts")).fleetInitCommand,
+  },
+  {
+    group: "fleet",
+    usage: "show",
+    summary: "show the fleet as this node knows it, and this node's fingerprint",
+    load: async () => (await import("./command/fleet.ts")).fleetShowCommand,
+  },
+  {
+    group: "fleet",
+    usage: "invite",
+    summary: "print a one-time token by which a new node joins",
+    load: async () => (await import("./command/fleet-members.ts")).fleetInviteCommand,
+  },
+  {
+    group: "fleet",
+    usage: "join <token>",
+    summary: "join a fleet by a token, whether or not a node runs here",
+    load: async () => (await import("./command/fleet.ts")).fleetJoinCommand,
+  },
+  {
+    group: "fleet",
+    usage: "admit <peerid>",
+    summary: "let a node in by its fingerprint, without an invite",
+    load: async () => (await import("./command/fleet-members.ts")).fleetAdmitCommand,
+  },
+  {
+    group: "fleet",
+    usage: "revoke <peerid...>",
+    summary: "take nodes out of the fleet",
+    load: async () => (await import("./command/fleet-members.ts")).fleetRevokeCommand,
+  },
+  {
+    group: "fleet group",
+    usage: "add <group> <peerid...>",
+    summary: "put nodes into a group",
+    load: async () => (await import("./command/fleet-members.ts")).fleetGroupAddCommand,
+  },
+  {
+    group: "fleet group",
+    usage: "remove <group> <peerid...>",
+    summary: "take nodes out of a group",
+    load: async () => (await import("./command/fleet-members.ts")).fleetGroupRemoveCommand,
+  },
+  {
+    group: "fleet policy",
+    usage: "set <namespace>",
+    summary: "say which parties must approve what is released in a namespace",
+    load: async () => (await import("./command/fleet-policy.ts")).fleetPolicySetCommand,
+  },
+  {
+    group: "fleet policy",
+    usage: "show <namespace>",
+    summary: "show which parties must approve",
+    load: async () => (await import("./command/fleet-policy.ts")).fleetPolicyShowCommand,
+  },
+  {
+    group: "fleet",
+    usage: "renew",
+    summary: "sign the fleet's files anew before they run out",
+    load: async () => (await import("./command/fleet-upkeep.ts")).fleetRenewCommand,
+  },
+  {
+    group: "fleet desk",
+    usage: "take",
+    summary: "make this node the desk",
+    load: async () => (await import("./command/fleet-upkeep.ts")).fleetDeskTakeCommand,
+  },
+  {
+    group: "fleet",
+    usage: "export",
+    summary: "write the fleet's files into one",
+    load: async () => (await import("./command/fleet-upkeep.ts")).fleetExportCommand,
+  },
+  {
+    group: "fleet",
+    usage: "import <file>",
+    summary: "take in what is newer of the fleet's files",
+    load: async () => (await import("./command/fleet-upkeep.ts")).fleetImportCommand,
+  },
+  {
     group: "party",
     usage: "init <name>",
     summary: "make the keys of a party's device, anywhere; writes NAME.key and NAME.key.pub",
@@ -110,6 +200,65 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "show <file>",
     summary: "show whose key file or public file this is, and whether it is sound",
     load: async () => (await import("./command/party.ts")).partyShowCommand,
+  },
+  {
+    usage: "publish <name> [path...]",
+    summary: "make a release of files, of folders, or of an image (oci:REF)",
+    load: async () => (await import("./command/publish.ts")).publishCommand,
+  },
+  {
+    usage: "inspect [ref]",
+    summary: "show what a party would sign",
+    load: async () => (await import("./command/inspect.ts")).inspectCommand,
+  },
+  {
+    usage: "approve [ref]",
+    summary: "sign a release as a party, through a node or apart by files",
+    load: async () => (await import("./command/approve.ts")).approveCommand,
+  },
+  {
+    usage: "releases [ref]",
+    summary: "list the releases that this node knows, and how far each is",
+    load: async () => (await import("./command/releases.ts")).releasesCommand,
+  },
+  {
+    group: "release",
+    usage: "export <ref>",
+    summary: "write a release into a file, with all that an offline device needs",
+    load: async () => (await import("./command/release-files.ts")).releaseExportCommand,
+  },
+  {
+    group: "release",
+    usage: "import <file>",
+    summary: "take in a release by file",
+    load: async () => (await import("./command/release-files.ts")).releaseImportCommand,
+  },
+  {
+    usage: "open <ref>",
+    summary: "decrypt what is staged and approved by every party",
+    load: async () => (await import("./command/open.ts")).openCommand,
+  },
+  {
+    usage: "verify <ref>",
+    summary: "say who signed a release, which rule was met, whether every byte is right",
+    load: async () => (await import("./command/verify.ts")).verifyCommand,
+  },
+  {
+    usage: "withdraw <ref>",
+    summary: "take a release back: no honest node opens it any more",
+    load: async () => (await import("./command/withdraw.ts")).withdrawCommand,
+  },
+  {
+    group: "gate",
+    usage: "grant <ref>",
+    summary: "write the gate's share for one node into a file",
+    load: async () => (await import("./command/gate.ts")).gateGrantCommand,
+  },
+  {
+    group: "gate",
+    usage: "import <file>",
+    summary: "take in the gate's share by file",
+    load: async () => (await import("./command/gate.ts")).gateImportCommand,
   },
   {
     usage: "setup <client>",

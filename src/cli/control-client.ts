@@ -9,14 +9,15 @@ import { CodedError, codeOf, messageOf } from "../core/errors.ts"
 import { readNodeFile } from "../daemon/node-file.ts"
 import { CliError } from "./errors.ts"
 
-const ANSWER_BYTES_MAX = 64 * 1024 * 1024
+/** Largest answer that is read whole. */
+export const ANSWER_BYTES_MAX: number = 96 * 1024 * 1024
 const ERROR_BYTES_MAX = 1024 * 1024
 
 type Method = "GET" | "POST" | "DELETE"
 
 /** Questions to one running node. All throw what the node reports, with its code. */
 export interface ControlClient {
-  /** Asks for one JSON document. */
+  /** Asks for one JSON document. @param body - bytes go as they are, anything else as JSON */
   ask<T>(method: Method, path: string, body?: unknown): Promise<T>
   /** Asks for an answer of lines; ending the iteration early closes the connection. */
   lines<T extends { readonly type: string }>(
@@ -24,8 +25,10 @@ export interface ControlClient {
     path: string,
     body?: unknown,
   ): AsyncGenerator<Exclude<T, { readonly type: "error" }>>
-  /** Asks for bytes. */
+  /** Asks for bytes, as they come. */
   bytes(path: string): Promise<AsyncIterable<Uint8Array>>
+  /** Asks for bytes that are a file of at most {@link ANSWER_BYTES_MAX}. */
+  file(method: Method, path: string, body?: unknown): Promise<Uint8Array>
 }
 
 /**
@@ -54,7 +57,7 @@ class SocketClient implements ControlClient {
 
   async ask<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const answer = await this.#send(method, path, body)
-    return parseAnswer(await this.#text(answer, ANSWER_BYTES_MAX)) as T
+    return parseAnswer(textOf(await this.#read(answer, ANSWER_BYTES_MAX))) as T
   }
 
   async *lines<T extends { readonly type: string }>(
@@ -87,17 +90,21 @@ class SocketClient implements ControlClient {
     return await this.#send("GET", path)
   }
 
+  async file(method: Method, path: string, body?: unknown): Promise<Uint8Array> {
+    return await this.#read(await this.#send(method, path, body), ANSWER_BYTES_MAX)
+  }
+
   async #send(method: Method, path: string, body?: unknown): Promise<IncomingMessage> {
     const answer = await this.#request(method, path, body)
     if ((answer.statusCode ?? 500) < 300) return answer
-    const error = parseAnswer(await this.#text(answer, ERROR_BYTES_MAX))
+    const error = parseAnswer(textOf(await this.#read(answer, ERROR_BYTES_MAX)))
     throw faultOf(error as ErrorBody)
   }
 
   #request(method: Method, path: string, body: unknown): Promise<IncomingMessage> {
     const signal = this.#signal
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { "content-type": "application/json" }
+      const headers = body === undefined ? {} : { "content-type": typeOf(body) }
       const asking = request({ socketPath: this.#socketPath, method, path, headers, signal })
       asking.once("response", resolve)
       asking.once("error", (error) => {
@@ -105,11 +112,12 @@ class SocketClient implements ControlClient {
         else if (isAbsence(error)) reject(notRunning(this.#directory, error))
         else reject(gone(error))
       })
-      asking.end(body === undefined ? undefined : JSON.stringify(body))
+      if (body === undefined) asking.end()
+      else asking.end(body instanceof Uint8Array ? body : JSON.stringify(body))
     })
   }
 
-  async #text(answer: IncomingMessage, bytesMax: number): Promise<string> {
+  async #read(answer: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = []
     let sizeBytes = 0
     try {
@@ -122,8 +130,16 @@ class SocketClient implements ControlClient {
       if (this.#signal.aborted) throw this.#signal.reason
       throw error instanceof CodedError ? error : gone(error)
     }
-    return Buffer.concat(parts).toString("utf8")
+    return Buffer.concat(parts)
   }
+}
+
+function typeOf(body: unknown): string {
+  return body instanceof Uint8Array ? "application/octet-stream" : "application/json"
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")
 }
 
 function parseAnswer(text: string): unknown {

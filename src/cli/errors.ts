@@ -22,6 +22,8 @@ export type CliErrorCode =
   | "OUTPUT_CORRUPT"
   /** `store verify` found blobs whose bytes are wrong. */
   | "STORE_CORRUPT"
+  /** `verify` found a rule that is not met, or wrong bytes. */
+  | "VERIFY_FAILED"
   /** A benchmark did not come to its end. */
   | "BENCH_FAILED"
   /** A client's configuration file cannot be read or changed. */

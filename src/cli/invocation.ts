@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command, CommanderError } from "commander"
+import { codeOf } from "../core/errors.ts"
 import { dataDirectoryOf } from "../daemon/node-directory.ts"
 import type { ControlClient } from "./control-client.ts"
 import { CliError } from "./errors.ts"
@@ -29,7 +30,11 @@ export interface Invocation {
   readonly signal: AbortSignal
   /** The data directory that is meant. */
   readonly data: string
-  /** Finds the running node. @throws CliError `NODE_NOT_RUNNING` */
+  /**
+   * Finds the running node. For a command that may run one itself, one is started when there is none,
+   * and stopped when the command has ended.
+   * @throws CliError `NODE_NOT_RUNNING`
+   */
   connect(): Promise<ControlClient>
 }
 
@@ -39,6 +44,8 @@ export interface CommandSpec {
   readonly examples: readonly string[]
   /** Adds what only this command takes. */
   readonly define?: (command: Command) => unknown
+  /** Whether it runs a node in this process for its own time when none runs. */
+  readonly runsNode?: boolean
   readonly work: (invocation: Invocation) => Promise<void>
 }
 
@@ -51,7 +58,7 @@ export function defineCommand(command: Command, host: CliHost, spec: CommandSpec
     .option("--quiet", "print no progress and no remarks")
     .addHelpText("after", `\nExamples:\n${spec.examples.map((line) => `  ${line}`).join("\n")}`)
     .exitOverride(asUsageError(pathOf(command)))
-    .action(async () => await spec.work(invocationOf(command, host)))
+    .action(async () => await runOnce(command, host, spec))
 }
 
 /** Turns commander's refusals into errors of ours; help and version pass as they are. */
@@ -72,6 +79,31 @@ export function pathOf(command: Command): string {
   const names: string[] = []
   for (let at: Command | null = command; at !== null; at = at.parent) names.unshift(at.name())
   return names.join(" ")
+}
+
+async function runOnce(command: Command, host: CliHost, spec: CommandSpec): Promise<void> {
+  await using nodes = new AsyncDisposableStack()
+  const invocation = invocationOf(command, host)
+  if (spec.runsNode !== true) return await spec.work(invocation)
+  const connect = () => connectOrRun(invocation, nodes)
+  await spec.work({ ...invocation, connect })
+}
+
+async function connectOrRun(
+  invocation: Invocation,
+  nodes: AsyncDisposableStack,
+): Promise<ControlClient> {
+  try {
+    return await invocation.connect()
+  } catch (error) {
+    if (codeOf(error) !== "NODE_NOT_RUNNING") throw error
+  }
+  const { startOwnNode } = await import("./own-node.ts")
+  const node = await startOwnNode(invocation)
+  nodes.defer(() => node.stop())
+  const client = await invocation.connect()
+  invocation.out.note("no node runs here: this command runs one for its own time")
+  return client
 }
 
 function invocationOf(command: Command, host: CliHost): Invocation {

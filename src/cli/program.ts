@@ -25,7 +25,9 @@ export async function runCommandLine(argv: readonly string[], host: CliHost): Pr
 
 async function createProgram(argv: readonly string[], host: CliHost): Promise<Command> {
   const program = new Command("sealift")
-    .description("Moves container images between machines by BitTorrent, verified.")
+    .description(
+      "Moves container images and sealed assets between machines by BitTorrent, verified.",
+    )
     .version(readVersion(), "--version", "print the version")
     .exitOverride(asUsageError("sealift"))
     .configureOutput({
@@ -45,18 +47,27 @@ async function createProgram(argv: readonly string[], host: CliHost): Promise<Co
   return program
 }
 
+/** Gives the group of a command, which may be one within another (`fleet policy`). */
 function parentOf(
   program: Command,
-  { group }: CommandEntry,
+  { group }: Pick<CommandEntry, "group">,
   groups: Map<string, Command>,
 ): Command {
   if (group === undefined) return program
   const known = groups.get(group)
   if (known !== undefined) return known
-  const made = program.command(group).description(GROUPS[group] ?? "")
+  const [outer, name] = splitGroup(group)
+  const made = parentOf(program, outer, groups)
+    .command(name)
+    .description(GROUPS[group] ?? "")
   made.exitOverride(asUsageError(pathOf(made)))
   groups.set(group, made)
   return made
+}
+
+function splitGroup(group: string): [Pick<CommandEntry, "group">, string] {
+  const space = group.lastIndexOf(" ")
+  return space < 0 ? [{}, group] : [{ group: group.slice(0, space) }, group.slice(space + 1)]
 }
 
 /** Prints an error in one line, or as JSON. @returns the exit code */

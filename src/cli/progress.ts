@@ -3,7 +3,9 @@
  * @module
  */
 import type { ProgressLine } from "../api/api.ts"
+import type { ReleaseProgressLine } from "../api/release-api.ts"
 import { humanSize } from "../daemon/unit.ts"
+import type { ControlClient } from "./control-client.ts"
 import type { Output } from "./output.ts"
 
 /** Shows how far one piece of work is. */
@@ -49,6 +51,39 @@ export function showImageProgress(bar: ProgressBar, line: ProgressLine): void {
   const { fromPeersBytes, fromOriginBytes } = line
   const remark = `peers ${humanSize(fromPeersBytes)}, origin ${humanSize(fromOriginBytes)}`
   bar.update(line.doneBytes, line.totalBytes, remark)
+}
+
+/** What becomes of long work on a release, without its type. */
+type ResultOf<Line> = Omit<Extract<Line, { readonly type: "result" }>, "type">
+
+/**
+ * Asks for long work on a release and shows how far it is.
+ * @param request.onLine - gets what is neither progress nor the result
+ * @returns the result
+ */
+export async function followWork<Line extends { readonly type: string }>(
+  node: ControlClient,
+  out: Output,
+  request: {
+    readonly path: string
+    readonly body: unknown
+    readonly label: string
+    readonly onLine?: (line: Line) => void
+  },
+): Promise<ResultOf<Line>> {
+  using bar = await openProgress(out, request.label)
+  for await (const line of node.lines<Line>("POST", request.path, request.body)) {
+    const { type, ...rest } = line as { readonly type: string }
+    if (type === "result") return rest as ResultOf<Line>
+    if (type === "progress") showWork(bar, rest as Omit<ReleaseProgressLine, "type">)
+    else request.onLine?.(line)
+  }
+  // The client throws for an answer without a result.
+  throw new TypeError("an answer of lines ends with its result")
+}
+
+function showWork(bar: ProgressBar, line: Omit<ReleaseProgressLine, "type">): void {
+  bar.update(line.doneBytes, line.totalBytes, line.phase)
 }
 
 function shortLabel(label: string): string {

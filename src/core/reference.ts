@@ -3,6 +3,7 @@
  * (OCI distribution spec 1.1, Pulling manifests).
  * @module
  */
+import { parseCountText } from "./count-text.ts"
 import { type Digest, isDigest } from "./digest.ts"
 import { InputError } from "./errors.ts"
 
@@ -11,7 +12,6 @@ const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
 const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/
-const SEQUENCE = /^[1-9][0-9]{0,14}$/
 /** Longest repository, registry, and both with the slash between (OCI, implementers' note). */
 const NAME_CHARS_MAX = 255
 
@@ -138,7 +138,7 @@ export function parseReference(
     return image(parseImageReference(text.slice("oci:".length), isRegistryKey))
   }
   const [, suffix] = splitOnce(text, "@")
-  if (suffix !== undefined && SEQUENCE.test(suffix)) return parseRelease(text, text)
+  if (suffix !== undefined && parseCountText(suffix) !== undefined) return parseRelease(text, text)
   const parsed = parseImageReference(text, isRegistryKey)
   if (parsed.tag !== undefined || parsed.digest !== undefined) return image(parsed)
   return { kind: "name", name: text, image: { ...parsed, tag: "latest" } }
@@ -153,8 +153,9 @@ function parseRelease(text: string, shown: string): Reference {
   const [name, sequence] = splitOnce(text, "@")
   if (!isRepository(name)) throw invalid(shown, "the release's name is malformed")
   if (sequence === undefined) return { kind: "release", name, sequence: undefined }
-  if (!SEQUENCE.test(sequence)) throw invalid(shown, "the release's number is malformed")
-  return { kind: "release", name, sequence: Number(sequence) }
+  const count = parseCountText(sequence)
+  if (count === undefined) throw invalid(shown, "the release's number is malformed")
+  return { kind: "release", name, sequence: count }
 }
 
 /** Gives the text of an image reference; the inverse of {@link parseImageReference}. */

@@ -3,6 +3,7 @@
  * where it came from.
  * @module
  */
+import { existsSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { type ConfigIssue, configFault } from "./config-fault.ts"
@@ -141,14 +142,21 @@ function putDependent(
   env: ConfigInput["env"],
   file: ConfigFile | undefined,
 ): void {
-  const isLan = settings.get(["lan"])?.value === true
-  if (settings.get(["p2p"]) === undefined) settings.put(["p2p"], defaultListen(isLan), "default")
-  if (settings.get(["mdns"]) === undefined) settings.put(["mdns"], isLan, "default")
   const data = settings.get(["data"])
   if (data === undefined) settings.put(["data"], defaultDirectory(env), "default")
-  if (typeof data?.value !== "string" || data.value === "") return
-  const base = isFrom(file, data.source) ? dirname(file.path) : "."
-  settings.put(["data"], resolve(base, data.value), data.source)
+  else if (typeof data.value === "string" && data.value !== "") {
+    const base = isFrom(file, data.source) ? dirname(file.path) : "."
+    settings.put(["data"], resolve(base, data.value), data.source)
+  }
+  // In a fleet identity decides who gets more than a closed connection.
+  const isOpen = settings.get(["lan"])?.value === true || isInFleet(settings.get(["data"])?.value)
+  if (settings.get(["p2p"]) === undefined) settings.put(["p2p"], defaultListen(isOpen), "default")
+  if (settings.get(["mdns"]) === undefined) settings.put(["mdns"], isOpen, "default")
+}
+
+/** Looks for the record that a node of a fleet has (`fleet/fleet-home.ts`). */
+function isInFleet(data: unknown): boolean {
+  return typeof data === "string" && existsSync(join(data, "fleet", "fleet.json"))
 }
 
 /** Loopback, or every interface of the LAN; IPv6 only on a machine that has it. */

@@ -21,10 +21,14 @@ import { createDelivery } from "../delivery/road.ts"
 import { loadIdentity } from "../net/identity-file.ts"
 import { createLibp2pNetwork, type RelayOptions } from "../net/libp2p-network.ts"
 import type { PeerNetwork } from "../net/net.ts"
+import { createFleetAccess } from "../registry/fleet-access.ts"
 import { guardFrontDoor } from "../registry/front-door-guard.ts"
+import { loadFrontDoorToken } from "../registry/front-door-token.ts"
 import { createRegistry, type Registry } from "../registry/registry.ts"
+import type { RegistryAccess } from "../registry/rights.ts"
 import { registryPlugin } from "../registry/routes.ts"
 import { createUpstream, type Upstream } from "../registry/upstream.ts"
+import { BlobPlaces } from "../store/blob-places.ts"
 import { openDiskStore } from "../store/disk-store.ts"
 import type { BlobStore } from "../store/store.ts"
 import { createSwarm } from "../swarm/engine.ts"
@@ -44,11 +48,13 @@ import type { LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
 import { controlSocketPath } from "./control-path.ts"
+import { type FleetRooms, openFleet, startFleet } from "./fleet-rooms.ts"
 import { limitPlanOf } from "./limit-plan.ts"
 import { meetPeers } from "./meeting.ts"
 import { openDirectory } from "./node-directory.ts"
 import { removeNodeFile, writeNodeFile } from "./node-file.ts"
 import { createPeerMemory } from "./peer-memory.ts"
+import { type ReleaseRooms, startReleases } from "./release-rooms.ts"
 import { readUpstreams } from "./secret.ts"
 import { listenFault, startFault } from "./start-fault.ts"
 import { readVersion } from "./version.ts"
@@ -81,6 +87,9 @@ interface Rooms {
   readonly upstream: Upstream
   readonly delivery: Delivery
   readonly registry: Registry
+  readonly access: RegistryAccess
+  readonly fleet: FleetRooms
+  readonly releaseRooms: ReleaseRooms
 }
 
 interface Base {
@@ -122,7 +131,16 @@ async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<Runnin
   })
   // The store's lock is held, so a socket that lies there is a dead node's.
   await rm(socketPath, { force: true })
-  const control = await startControl({ ...rooms, ...base, images }, { ...about, socketPath })
+  const controlled = {
+    ...rooms,
+    ...base,
+    images,
+    // A node may join a fleet while it runs.
+    get releases() {
+      return rooms.releaseRooms.current
+    },
+  }
+  const control = await startControl(controlled, { ...about, socketPath })
   undo.defer(() => control.stop({ deadlineMs: CONTROL_END_MS }))
   state.description = {
     peerId: rooms.net.id,
@@ -178,6 +196,16 @@ async function openRooms(
     },
   )
   undo.defer(() => upstream.close())
+  const places = await BlobPlaces.load({ kv: store.kv("places"), store, log })
+  undo.defer(() => places.stop())
+  const identity = await loadIdentity(join(config.data, "identity"))
+  const fleetLog = log.child({ room: "fleet" })
+  const opened = await openFleet(
+    { clock: base.clock, log: fleetLog },
+    { data: config.data, peer: identity.id },
+  )
+  const access = createFleetAccess(opened.fleet)
+  const shared = { access, places }
   const net = await createLibp2pNetwork(
     {
       ...base,
@@ -185,7 +213,8 @@ async function openRooms(
       peerMemory: createPeerMemory({ kv: store.kv("peers"), log }),
     },
     {
-      identity: await loadIdentity(join(config.data, "identity")),
+      identity,
+      admission: opened.fleet,
       listen: config.p2p,
       peers: config.peers,
       isLan: config.lan,
@@ -196,6 +225,7 @@ async function openRooms(
     },
   )
   undo.defer(() => net.stop())
+  opened.connect(net)
   const zones = new Zones({ ...base, net }, { zone: config.zone })
   undo.defer(() => zones.stop())
   const limits = openLimits(config, { ...base, net, zones, undo })
@@ -203,10 +233,11 @@ async function openRooms(
   const { swarm, publicSide } = await openSwarm(
     config,
     { store, net },
-    { base, clock, undo, shaped },
+    { base, clock, undo, shaped, shared },
   )
   const delivery = createDelivery({
     ...base,
+    ...shared,
     clock,
     store,
     net,
@@ -217,7 +248,16 @@ async function openRooms(
   })
   undo.defer(() => delivery.stop({ deadlineMs: FLIGHTS_END_MS }))
   const registry = createRegistry(
-    { ...base, clock, store, net, delivery, upstream, log: log.child({ room: "registry" }) },
+    {
+      ...base,
+      ...shared,
+      clock,
+      store,
+      net,
+      delivery,
+      upstream,
+      log: log.child({ room: "registry" }),
+    },
     {
       defaultUpstream: config.defaultUpstream,
       trustLanTags: config.trustLanTags,
@@ -225,7 +265,28 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
-  return { store, net, limits, swarm, publicSide, upstream, delivery, registry }
+  const forget = opened.fleet.onChange(() => swarm.recheck())
+  undo.defer(forget)
+  const fleet = await startFleet({ clock: base.clock, log: fleetLog, undo }, opened, {
+    net,
+    kv: store.kv("node-keys"),
+  })
+  const releaseRooms = await startReleases(
+    {
+      clock: base.clock,
+      log: log.child({ room: "release" }),
+      home: opened.home,
+      rooms: fleet,
+      net,
+      store,
+      places,
+      delivery,
+    },
+    { data: config.data },
+  )
+  undo.defer(() => releaseRooms.stop())
+  const fronts = { upstream, delivery, registry, access }
+  return { store, net, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
 }
 
 /** The fleet's data plane, and the public side beside it. */
@@ -235,15 +296,16 @@ async function openSwarm(
   opening: Pick<Opening, "base" | "undo"> & {
     clock: Clock
     shaped: { shaping: Shaping; zones: Zones }
+    shared: { access: RegistryAccess; places: BlobPlaces }
   },
 ): Promise<Pick<Rooms, "swarm" | "publicSide">> {
-  const { base, clock, undo, shaped } = opening
+  const { base, clock, undo, shaped, shared } = opening
   const log = base.log.child({ room: "swarm" })
   const book = await PublicBook.load(store.kv("public"))
   const deps = { ...base, clock, store, log }
   let publicSide: PublicSide | undefined
   const swarm = createSwarm(
-    { ...deps, net, ...shaped },
+    { ...deps, net, ...shaped, ...shared },
     { isPublic: (digest) => book.has(digest), publicPort: () => publicSide?.port },
   )
   undo.defer(() => swarm.stop())
@@ -307,6 +369,8 @@ async function openFrontDoor(
 ): Promise<FrontDoor> {
   const log = base.log.child({ room: "http" })
   const status = createStatusReader({ ...rooms, clock: base.clock }, about)
+  const token = await loadFrontDoorToken(join(config.data, "token"))
+  const lock = { isLocked: () => rooms.access.isFleet(), token }
   const door = await createFrontDoor(
     { ...base, log },
     {
@@ -316,7 +380,7 @@ async function openFrontDoor(
         { name: "net", isReady: () => rooms.net.addresses().length > 0 },
         { name: "started", isReady: about.isReady },
       ],
-      guard: (app) => guardFrontDoor(app, { hosts: () => ownHosts(config, address) }),
+      guard: (app) => guardFrontDoor(app, { hosts: () => ownHosts(config, address), lock }),
       plugins: [registryPlugin(rooms.registry, { log })],
     },
   )

@@ -4,6 +4,7 @@
  */
 import { unreachable } from "../core/errors.ts"
 import type { PublicKey } from "../trust/public-key.ts"
+import { formatAssetVersion } from "./asset-name.ts"
 import { ReleaseError } from "./errors.ts"
 import type { Release } from "./release.ts"
 import type { Withdrawer } from "./withdrawal.ts"
@@ -42,7 +43,11 @@ export function verifyApproved(release: Release, decision: Decision): void {
       )
     case "missing": {
       const { parties } = decision
-      const message = `${parties.join(", ")} have not approved`
+      const count = release.parties.length
+      const waiting = parties.map((party) => `"${party}"`).join(", ")
+      const message =
+        `cannot open ${formatAssetVersion(release.asset)}: ` +
+        `${count - parties.length} of ${count} parties approved, waiting for ${waiting}`
       throw new ReleaseError("APPROVALS_MISSING", message, { details: { parties } })
     }
     default:

@@ -19,6 +19,12 @@ export type FormatErrorCode =
   | "GATE_GRANT_INVALID"
   /** A list of grants, or a single one, whose form is wrong (§4, lists of grants). */
   | "GRANTS_INVALID"
+  /** A file of a release for the road whose form is wrong (§4, a release for the road). */
+  | "BUNDLE_INVALID"
+  /** A question about evidence or grants whose form is wrong (§4, exchanges). */
+  | "QUERY_MALFORMED"
+  /** A file of a device's, or a node's, own memory of releases that is broken. */
+  | "RELEASE_STATE_INVALID"
 
 /** Codes of releases. */
 export type ReleaseErrorCode =
@@ -39,6 +45,46 @@ export type ReleaseErrorCode =
   | "APPROVALS_MISSING"
   /** No variant is for this node (§5, choosing a variant). */
   | "NO_VARIANT"
+  /** Another release with this name and sequence was seen before (§5, accepting a release). */
+  | "SEQUENCE_TAKEN"
+  /** A release that came late, below one of its name that was listed before (§5, accepting). */
+  | "RELEASE_ROLLBACK"
+  /** A release that says it was made more than five minutes ahead of now (§5, accepting). */
+  | "RELEASE_NOT_YET"
+  /** No release of this name and sequence is known here. */
+  | "RELEASE_UNKNOWN"
+  /** The namespace has no policy: nothing can be released in it. */
+  | "POLICY_MISSING"
+  /** What is asked of a publication cannot be published. */
+  | "PUBLISH_INVALID"
+  /** A path that cannot be published: a link, a special file, a name that is unsafe elsewhere. */
+  | "PATH_REFUSED"
+  /** An audience names a group or a node that the access list does not have. */
+  | "AUDIENCE_UNKNOWN"
+  /** The files' keys of an earlier release are not kept here, so it cannot be issued anew. */
+  | "FILE_KEYS_LOST"
+  /** Nobody of the audience can be sealed to (§5, approving). */
+  | "AUDIENCE_EMPTY"
+  /** An access list that is older than one that this device has used (§5, approving). */
+  | "AUDIENCE_ROLLBACK"
+  /** A policy that is older than one that this device has used (§5, approving). */
+  | "POLICY_ROLLBACK"
+  /** The device is of no party that the policy names. */
+  | "DEVICE_NOT_OF_PARTY"
+  /** As many approvals or withdrawals of a release are kept as may be (§7). */
+  | "EVIDENCE_FULL"
+  /** What says what is newest in the fleet has run out: nothing new is accepted by it. */
+  | "FLEET_STALE"
+  /** The audience does not name this node, or it may not open in the namespace (§5, opening). */
+  | "NOT_IN_AUDIENCE"
+  /** Holders of whom no grant for this node can be had; named in the details (§5, opening). */
+  | "NOT_GRANTED"
+  /** No keeper of the gate can be reached (§5, the gate's exchange). */
+  | "GATE_MISSING"
+  /** The gate does not open for this node, or not yet (§5, a gate's keeper). */
+  | "GATE_REFUSED"
+  /** Something is where a release would be opened to. */
+  | "OUTPUT_EXISTS"
 
 export class ReleaseError extends CodedError<ReleaseErrorCode> {}
 

@@ -10,6 +10,7 @@ import { type Digest, hexOf } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { encodeJson, type JsonObject } from "../core/json.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
+import { memoize } from "../core/memoize.ts"
 import {
   bytesField,
   countField,
@@ -33,6 +34,10 @@ import type { Signed } from "./signed.ts"
 export const GRANT_LIST_BYTES_MAX: number = 64 * 1024 * 1024
 /** Largest file of a single grant. */
 export const PROVEN_GRANT_BYTES_MAX: number = 32 * 1024
+/** An entry of a list at its longest: its age file in base64, whom it is for, and what stands between. */
+const ENTRY_BYTES_MAX = 22_100
+/** A list with nothing in it. */
+const HEAD_BYTES_MAX = 256
 /** Hashes from a leaf of 10,000 up to the root. */
 const PROOF_MAX = 14
 const CODE = "GRANTS_INVALID"
@@ -69,10 +74,18 @@ export function rootOfGrants(grants: readonly Grant[]): GrantsRoot {
 }
 
 /** Takes one grant out of a list. */
-export function proveGrant({ approval, grants }: GrantList, index: number): ProvenGrant {
-  const grant = grants[index]
-  assert(grant !== undefined, "a grant of the list")
-  return { ...grant, approval, index, proof: inclusionProof(grants.map(leafOf), index) }
+export function proveGrant(list: GrantList, index: number): ProvenGrant {
+  return grantProver(list)(index)
+}
+
+/** Gives what takes grants out of a list; a grant that was asked for before costs nothing. */
+export function grantProver({ approval, grants }: GrantList): (index: number) => ProvenGrant {
+  const leaves = grants.map(leafOf)
+  return memoize((index: number) => {
+    const grant = grants[index]
+    assert(grant !== undefined, "a grant of the list")
+    return { ...grant, approval, index, proof: inclusionProof(leaves, index) }
+  }, GRANTS_MAX)
 }
 
 export function encodeGrantList({ approval, grants }: GrantList): Uint8Array {
@@ -111,6 +124,22 @@ export function parseProvenGrant(file: Uint8Array): ProvenGrant {
     index: countField(section, "index", { max: GRANTS_MAX - 1 }),
     proof: hashListField(section, "proof", { max: PROOF_MAX }),
   }
+}
+
+/**
+ * Reads the list of grants of an approval. How long it may be is known before anything of it is
+ * parsed, from the count that was signed.
+ * @throws {@link ReleaseError} `GRANTS_INVALID`, `GRANT_NOT_SIGNED`
+ */
+export function readGrantList(file: Uint8Array, approval: Signed<Approval>): GrantList {
+  const bytesMax = HEAD_BYTES_MAX + ENTRY_BYTES_MAX * approval.said.grants.count
+  if (file.length > bytesMax) {
+    const message = `${file.length} bytes of grants, at most ${bytesMax} were signed`
+    throw new ReleaseError("GRANTS_INVALID", message)
+  }
+  const list = parseGrantList(file)
+  verifyGrantList(list, approval)
+  return list
 }
 
 /**

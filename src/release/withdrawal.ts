@@ -54,8 +54,7 @@ const SAYING: Saying<Withdrawal, typeof WITHDRAWAL_KIND> = {
  */
 export function encodeWithdrawal(withdrawal: Withdrawal): StatementDraft<typeof WITHDRAWAL_KIND> {
   const { fleet, release, by, reason } = withdrawal
-  const text = by.kind === "party" ? `${PARTY_PREFIX}${by.name}` : TARGETS_TEXT
-  const predicate = { by: text, reason }
+  const predicate = { by: textOfWithdrawer(by), reason }
   return draftOf(SAYING, { fleet, release }, { predicate })
 }
 
@@ -79,7 +78,13 @@ function parseWithdrawal(statement: Claim, fleet: string): Withdrawal {
   return { fleet, release: namedRelease(statement, CODE), by: parseWithdrawer(section), reason }
 }
 
-function parseWithdrawer(section: Section): Withdrawer {
+/** Writes who takes a release back. */
+export function textOfWithdrawer(by: Withdrawer): string {
+  return by.kind === "party" ? `${PARTY_PREFIX}${by.name}` : TARGETS_TEXT
+}
+
+/** Reads the field `by`. */
+export function parseWithdrawer(section: Section): Withdrawer {
   const text = textField(section, "by")
   if (text === TARGETS_TEXT) return { kind: "targets" }
   const name = text.slice(PARTY_PREFIX.length)

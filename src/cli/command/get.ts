@@ -13,6 +13,7 @@ import {
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { checkLayoutTarget, writeLayout } from "../../cli/oci-layout.ts"
+import { collect } from "../../cli/option.ts"
 
 export const getCommand: CommandSpec = {
   examples: [
@@ -27,7 +28,7 @@ export const getCommand: CommandSpec = {
       .option(
         "--peer <host:port>",
         "a BitTorrent client that has the torrent; repeatable",
-        (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
+        collect,
       ),
   async work(invocation) {
     if (isTorrentRef(invocation.args[0]!)) return await getTorrent(invocation)

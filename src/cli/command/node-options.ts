@@ -3,13 +3,10 @@
  * @module
  */
 import type { Command } from "commander"
+import { collect } from "../../cli/option.ts"
 
 /** Adds the flags. */
 export function addNodeOptions(command: Command): Command {
-  const collect = (value: string, before: readonly string[] | undefined) => [
-    ...(before ?? []),
-    value,
-  ]
   return command
     .option("--config <file>", "configuration file (default: config.yaml in the data directory)")
     .option("--http <host:port>", "address of the front door (default: 127.0.0.1:7070)")

@@ -7,6 +7,7 @@ import { isAbsolute, join, resolve } from "node:path"
 import { getuid } from "node:process"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
+import { collect } from "../../cli/option.ts"
 import type { SetupPlace, SetupPlan } from "../../cli/setup/client.ts"
 import type { ChangeOutcome } from "../../cli/setup/file-change.ts"
 import { isRepository, parseRegistryHost } from "../../core/reference.ts"
@@ -51,8 +52,6 @@ export const setupCommand: CommandSpec = {
       .option("--root <dir>", "write below this directory instead of /"),
   work: setUp,
 }
-
-const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value]
 
 async function setUp(invocation: Invocation): Promise<void> {
   const { args, options, out } = invocation

@@ -42,8 +42,10 @@ export interface World {
   close(): Promise<void>
 }
 
-/** Makes a world. */
-export async function openWorld(): Promise<World> {
+/** Makes a world. @param rooms - the fleet and the releases of the node, if it has any */
+export async function openWorld(
+  rooms: Pick<ControlDeps, "fleet" | "releases"> = {},
+): Promise<World> {
   const store = createMemoryStore({ clock: systemClock })
   const upstream = new MemoryUpstream(store)
   const net = createMemoryHub().join({ seed: new Uint8Array(32).fill(1) })
@@ -63,7 +65,7 @@ export async function openWorld(): Promise<World> {
   const zones = new Zones({ net, clock: systemClock, log: silentLogger })
   const limits = { keeper, shaping, zones }
   const base = { store, net, swarm, publicSide, delivery, images: upstream, limits }
-  const deps = { ...base, clock: systemClock, log: silentLogger }
+  const deps = { ...base, ...rooms, clock: systemClock, log: silentLogger }
   const app = createControlApp(deps, {
     describe: () => ({
       peerId: net.id,

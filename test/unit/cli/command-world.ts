@@ -47,9 +47,11 @@ export async function runSealift(
   return { code, ...written }
 }
 
-/** Starts the world; close it. */
-export async function openCommandWorld(): Promise<CommandWorld> {
-  const world = await openWorld()
+/** Starts the world; close it. @param rooms - as for {@link openWorld} */
+export async function openCommandWorld(
+  rooms: Parameters<typeof openWorld>[0] = {},
+): Promise<CommandWorld> {
+  const world = await openWorld(rooms)
   const directory = await mkdtemp(join(tmpdir(), "sealift-cli-"))
   const control = join(directory, "control.sock")
   const description = {

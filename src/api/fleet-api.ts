@@ -1,0 +1,92 @@
+/**
+ * The shapes of the control API that concern the fleet (docs/api.md): what is asked of a node, and the
+ * policy that it shows. Its answers to acts are those of `fleet-desk.ts`.
+ * @module
+ */
+import type { Labels } from "../fleet/access-field.ts"
+import type { DeviceState } from "../trust/policy.ts"
+
+/** Body of `POST /v1/fleet/init`. */
+export interface FleetInitRequest {
+  readonly name: string
+}
+
+/** Body of `POST /v1/fleet/invite`. */
+export interface InviteRequest {
+  readonly group?: string | undefined
+  readonly labels?: Labels | undefined
+  /** One hour when left out. */
+  readonly lifeMs?: number | undefined
+}
+
+/** Body of `POST /v1/fleet/join`. */
+export interface JoinRequest {
+  readonly token: string
+}
+
+/** Body of `POST /v1/fleet/admit`. */
+export interface AdmitRequest {
+  readonly peer: string
+  readonly groups?: readonly string[] | undefined
+  readonly labels?: Labels | undefined
+  readonly isAnchor?: boolean | undefined
+}
+
+/** Body of `POST /v1/fleet/revoke`. */
+export interface RevokeRequest {
+  readonly peers: readonly string[]
+}
+
+/** Body of `POST /v1/fleet/group`. */
+export interface GroupRequest {
+  readonly action: "add" | "remove"
+  readonly group: string
+  readonly peers: readonly string[]
+}
+
+/** A party of a request: its name, and the public files of its devices as base64. */
+export interface PartyRequest {
+  readonly name: string
+  /** How many of its devices must approve; 1 when left out. */
+  readonly threshold?: number | undefined
+  readonly devices: readonly string[]
+}
+
+/** Body of `POST /v1/fleet/policy`. */
+export interface PolicySetRequest {
+  readonly namespace: string
+  readonly parties: readonly PartyRequest[]
+  /** The gate's devices; left out: those of the node, or as they are. */
+  readonly gate?: Omit<PartyRequest, "name"> | undefined
+  readonly inspectors?: readonly string[] | undefined
+  readonly allowsClassical?: boolean | undefined
+  readonly allowsNoGate?: boolean | undefined
+  readonly keepsOpenable?: boolean | undefined
+}
+
+/** A party, or the gate, as `GET /v1/fleet/policy` shows it. */
+export interface PartyReport {
+  readonly name: string
+  readonly threshold: number
+  readonly devices: readonly {
+    readonly key: string
+    readonly recipient: string
+    readonly state: DeviceState
+  }[]
+}
+
+/** `GET /v1/fleet/policy?namespace=`. */
+export interface PolicyReport {
+  readonly namespace: string
+  readonly version: number
+  readonly digest: string
+  /** True once what says that it is the newest has expired. */
+  readonly isStale: boolean
+  readonly parties: readonly PartyReport[]
+  /** Left out: what is released here has no gate. */
+  readonly gate?: PartyReport
+  readonly inspectors: readonly string[]
+  readonly allowsClassical: boolean
+  readonly allowsNoGate: boolean
+  readonly openable: readonly number[]
+}

@@ -1,0 +1,41 @@
+/**
+ * What the routes of the fleet are made of, and what a node without a fleet answers.
+ * @module
+ */
+import { FleetError } from "../fleet/errors.ts"
+import type { Fleet, Membership } from "../fleet/fleet.ts"
+import type { FleetDesk } from "../fleet/fleet-desk.ts"
+import type { TufSource } from "../trust/tuf/tuf-source.ts"
+
+/** The fleet of a node, and what its operator may do. */
+export interface FleetDeps {
+  readonly desk: FleetDesk
+  readonly fleet: Fleet
+  /** Accepts what is newer in a source of files that nobody trusts (`FleetMember.refresh`). */
+  readonly takeFiles: (source: TufSource, options: { signal: AbortSignal }) => Promise<void>
+}
+
+/** What the routes of the fleet, and of releases, are made of. */
+export interface FleetRouteDeps {
+  /** Undefined: this node has no part that knows of fleets. */
+  readonly fleet?: FleetDeps | undefined
+}
+
+/** Gives the desk of a node. @throws FleetError `NOT_ENROLLED` for one without */
+export function deskOf({ fleet }: FleetRouteDeps): FleetDesk {
+  if (fleet === undefined) throw notEnrolled()
+  return fleet.desk
+}
+
+/** Gives the node's place in its fleet. @throws FleetError `NOT_ENROLLED` */
+export function membershipOf({ fleet }: FleetRouteDeps): Membership {
+  const membership = fleet?.fleet.membership
+  if (membership === undefined) throw notEnrolled()
+  return membership
+}
+
+/** The error of a node that is in no fleet. */
+export function notEnrolled(): FleetError {
+  const ways = '"sealift fleet init --name NAME" makes one, "sealift fleet join TOKEN" joins one'
+  return new FleetError("NOT_ENROLLED", `this node is in no fleet: ${ways}`)
+}

@@ -1,0 +1,73 @@
+/**
+ * Publishing: paths of this machine become a release, with lines of progress.
+ * @module
+ */
+import type { FastifyInstance } from "fastify"
+import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
+import { formatAssetVersion } from "../release/asset-name.ts"
+import type { PublishRequest } from "../release/releases.ts"
+import { clientSignal } from "./client-signal.ts"
+import { sendLines } from "./line-stream.ts"
+import { type PartyWish, partiesOf } from "./policy-request.ts"
+import { ensureParties, PARTIES_BODY_BYTES_MAX } from "./policy-routes.ts"
+import type { PublishLine } from "./release-api.ts"
+import { type ReleaseRouteDeps, releasesOf } from "./release-deps.ts"
+import { parseAssetName } from "./release-reference.ts"
+import { watchOf } from "./release-watch.ts"
+import { choiceOf, fieldsOf, required } from "./request.ts"
+
+const FIELDS = {
+  name: "text",
+  paths: "paths",
+  image: "text",
+  visibility: "text",
+  audience: "texts",
+  gate: "text",
+  lifeMs: "count",
+  floor: "count",
+  inspectors: "links",
+  slots: "labels",
+  reissues: "count",
+  parties: "objects",
+} as const
+
+/** Adds the route to a server. */
+export function addPublishRoute(app: FastifyInstance, deps: ReleaseRouteDeps): void {
+  const options = { bodyLimit: PARTIES_BODY_BYTES_MAX }
+  app.post("/v1/releases", options, async (request, reply) => {
+    const { request: wish, parties } = readBody(request.body)
+    const { publisher } = await releasesOf(deps, { signal: clientSignal(reply) })
+    return sendLines<PublishLine>(reply, async (writer) => {
+      const policy = await policyFor(deps, wish.namespace, parties)
+      if (policy !== undefined) await writer.write({ type: "policy", ...policy })
+      const published = await publisher.publish(wish, watchOf(deps.clock, writer))
+      const ref = formatAssetVersion(published.asset)
+      await writer.write({ type: "result", ref, ...published })
+    })
+  })
+}
+
+async function policyFor(
+  deps: ReleaseRouteDeps,
+  namespace: string,
+  parties: readonly PartyWish[] | undefined,
+): Promise<PolicyReceipt | undefined> {
+  return parties === undefined ? undefined : await ensureParties(deps, namespace, parties)
+}
+
+function readBody(body: unknown): {
+  readonly request: PublishRequest
+  readonly parties: readonly PartyWish[] | undefined
+} {
+  const fields = fieldsOf(body, FIELDS)
+  const { name, paths = [], visibility, audience = [], gate, parties, ...rest } = fields
+  const request = {
+    ...rest,
+    ...parseAssetName(required(name, "name")),
+    paths,
+    audience,
+    visibility: choiceOf(visibility ?? "fleet", "visibility", ["sealed", "fleet", "public"]),
+    gate: choiceOf(gate ?? "open", "gate", ["open", "hold", "none"]),
+  }
+  return { request, parties: parties === undefined ? undefined : partiesOf(parties) }
+}

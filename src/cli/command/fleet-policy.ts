@@ -1,0 +1,104 @@
+/**
+ * `sealift fleet policy set NS`, `fleet policy show NS`: whose approval releases need.
+ * @module
+ */
+import type { PartyReport, PolicyReport, PolicySetRequest } from "../../api/fleet-api.ts"
+import { encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
+import { CliError } from "../../cli/errors.ts"
+import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
+import { collect, listOf } from "../../cli/option.ts"
+import { columns } from "../../cli/output.ts"
+import { GATE } from "../../core/name.ts"
+import type { PolicyReceipt } from "../../fleet/fleet-desk.ts"
+
+const RECIPIENT_SHOWN_CHARS = 24
+
+export const fleetPolicySetCommand: CommandSpec = {
+  examples: [
+    "sealift fleet policy set acme --party owner=owner.key.pub --party safety=safety.key.pub",
+    "sealift fleet policy set acme --party owner=a.key.pub --party owner=b.key.pub --threshold owner=2",
+  ],
+  define: (command) =>
+    command
+      .option("--party <name=file>", "public file of a party's device; repeatable", collect)
+      .option("--threshold <name=count>", "how many devices of a party must approve", collect)
+      .option("--gate <file>", "public file of a gate's device (default: as it is)", collect)
+      .option("--inspector <recipient>", "age recipient that may be given release keys", collect)
+      .option("--allow-classical", "allow recipients that are not post-quantum")
+      .option("--allow-no-gate", "allow releases without a gate"),
+  async work(invocation) {
+    const { args, out, connect } = invocation
+    const request = await requestOf(invocation)
+    const node = await connect()
+    const receipt = await node.ask<PolicyReceipt>("POST", "/v1/fleet/policy", request)
+    out.result(receipt, () => describeReceipt(receipt))
+    out.note(`next: "sealift publish ${args[0]}/NAME PATH --seal --audience GROUP"`)
+  },
+}
+
+export const fleetPolicyShowCommand: CommandSpec = {
+  examples: ["sealift fleet policy show acme"],
+  async work({ args, out, connect }) {
+    const node = await connect()
+    const query = new URLSearchParams({ namespace: args[0]! })
+    const report = await node.ask<PolicyReport>("GET", `/v1/fleet/policy?${query}`)
+    out.answer(report, describe(report))
+    out.note(`next: "sealift releases" shows what was released under it`)
+  },
+}
+
+/** Says what was written for a namespace. */
+export function describeReceipt({
+  namespace,
+  version,
+  parties,
+  gateDevices,
+}: PolicyReceipt): string {
+  const gate = gateDevices === 0 ? "no gate" : `a gate of ${gateDevices} devices`
+  return `policy ${version} of ${namespace}: ${parties.join(", ")} must approve; ${gate}`
+}
+
+async function requestOf({ args, options }: Invocation): Promise<PolicySetRequest> {
+  const thresholds = thresholdsOf(options.threshold)
+  const parties = await partiesOf(options.party, thresholds)
+  if (parties.length === 0) {
+    throw new CliError("USAGE_INVALID", "no party is named; give --party NAME=FILE.pub for each")
+  }
+  const gate = await Promise.all(listOf(options.gate).map(encodedDevice))
+  const names = [...parties.map(({ name }) => name), ...(gate.length > 0 ? [GATE] : [])]
+  const stray = [...thresholds.keys()].find((name) => !names.includes(name))
+  if (stray !== undefined) {
+    throw new CliError("USAGE_INVALID", `--threshold names "${stray}", of which no device is given`)
+  }
+  const inspectors = listOf(options.inspector)
+  return {
+    namespace: args[0]!,
+    parties,
+    ...(gate.length > 0 ? { gate: { devices: gate, threshold: thresholds.get(GATE) } } : {}),
+    ...(inspectors.length > 0 ? { inspectors } : {}),
+    ...(options.allowClassical === true ? { allowsClassical: true } : {}),
+    ...(options.allowNoGate === true ? { allowsNoGate: true } : {}),
+  }
+}
+
+function describe(report: PolicyReport): string {
+  const holders = [...report.parties, ...(report.gate === undefined ? [] : [report.gate])]
+  const rows = [
+    ["policy", `${report.version} of ${report.namespace}${report.isStale ? "  STALE" : ""}`],
+    ["digest", report.digest],
+    ...holders.flatMap(holderCells),
+    ...report.inspectors.map((one) => ["inspector", `${one.slice(0, RECIPIENT_SHOWN_CHARS)}…`]),
+    ["classical recipients", report.allowsClassical ? "allowed" : "not allowed"],
+    ["no gate", report.allowsNoGate ? "allowed" : "not allowed"],
+  ]
+  if (report.openable.length > 0) rows.push(["openable before", report.openable.join(", ")])
+  return columns(rows)
+}
+
+function holderCells({ name, threshold, devices }: PartyReport): string[][] {
+  const counting = devices.filter(({ state }) => state !== "retired").length
+  return [
+    [name === GATE ? name : `party ${name}`, `${threshold} of ${counting} devices`],
+    ...devices.map(({ key, state }) => ["", `${key}  ${state}`]),
+  ]
+}

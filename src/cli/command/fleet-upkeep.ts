@@ -1,0 +1,53 @@
+/**
+ * `sealift fleet renew`, `fleet desk take`, `fleet export`, `fleet import`: keeping a fleet alive.
+ * @module
+ */
+import type { CommandSpec } from "../../cli/invocation.ts"
+import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
+import { requiredText } from "../../cli/option.ts"
+import type { FleetReceipt, FleetReport } from "../../fleet/fleet-desk.ts"
+import { FLEET_FILES_BYTES_MAX } from "../../fleet/fleet-files.ts"
+
+export const fleetRenewCommand: CommandSpec = {
+  examples: ["sealift fleet renew"],
+  async work({ out, connect }) {
+    const node = await connect()
+    const receipt = await node.ask<FleetReceipt>("POST", "/v1/fleet/renew")
+    out.result(receipt, () => `signed anew: access list ${receipt.accessVersion}`)
+    out.note('next: "sealift fleet show" says until when each file is good')
+  },
+}
+
+export const fleetDeskTakeCommand: CommandSpec = {
+  examples: ["sealift fleet desk take"],
+  async work({ out, connect }) {
+    const node = await connect()
+    const receipt = await node.ask<FleetReceipt>("POST", "/v1/fleet/desk")
+    out.result(receipt, () => `this node is the desk of fleet ${receipt.fleet}`)
+    out.note("next: stop the desk that was, if it still runs; two of them undo each other's work")
+  },
+}
+
+export const fleetExportCommand: CommandSpec = {
+  examples: ["sealift fleet export --out lab.fleet"],
+  define: (command) => command.option("-o, --out <file>", "file that is written"),
+  async work({ options, out, connect }) {
+    const path = requiredText(options.out, "--out")
+    const node = await connect()
+    const bundle = await node.file("GET", "/v1/fleet/files")
+    await writeLocalFile(path, bundle)
+    out.result({ file: path, sizeBytes: bundle.length }, () => `wrote ${path}`)
+    out.note(`next, on a node that no network reaches: "sealift fleet import ${path}"`)
+  },
+}
+
+export const fleetImportCommand: CommandSpec = {
+  examples: ["sealift fleet import lab.fleet"],
+  async work({ args, out, connect }) {
+    const bundle = await readLocalFile(args[0]!, FLEET_FILES_BYTES_MAX)
+    const node = await connect()
+    const report = await node.ask<FleetReport>("POST", "/v1/fleet/files", bundle)
+    out.result(report, () => `fleet ${report.name}: access list ${report.accessVersion}`)
+    out.note('next: "sealift fleet show"')
+  },
+}

@@ -1,0 +1,115 @@
+/**
+ * `sealift fleet init`, `fleet join`, `fleet show`: making a fleet, coming into one, looking at it.
+ * @module
+ */
+import type { FleetInitRequest, JoinRequest } from "../../api/fleet-api.ts"
+import type { CommandSpec } from "../../cli/invocation.ts"
+import { requiredText } from "../../cli/option.ts"
+import { columns } from "../../cli/output.ts"
+import { momentText } from "../../cli/time-text.ts"
+import { systemClock } from "../../core/clock.ts"
+import type { FleetReport } from "../../fleet/fleet-desk.ts"
+
+/** Nodes that are shown to people; with `--json` all are. */
+const NODES_SHOWN_MAX = 100
+const ONE_PERSON_WARNING = [
+  "this node is the fleet's only anchor: the keys of root, targets, desk, access, gate and groups",
+  "lie on this one machine. Whoever takes it over can change who belongs to the fleet and who must",
+  "approve, and can give the gate's share; if it is lost, so is the fleet. What the parties sign",
+  "with their own keys, kept elsewhere, it cannot sign.",
+].join("\n")
+
+export const fleetInitCommand: CommandSpec = {
+  examples: ["sealift fleet init --name lab", "sealift fleet init --name lab --data /srv/sealift"],
+  runsNode: true,
+  define: (command) => command.option("--name <name>", "what you call the fleet"),
+  async work({ options, out, connect }) {
+    const request: FleetInitRequest = { name: requiredText(options.name, "--name") }
+    const node = await connect()
+    const report = await node.ask<FleetReport>("POST", "/v1/fleet/init", request)
+    out.answer(report, report.fleet)
+    out.note(`${ONE_PERSON_WARNING}\nfingerprint of this node: ${report.fingerprint}`)
+    out.note('next: "sealift fleet invite" prints a token for the next node')
+  },
+}
+
+export const fleetJoinCommand: CommandSpec = {
+  examples: [
+    "sealift fleet join sealift-invite-1.…",
+    "sealift fleet join FLEETID@/ip4/192.0.2.7/tcp/7071/p2p/12D3KooW…",
+  ],
+  runsNode: true,
+  async work({ args, out, connect }) {
+    const request: JoinRequest = { token: args[0]! }
+    const node = await connect()
+    const report = await node.ask<FleetReport>("POST", "/v1/fleet/join", request)
+    out.answer(report, report.fingerprint)
+    out.note(`joined fleet ${report.name} (${report.fleet}) as ${report.peer}`)
+    const groups = report.nodes.find(({ peer }) => peer === report.peer)?.groups ?? []
+    if (groups.length > 0) out.note(`groups: ${groups.join(", ")}`)
+    out.note(
+      "next: compare the fingerprint with the one that `sealift fleet show` prints for this node where the invite was made",
+    )
+  },
+}
+
+export const fleetShowCommand: CommandSpec = {
+  examples: ["sealift fleet show", "sealift fleet show --json"],
+  async work({ out, connect }) {
+    const node = await connect()
+    const report = await node.ask<FleetReport>("GET", "/v1/fleet")
+    out.result(report, () => describe(report, systemClock.now()))
+    for (const { role, expiresAtMs, warning } of report.lifetimes) {
+      if (warning === undefined) continue
+      out.note(`${role}: ${warning}, ends ${momentText(expiresAtMs, systemClock.now())}`)
+    }
+    out.note(`next: ${nextStep(report)}`)
+  },
+}
+
+function nextStep({ isEnrolled, roles, lifetimes, peer }: FleetReport): string {
+  const isAging = lifetimes.some(
+    ({ role, warning }) => warning !== undefined && roles.includes(role),
+  )
+  if (isAging) return '"sealift fleet renew" signs anew what this node has the keys for'
+  if (!isEnrolled) return `"sealift fleet admit ${peer}" on the node that has the access key`
+  if (roles.includes("access")) return '"sealift fleet invite" prints a token for the next node'
+  return '"sealift releases" lists what the fleet has released'
+}
+
+function describe(report: FleetReport, nowMs: number): string {
+  const { nodes, groups, revoked, lifetimes } = report
+  const shown = nodes.slice(0, NODES_SHOWN_MAX)
+  const sections = [
+    columns([
+      ["fleet", `${report.name}  ${report.fleet}`],
+      ["this node", `${report.peer}${report.isEnrolled ? "" : "  NOT ENROLLED"}`],
+      ["fingerprint", report.fingerprint],
+      [
+        "access list",
+        `${report.accessVersion}${report.isStale ? "  STALE: nothing new counts" : ""}`,
+      ],
+      ["roles here", report.roles.length === 0 ? "none" : report.roles.join(", ")],
+    ]),
+    columns([["node", "", "groups", "labels"], ...shown.map(nodeCells)]),
+  ]
+  const hiddenCount = nodes.length - shown.length
+  if (hiddenCount > 0) sections.push(`… and ${hiddenCount} more nodes (--json lists all)`)
+  const cells = groups.map(({ name, epoch, size }) => [name, `epoch ${epoch}`, `${size} nodes`])
+  if (groups.length > 0) sections.push(columns([["group", "", ""], ...cells]))
+  if (revoked.length > 0) sections.push(columns(revoked.map((peer) => ["revoked", peer])))
+  const lives = lifetimes.map(({ role, expiresAtMs }) => [role, momentText(expiresAtMs, nowMs)])
+  if (lives.length > 0) sections.push(columns([["signed by", "until"], ...lives]))
+  return sections.join("\n\n")
+}
+
+function nodeCells(node: FleetReport["nodes"][number]): string[] {
+  const marks = [node.isAnchor ? "anchor" : "", node.isConnected ? "connected" : ""]
+  const labels = Object.entries(node.labels).map(([key, value]) => `${key}=${value}`)
+  return [
+    node.peer,
+    marks.filter((mark) => mark !== "").join(", "),
+    node.groups.join(", "),
+    labels.join(", "),
+  ]
+}

@@ -1,0 +1,133 @@
+/**
+ * `sealift publish NAME PATH… | oci:REF`: make a release of files, or of an image.
+ * @module
+ */
+import { resolve } from "node:path"
+import type { PublishBody, PublishLine } from "../../api/release-api.ts"
+import { describeReceipt } from "../../cli/command/fleet-policy.ts"
+import { partiesOf } from "../../cli/command/party-files.ts"
+import { CliError } from "../../cli/errors.ts"
+import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
+import { collect, countOf, durationOf, labelsOf, listOf, refuseTogether } from "../../cli/option.ts"
+import { followWork } from "../../cli/progress.ts"
+import { humanSize } from "../../daemon/unit.ts"
+
+const IMAGE_PREFIX = "oci:"
+
+export const publishCommand: CommandSpec = {
+  examples: [
+    "sealift publish acme/model ./model --seal --audience edge",
+    "sealift publish acme/app oci:registry.example/team/app:1",
+    "sealift publish acme/model --reissue 1",
+  ],
+  define: (command) =>
+    command
+      .option("--seal", "encrypt it: it opens once every party has approved")
+      .option("--audience <group>", "group, or node:PEERID, that may open it; repeatable", collect)
+      .option("--hold", "let nobody open it before a rollout says so")
+      .option("--no-gate", "leave the gate out, if the policy allows that; nodes only, no groups")
+      .option("--public", "give it, unencrypted, to every BitTorrent client")
+      .option("--party <name=file>", "write the policy with this party if there is none", collect)
+      .option("--inspector <recipient>", "inspector of the policy that may look inside", collect)
+      .option("--life <duration>", "how long it may be approved and opened, such as 90d")
+      .option("--floor <n>", "no release below this number may become active any more")
+      .option("--slot <key=value>", "label of the nodes that these files are for", collect)
+      .option("--reissue <n>", "issue the files of this number anew, after a party was lost"),
+  async work(invocation) {
+    const { out, connect } = invocation
+    const body = await bodyOf(invocation)
+    const node = await connect()
+    const published = await followWork<PublishLine>(node, out, {
+      path: "/v1/releases",
+      body,
+      label: body.name,
+      onLine(line) {
+        if (line.type !== "policy") return
+        const { type: _line, ...policy } = line
+        out.note(describeReceipt(policy))
+      },
+    })
+    out.answer(published, published.ref)
+    for (const remark of remarksOf(body, published)) out.note(remark)
+    out.note(
+      `next: "sealift inspect ${published.ref}", then each party: "sealift approve ${published.ref} --key FILE"`,
+    )
+  },
+}
+
+async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
+  const [name, ...sources] = args as readonly [string, ...string[]]
+  const reissues = countOf(options.reissue, "--reissue")
+  // What is issued anew is sealed: of other files nobody lost a share.
+  const isSealed = options.seal === true || reissues !== undefined
+  refuseTogether({ "--seal": isSealed, "--public": options.public === true })
+  refuseTogether({ "--hold": options.hold === true, "--no-gate": options.gate === false })
+  const audience = listOf(options.audience)
+  if (!isSealed) refuseUnsealed(options)
+  const parties = await partiesOf(options.party, new Map())
+  const inspectors = listOf(options.inspector)
+  return {
+    name,
+    ...sourcesOf(sources, reissues),
+    visibility: isSealed ? "sealed" : options.public === true ? "public" : "fleet",
+    audience,
+    gate: options.hold === true ? "hold" : options.gate === false ? "none" : "open",
+    lifeMs: durationOf(options.life, "--life"),
+    floor: countOf(options.floor, "--floor"),
+    reissues,
+    slots: labelsOf(options.slot, "--slot"),
+    ...(inspectors.length > 0 ? { inspectors } : {}),
+    ...(parties.length > 0 ? { parties } : {}),
+  }
+}
+
+/** What only a sealed release has must not be silently without effect. */
+function refuseUnsealed(options: Invocation["options"]): void {
+  const given = {
+    "--audience": options.audience !== undefined,
+    "--hold": options.hold === true,
+    "--no-gate": options.gate === false,
+    "--inspector": options.inspector !== undefined,
+  }
+  const [flag] = Object.entries(given).find(([, isGiven]) => isGiven) ?? []
+  if (flag !== undefined) throw new CliError("USAGE_INVALID", `${flag} is for releases with --seal`)
+}
+
+function sourcesOf(
+  sources: readonly string[],
+  reissues: number | undefined,
+): Pick<PublishBody, "paths" | "image" | "reissues"> {
+  if (reissues !== undefined) {
+    if (sources.length === 0) return {}
+    throw new CliError("USAGE_INVALID", "--reissue reads no files; leave the paths out")
+  }
+  const images = sources.filter((source) => source.startsWith(IMAGE_PREFIX))
+  if (images.length === 0 && sources.length > 0) {
+    return { paths: sources.map((source) => resolve(source)) }
+  }
+  if (images.length === 1 && sources.length === 1) {
+    return { image: images[0]!.slice(IMAGE_PREFIX.length) }
+  }
+  const message = "name files and folders, or one image as oci:REF, and not both"
+  throw new CliError("USAGE_INVALID", message)
+}
+
+type Published = Omit<Extract<PublishLine, { readonly type: "result" }>, "type">
+
+function remarksOf(body: PublishBody, published: Published): readonly string[] {
+  const { files, sizeBytes, reusedFiles, parties, audience, isPostQuantum } = published
+  const reused = reusedFiles === 0 ? "" : `, ${reusedFiles} as in the release before`
+  const lines = [
+    `${files} files, ${humanSize(sizeBytes)}${reused}; ${parties.join(", ")} must approve`,
+  ]
+  if (body.visibility === "public") lines.push("PUBLIC: any BitTorrent client may have it")
+  if (body.visibility !== "sealed") return lines
+  lines.push(`sealed for ${audience.slice(0, 8).join(", ")}${audience.length > 8 ? " …" : ""}`)
+  if (!isPostQuantum) lines.push("NOT POST-QUANTUM: a device's recipient is a classical one")
+  if (body.gate === "none")
+    lines.push("NO GATE: revoking a node later does not keep it from opening this")
+  if (body.gate === "hold") lines.push("held: nobody opens it before a rollout releases it")
+  if ((body.inspectors ?? []).length > 0)
+    lines.push(`${body.inspectors?.length} INSPECTORS may look inside`)
+  return lines
+}

@@ -1,0 +1,27 @@
+/**
+ * Times for people: a moment in UTC, and how far it is from now.
+ * @module
+ */
+
+const UNITS: readonly (readonly [string, number])[] = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+  ["second", 1_000],
+]
+
+/** Writes a moment with its distance: `2026-12-01 09:30 UTC (in 3 days)`. */
+export function momentText(atMs: number, nowMs: number): string {
+  const date = new Date(atMs)
+  if (Number.isNaN(date.getTime())) return `${atMs} ms after 1970`
+  return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC (${distanceText(atMs - nowMs)})`
+}
+
+/** Writes how far a moment is away, in its largest whole unit: `in 3 days`, `2 hours ago`, `now`. */
+export function distanceText(differenceMs: number): string {
+  const [unit, factor] = UNITS.find(([, ms]) => Math.abs(differenceMs) >= ms) ?? []
+  if (unit === undefined || factor === undefined) return "now"
+  const count = Math.floor(Math.abs(differenceMs) / factor)
+  const text = `${count} ${unit}${count === 1 ? "" : "s"}`
+  return differenceMs < 0 ? `${text} ago` : `in ${text}`
+}

@@ -1,0 +1,124 @@
+/**
+ * The fleet's rooms of a node: opened before its network starts, so that nobody is let in who is not of
+ * the fleet, and at work once there is one.
+ * @module
+ */
+import { join } from "node:path"
+import type { FleetDeps } from "../api/fleet-deps.ts"
+import type { Clock } from "../core/clock.ts"
+import { messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { Administration } from "../fleet/administration.ts"
+import { FleetEpochSecrets } from "../fleet/epoch-secrets.ts"
+import { FleetHolder } from "../fleet/fleet-holder.ts"
+import { type FleetHome, openFleetHome } from "../fleet/fleet-home.ts"
+import { openMembership } from "../fleet/fleet-opening.ts"
+import { FleetNodeKeys } from "../fleet/node-keys.ts"
+import { peerSources } from "../fleet/peer-source.ts"
+import { TufExchange } from "../fleet/tuf-exchange.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { Kv } from "../store/kv.ts"
+import { readVersion } from "./version.ts"
+
+/** Node keys are looked at this often: whether the next one is due, and an old one may be erased. */
+const KEYS_EVERY_MS = 3_600_000
+/** An anchor asks the others for the secrets of groups this long after a newer list. */
+const EPOCHS_TIMEOUT_MS = 30_000
+
+interface World {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly undo: AsyncDisposableStack
+}
+
+/** A fleet before there is a network. */
+export interface OpenedFleet {
+  readonly home: FleetHome
+  readonly fleet: FleetHolder
+  /** Tells the fleet of the network, which it cuts peers off. */
+  connect(net: PeerNetwork): void
+}
+
+/** What works on a fleet. */
+export interface FleetRooms extends FleetDeps {
+  readonly fleet: FleetHolder
+  readonly desk: Administration
+  readonly nodeKeys: FleetNodeKeys
+  readonly epochs: FleetEpochSecrets
+}
+
+/**
+ * Opens the fleet that this node is in, if it is in one.
+ * @throws FleetError, TrustError
+ */
+export async function openFleet(
+  { clock, log }: Pick<World, "clock" | "log">,
+  { data, peer }: { readonly data: string; readonly peer: PeerId },
+): Promise<OpenedFleet> {
+  let net: PeerNetwork | undefined
+  const home = openFleetHome(join(data, "fleet"))
+  const fleet = new FleetHolder({ log, onCut: async () => net?.recheck() })
+  const remotes = () => (net === undefined ? [] : peerSources({ net, clock }))
+  await openMembership({ home, clock, log, peer, remotes }, fleet)
+  return {
+    home,
+    fleet,
+    connect: (network) => {
+      net = network
+    },
+  }
+}
+
+/** Puts the fleet to work over a network that has started. */
+export async function startFleet(
+  { clock, log, undo }: World,
+  { home, fleet }: OpenedFleet,
+  { net, kv }: { readonly net: PeerNetwork; readonly kv: Kv },
+): Promise<FleetRooms> {
+  const deps = { net, fleet, clock, log }
+  const exchange = new TufExchange(deps)
+  const nodeKeys = new FleetNodeKeys({ ...deps, kv }, { folder: home.folder })
+  const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys }, { folder: home.folder })
+  const options = { version: readVersion() }
+  const desk = await Administration.open({ ...deps, home, exchange }, options)
+  exchange.start()
+  undo.defer(() => exchange.stop())
+  undo.defer(nodeKeys.start())
+  epochs.start()
+  await desk.start()
+  undo.defer(() => desk.stop())
+  tend({ clock, log, undo }, { fleet, nodeKeys, epochs })
+  const takeFiles: FleetDeps["takeFiles"] = async (source, { signal }) => {
+    await fleet.membership?.refresh(source, { signal })
+  }
+  return { fleet, desk, nodeKeys, epochs, takeFiles }
+}
+
+/** What has to be done now and then, and after each newer list. */
+function tend(
+  { clock, log, undo }: World,
+  { fleet, nodeKeys, epochs }: Pick<FleetRooms, "fleet" | "nodeKeys" | "epochs">,
+): void {
+  const stopping = new AbortController()
+  const run = (what: string, work: () => Promise<unknown>) => {
+    if (fleet.membership === undefined || stopping.signal.aborted) return
+    work().catch((error: unknown) => log.warn({ error: messageOf(error) }, what))
+  }
+  const gather = () => {
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(EPOCHS_TIMEOUT_MS)])
+    run("the secrets of groups are not all here", () => epochs.gather({ signal }))
+  }
+  const renew = () => run("the node key could not be renewed", () => nodeKeys.renew())
+  let cancel = (): void => {}
+  const again = () => {
+    renew()
+    cancel = clock.after(KEYS_EVERY_MS, again)
+  }
+  again()
+  const forget = fleet.onChange(gather)
+  undo.defer(() => {
+    stopping.abort(new Error("the node stops"))
+    cancel()
+    forget()
+  })
+}

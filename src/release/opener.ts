@@ -1,0 +1,223 @@
+/**
+ * Brings, checks and opens the releases of a node (protocol/release.md §5, opening).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { codeOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Delivery } from "../delivery/delivery.ts"
+import type { EpochSecrets } from "../fleet/node-key-port.ts"
+import { startDeadline } from "../net/deadline.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { PayloadPool } from "../seal/payload-pool.ts"
+import { erase } from "../seal/release-key.ts"
+import type { TufFiles } from "../trust/tuf/tuf-source.ts"
+import { type AssetVersion, formatAssetVersion } from "./asset-name.ts"
+import { GateAsker } from "./gate-asking.ts"
+import { serveGate } from "./gate-exchange.ts"
+import { GateGrantFiles } from "./gate-grant-files.ts"
+import { readGateGrantHere } from "./gate-grant-taking.ts"
+import { GateKeeper, type GateKeeperDeps } from "./gate-keeper.ts"
+import { usableApprovals } from "./grant-gathering.ts"
+import { type KeyChange, rewrapGrants } from "./live-grants.ts"
+import { copyPlainFiles, type OpeningDeps, openSealedFiles } from "./opening-files.ts"
+import { makeFolderWhole, type Quarantine, sweepQuarantine, verifyFree } from "./opening-folder.ts"
+import { decideNow, ownEntries, standingOf } from "./opening-standing.ts"
+import { reportRelease } from "./release-report.ts"
+import type { KnownRelease, Opener, ReleaseReport, VerifyReport, Watch } from "./releases.ts"
+import { isStaged, labelsHere, type StagingDeps, stageRelease, wantedFiles } from "./staging.ts"
+import { type UnsealingRequest, unsealRelease } from "./unsealing.ts"
+import { chooseVariant } from "./variant.ts"
+import { type VerifyingDeps, verifyHere } from "./verifying.ts"
+
+/** Grants are brought along when a release is staged; peers are waited for this long. */
+const GRANTS_TIMEOUT_MS = 10_000
+/** The node key of somebody who is granted to by hand is waited for this long. */
+const KEY_TIMEOUT_MS = 30_000
+
+/** A release that was opened, for the audit. */
+export interface OpenedNote {
+  readonly release: KnownRelease
+  readonly path: string
+  readonly atMs: number
+}
+
+export interface OpenerDeps
+  extends GateKeeperDeps,
+    Pick<StagingDeps, "places">,
+    Pick<OpeningDeps, "store" | "blobPath"> {
+  readonly epochs: EpochSecrets
+  readonly delivery: Delivery
+  readonly net: PeerNetwork
+  /** Of the data directory; what is kept lies in `releases`, beside what the book keeps. */
+  readonly files: TufFiles
+  /** Threads that open files; left out: some are started for each opening, and ended. */
+  readonly pool?: PayloadPool | undefined
+  readonly onOpened?: ((note: OpenedNote) => void) | undefined
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface OpenerOptions {
+  /** A folder of its own, where it is noted what a crash would leave in quarantine. */
+  readonly notes: string
+}
+
+/** The opener of a node, and what else lives with its grants. */
+export interface NodeOpener extends Opener {
+  /** Seals what is sealed to one of this node's keys to the next one, before that key is erased. */
+  rewrap(change: KeyChange, options: { readonly signal: AbortSignal }): Promise<void>
+}
+
+/** Makes the opener of a node; first it removes what a crash left behind, plaintext included. */
+export async function createOpener(deps: OpenerDeps, options: OpenerOptions): Promise<NodeOpener> {
+  for (const path of await sweepQuarantine(options.notes)) {
+    deps.log.warn({ path }, "removed what was left of an opening that did not end")
+  }
+  const keeper = new GateKeeper(deps)
+  serveGate(deps, keeper)
+  return new ReleaseOpener(deps, options, keeper)
+}
+
+class ReleaseOpener implements NodeOpener {
+  readonly #deps: Omit<OpenerDeps, "files"> & VerifyingDeps
+  readonly #options: OpenerOptions
+  readonly #keeper: GateKeeper
+
+  constructor(deps: OpenerDeps, options: OpenerOptions, keeper: GateKeeper) {
+    const files = new GateGrantFiles(deps.files)
+    const gate = new GateAsker({ ...deps, files, keeper })
+    this.#deps = { ...deps, files, gate }
+    this.#options = options
+    this.#keeper = keeper
+  }
+
+  async report(known: KnownRelease): Promise<ReleaseReport> {
+    return await reportRelease(this.#deps, known)
+  }
+
+  async stage(known: KnownRelease, watch: Watch): Promise<ReleaseReport> {
+    await stageRelease(this.#deps, known.release.said, watch)
+    await this.#bringGrants(known, watch.signal)
+    return await this.report(known)
+  }
+
+  async open(
+    known: KnownRelease,
+    folder: string,
+    watch: Watch,
+  ): Promise<{ path: string; files: number }> {
+    const { said } = known.release
+    const { store, fleet } = this.#deps
+    let request = await this.#decided(known, watch.signal)
+    await verifyFree(folder)
+    if (!isStaged(store, wantedFiles(said, labelsHere(fleet)))) {
+      await stageRelease(this.#deps, said, watch)
+      // That may have taken hours, and somebody may have taken the release back.
+      request = await this.#decided(known, watch.signal)
+    }
+    const path = await this.#openInto(folder, request, watch)
+    await this.#noteOpened(known, path)
+    return { path, files: chooseVariant(said.variants, labelsHere(fleet)).files.length }
+  }
+
+  async verify(known: KnownRelease, options: { isDeep: boolean } & Watch): Promise<VerifyReport> {
+    return await verifyHere(this.#deps, known, options)
+  }
+
+  async grantGate(known: KnownRelease, node: PeerId): Promise<Uint8Array> {
+    const { signal, clear } = startDeadline(this.#deps.clock, KEY_TIMEOUT_MS)
+    try {
+      return await this.#keeper.grantTo(known, node, { signal })
+    } finally {
+      clear()
+    }
+  }
+
+  async takeGateGrant(envelope: Uint8Array): Promise<AssetVersion> {
+    const target = await readGateGrantHere(this.#deps, envelope)
+    const { share } = await this.#deps.gate.take(target, envelope)
+    erase([share])
+    return target.release.said.asset
+  }
+
+  async rewrap(change: KeyChange, options: { readonly signal: AbortSignal }): Promise<void> {
+    await rewrapGrants(this.#deps, change, options)
+  }
+
+  /** Steps 1 to 3 of opening. */
+  async #decided(known: KnownRelease, signal: AbortSignal): Promise<UnsealingRequest> {
+    const standing = await standingOf(this.#deps, known)
+    const devices = await decideNow(this.#deps, known, { signal })
+    ownEntries(this.#deps, known.release.said, standing)
+    return { known, standing, devices }
+  }
+
+  async #openInto(target: string, request: UnsealingRequest, watch: Watch): Promise<string> {
+    const { content } = request.known.release.said
+    const place = { target, notes: this.#options.notes }
+    if (content.visibility === "sealed") return await this.#openSealed(place, request, watch)
+    const files = this.#chosen(request.known, content.files)
+    return await makeFolderWhole(place, async (quarantine) => {
+      await copyPlainFiles(this.#deps, files, { quarantine, watch })
+      watch.signal.throwIfAborted()
+    })
+  }
+
+  async #openSealed(
+    place: { readonly target: string; readonly notes: string },
+    request: UnsealingRequest,
+    watch: Watch,
+  ): Promise<string> {
+    const bag = await unsealRelease(this.#deps, request, watch)
+    const { pool: lasting } = this.#deps
+    const pool = lasting ?? new PayloadPool()
+    try {
+      const files = this.#chosen(request.known, bag)
+      return await makeFolderWhole(place, async (quarantine: Quarantine) => {
+        await openSealedFiles({ ...this.#deps, pool }, files, { quarantine, watch })
+        watch.signal.throwIfAborted()
+      })
+    } finally {
+      erase(bag.map(({ key }) => key))
+      if (lasting === undefined) await pool.close()
+    }
+  }
+
+  /** Gives those of a release's files that are for this node. */
+  #chosen<File>({ release }: KnownRelease, files: readonly File[]): readonly File[] {
+    const variant = chooseVariant(release.said.variants, labelsHere(this.#deps.fleet))
+    return variant.files.map((place) => files[place]!)
+  }
+
+  async #noteOpened(release: KnownRelease, path: string): Promise<void> {
+    const { files, fleet, clock, log, onOpened } = this.#deps
+    const { asset } = release.release.said
+    onOpened?.({ release, path, atMs: fleet.membership?.nowMs() ?? clock.now() })
+    try {
+      await files.writeOpenedAt(asset, path)
+    } catch (error) {
+      // It is open, whole and in its place: only reports will not know.
+      log.warn({ code: codeOf(error), release: formatAssetVersion(asset) }, "not noted as opened")
+    }
+  }
+
+  /** Brings what opens it along with the bytes, as far as it is there: its givers may go. */
+  async #bringGrants(known: KnownRelease, signal: AbortSignal): Promise<void> {
+    const { book, clock, log } = this.#deps
+    const deadline = startDeadline(clock, GRANTS_TIMEOUT_MS, signal)
+    try {
+      const { standing, devices } = await this.#decided(known, deadline.signal)
+      const entries = ownEntries(this.#deps, known.release.said, standing).map(({ to }) => to)
+      if (entries.length === 0) return
+      for (const kept of usableApprovals(book, { known, devices, ...standing })) {
+        await book.grants(known, kept, entries, deadline)
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      log.debug({ code: codeOf(error) }, "grants are not here yet")
+    } finally {
+      deadline.clear()
+    }
+  }
+}

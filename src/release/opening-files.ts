@@ -1,0 +1,137 @@
+/**
+ * The files of a release on their way out of the store: opened, or copied where they are plain.
+ * @module
+ */
+import type { FileHandle } from "node:fs/promises"
+import { rm } from "node:fs/promises"
+import { type Digest, digestOfRaw } from "../core/digest.ts"
+import type { BagFile } from "../seal/bag.ts"
+import { SealError } from "../seal/errors.ts"
+import { openFile } from "../seal/open-file.ts"
+import type { PayloadPool } from "../seal/payload-pool.ts"
+import { writeUnfinished } from "../seal/quarantine.ts"
+import { StoreError } from "../store/errors.ts"
+import { READ_BYTES_MAX } from "../store/reading.ts"
+import type { BlobReader, BlobStore } from "../store/store.ts"
+import type { Quarantine } from "./opening-folder.ts"
+import type { PlainFile } from "./release-file.ts"
+import type { Watch } from "./releases.ts"
+
+export interface OpeningDeps {
+  readonly store: BlobStore
+  readonly pool: PayloadPool
+  /** Where the bytes of a whole blob lie, so that they need not be copied first. */
+  readonly blobPath?: ((digest: Digest) => string) | undefined
+}
+
+/** Opens files, one after the other: the pool has all cores on each. Nothing is placed unopened. */
+export async function openSealedFiles(
+  deps: OpeningDeps,
+  files: readonly BagFile[],
+  { quarantine, watch }: { readonly quarantine: Quarantine; readonly watch: Watch },
+): Promise<void> {
+  const progress = progressOf(files, watch)
+  for (const { cipher, key, path, sizeBytes, mode } of files) {
+    const digest = digestOfRaw(cipher)
+    const opened = await withBlob(deps.store, digest, async (reader) => {
+      const { signal } = watch
+      const source = deps.blobPath?.(digest) ?? (await copyOut(reader, quarantine, signal))
+      try {
+        const what = { source, fileKey: key, folder: quarantine.parts, onProgress: progress.within }
+        return await openFile(deps, what, { signal })
+      } finally {
+        if (deps.blobPath === undefined) await rm(source)
+      }
+    })
+    // The file on the disk has another length than the blob: its last chunk is no proof of the whole.
+    if (opened.plainBytes !== sizeBytes) {
+      throw new SealError("PAYLOAD_CORRUPT", `${digest} has another length on the disk`)
+    }
+    await quarantine.place(opened.path, { path, mode })
+    progress.next(sizeBytes)
+  }
+}
+
+/** Copies plain files; each byte is checked when it is read. */
+export async function copyPlainFiles(
+  { store }: Pick<OpeningDeps, "store">,
+  files: readonly PlainFile[],
+  { quarantine, watch }: { readonly quarantine: Quarantine; readonly watch: Watch },
+): Promise<void> {
+  const progress = progressOf(files, watch)
+  for (const { digest, path, sizeBytes, mode } of files) {
+    const copy = await withBlob(store, digest, (reader) =>
+      copyOut(reader, quarantine, watch.signal, progress.within),
+    )
+    await quarantine.place(copy, { path, mode })
+    progress.next(sizeBytes)
+  }
+}
+
+/** Leases a whole blob for the time of some work. @throws {@link StoreError} `PIECE_MISSING` */
+export async function withBlob<T>(
+  store: BlobStore,
+  digest: Digest,
+  work: (reader: BlobReader) => Promise<T>,
+): Promise<T> {
+  const reader = store.open(digest)
+  if (reader === undefined) throw new StoreError("PIECE_MISSING", `${digest} is not here`)
+  try {
+    if (!reader.isComplete) throw new StoreError("PIECE_MISSING", `${digest} is not here whole`)
+    return await work(reader)
+  } finally {
+    reader.release()
+  }
+}
+
+/**
+ * Gives the bytes of a blob in order, in parts that are the reader's until it asks for the next one.
+ * @throws {@link StoreError} `BLOB_CORRUPT`
+ */
+export async function* bytesOf(
+  reader: BlobReader,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { sizeBytes } = reader.layout
+  const buffer = new Uint8Array(Math.min(sizeBytes, READ_BYTES_MAX))
+  for (let start = 0; start < sizeBytes; start += READ_BYTES_MAX) {
+    signal.throwIfAborted()
+    const end = Math.min(start + READ_BYTES_MAX, sizeBytes)
+    const target = buffer.subarray(0, end - start)
+    await reader.read({ start, end }, target)
+    yield target
+  }
+}
+
+async function copyOut(
+  reader: BlobReader,
+  { parts }: Quarantine,
+  signal: AbortSignal,
+  onProgress?: (doneBytes: number) => void,
+): Promise<string> {
+  return await writeUnfinished(parts, async (file: FileHandle) => {
+    let doneBytes = 0
+    for await (const bytes of bytesOf(reader, signal)) {
+      await file.writeFile(bytes)
+      doneBytes += bytes.length
+      onProgress?.(doneBytes)
+    }
+    return doneBytes
+  })
+}
+
+function progressOf(
+  files: readonly { readonly sizeBytes: number }[],
+  { onProgress }: Watch,
+): { within: (doneBytes: number) => void; next: (sizeBytes: number) => void } {
+  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  let before = 0
+  const within = (doneBytes: number) => {
+    onProgress({ phase: "opening", doneBytes: before + doneBytes, totalBytes })
+  }
+  const next = (sizeBytes: number) => {
+    before += sizeBytes
+    within(0)
+  }
+  return { within, next }
+}
