@@ -19,6 +19,7 @@ import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
 import { PayloadPool } from "../seal/payload-pool.ts"
 import type { BlobPlaces } from "../store/blob-places.ts"
+import { wholeBlobPath } from "../store/directory.ts"
 import type { BlobStore } from "../store/store.ts"
 import { diskFiles } from "../trust/tuf/disk-files.ts"
 import type { FleetRooms } from "./fleet-rooms.ts"
@@ -101,7 +102,11 @@ async function openReleases(
   const publisher = await FleetPublisher.open(publishing, { stagingFolder })
   let device = await openGateDevice(home)
   const opener = await createOpener(
-    { ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool, device: () => device },
+    {
+      ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
+      device: () => device,
+      blobPath: (digest) => wholeBlobPath(data, digest),
+    },
     { notes: join(data, "opening") },
   )
   nodeKeys.useLiveGrants({

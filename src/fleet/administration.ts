@@ -4,21 +4,12 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { codeOf, messageOf } from "../core/errors.ts"
+import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
-import { livesOf } from "../trust/tuf/role-holders.ts"
-import {
-  type Admission,
-  addingTo,
-  admitting,
-  oldEpochs,
-  removingFrom,
-  renewingEpochs,
-  revoking,
-} from "./access-acts.ts"
+import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess, type EpochAuthor } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
 import { createEpoch, readEpoch } from "./epoch-home.ts"
@@ -37,17 +28,14 @@ import type { FleetHolder } from "./fleet-holder.ts"
 import { FLEET_NAME_CHARACTERS_MAX, type FleetHome } from "./fleet-home.ts"
 import type { FleetMember } from "./fleet-member.ts"
 import { reportOf } from "./fleet-report.ts"
+import { FleetUpkeep, type Office } from "./fleet-upkeep.ts"
 import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
 import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy } from "./policy-act.ts"
-import { isDue } from "./role-renewal.ts"
 import { RoleRing } from "./role-ring.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
-
-/** How often it is looked whether something is due. */
-const LOOK_EVERY_MS = 60_000
 
 /** What the acts work with. */
 export interface AdministrationDeps {
@@ -67,13 +55,6 @@ export interface AdministrationOptions {
   readonly labels?: Labels
 }
 
-/** What works on one fleet. */
-interface Office {
-  readonly member: FleetMember
-  readonly author: FleetAuthor
-  readonly access: AccessAuthor
-}
-
 /** One per node. */
 export class Administration implements FleetDesk {
   readonly #deps: AdministrationDeps
@@ -82,8 +63,7 @@ export class Administration implements FleetDesk {
   readonly #invites: InviteBook
   #office: Office | undefined
   #turn: Promise<unknown> = Promise.resolve()
-  #cancelLook: (() => void) | undefined
-  #isStopped = false
+  readonly #upkeep: FleetUpkeep
 
   /** Opens what is kept. @throws FleetError `FLEET_HOME_INVALID` */
   static async open(
@@ -103,6 +83,11 @@ export class Administration implements FleetDesk {
     this.#options = options
     this.#invites = invites
     this.#ring = new RoleRing(deps.home)
+    this.#upkeep = new FleetUpkeep({
+      ...deps,
+      ring: this.#ring,
+      act: (work) => this.#publish(work),
+    })
   }
 
   /** Completes what was cut off, keeps to whoever let this node in, and renews from now on. */
@@ -113,13 +98,12 @@ export class Administration implements FleetDesk {
       await this.#officeOf(fleet.membership).author.recover()
       for (const address of (await home.readRecord())?.addresses ?? []) this.#keep(address)
     }
-    this.#look()
+    this.#upkeep.start()
   }
 
   /** Waits for the act that goes on. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelLook?.()
+    this.#upkeep.stop()
     await this.#turn
   }
 
@@ -273,40 +257,6 @@ export class Administration implements FleetDesk {
     } catch (error) {
       this.#deps.log.warn({ address, error: messageOf(error) }, "an address of the fleet is no use")
     }
-  }
-
-  #look(): void {
-    if (this.#isStopped) return
-    void this.#tend().finally(() => {
-      if (!this.#isStopped)
-        this.#cancelLook = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look())
-    })
-  }
-
-  /** Renews what is due, as far as the keys are here. What fails is tried again soon. */
-  async #tend(): Promise<void> {
-    const member = this.#deps.fleet.membership
-    if (member === undefined || member.accepted === undefined) return
-    const nowMs = member.nowMs()
-    const lives = livesOf(member.accepted)
-    const groups = member.access()?.list.groups.values() ?? []
-    const isOver = lives.some(({ role, expiresAtMs }) => isDue(role, expiresAtMs, nowMs))
-    const hasOldEpochs = oldEpochs(groups, nowMs).length > 0
-    if (!isOver && !hasOldEpochs) return
-    try {
-      await this.#publish(async ({ author, access }) => {
-        if (isOver) await author.renew()
-        if (hasOldEpochs && (await this.#canAdmit())) await access.publish(renewingEpochs(nowMs))
-      })
-    } catch (error) {
-      const fields = { code: codeOf(error), error: messageOf(error) }
-      this.#deps.log.error(fields, "what runs out could not be signed anew")
-    }
-  }
-
-  async #canAdmit(): Promise<boolean> {
-    const keys = await Promise.all(["access", "desk"].map((role) => this.#ring.find(role)))
-    return keys.every((key) => key !== undefined)
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {

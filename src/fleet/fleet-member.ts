@@ -231,9 +231,17 @@ export class FleetMember implements Membership {
   }
 
   async #refresh(source: TufSource, signal: AbortSignal | undefined): Promise<void> {
-    const before = this.#client.accepted?.get("timestamp")?.named
-    await this.#client.refresh(source, { signal })
+    const set = this.#client.accepted
+    const wasWhole = this.#isWhole
+    // Before the set is replaced: until its files are here nobody may take it for complete.
     this.#isWhole = false
+    try {
+      await this.#client.refresh(source, { signal })
+    } catch (error) {
+      this.#isWhole = wasWhole && this.#client.accepted === set
+      throw error
+    }
+    const before = set?.get("timestamp")?.named
     const named = this.#client.accepted?.get("timestamp")?.named
     let isNew = before === undefined || named === undefined || Buffer.compare(before, named) !== 0
     try {

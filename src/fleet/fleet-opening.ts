@@ -3,6 +3,7 @@
  * (protocol/tuf-profile.md §5, joining).
  * @module
  */
+import { TrustError } from "../trust/errors.ts"
 import { fleetRules } from "../trust/tuf/fleet-rules.ts"
 import { joinFleet } from "../trust/tuf/joining.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
@@ -51,6 +52,12 @@ export async function enterFleet(
   const { files } = deps.home
   await joinFleet(source, { files, rules: fleetRules(fleet), signal })
   const member = await FleetMember.open(deps, { fleet, name })
-  await member.refresh(source, signal === undefined ? {} : { signal })
+  try {
+    await member.refresh(source, signal === undefined ? {} : { signal })
+  } catch (error) {
+    // A large fleet's releases come later, from whoever has them; who belongs to it must be known.
+    const isLater = error instanceof TrustError && error.code === "SOURCE_UNAVAILABLE"
+    if (!isLater || member.access() === undefined) throw error
+  }
   return member
 }

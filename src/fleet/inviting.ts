@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import { encodeHex } from "../core/byte-text.ts"
 import type { Refuse } from "../core/section.ts"
 import type { PeerNetwork } from "../net/net.ts"
+import type { SignedTarget } from "../trust/tuf/tuf-client.ts"
 import { admitting } from "./access-acts.ts"
 import type { AccessAuthor } from "./access-author.ts"
 import { verifyGroupName } from "./access-draft.ts"
@@ -19,6 +20,9 @@ import type { FleetMember } from "./fleet-member.ts"
 import { encodeInvite, INVITE_ID_BYTES, INVITE_LIFE_MS_MAX, INVITE_SECRET_BYTES } from "./invite.ts"
 import type { InviteBook } from "./invite-book.ts"
 import { encodeJoinAnswer } from "./join-answer.ts"
+
+/** Target files in an answer; in base64, and with the metadata, it has less than 32 MiB. */
+const ANSWER_TARGETS_BYTES_MAX: number = 16 * 1024 * 1024
 
 /** What an operator says of a node that is to come. */
 export interface InviteRequest {
@@ -89,8 +93,16 @@ export async function welcome(
     if (!edit.list.revoked.has(peer)) return admit(edit)
     throw new FleetError("INVITE_REFUSED", `${peer} is revoked`, { details: { peer } })
   })
-  const files = await collectFleetFiles(member)
+  const files = await collectFleetFiles({ source: member.source, targets: () => carried(member) })
   return encodeJoinAnswer({ name: member.name, files, addresses: addressesOf(net) })
+}
+
+/** What an answer has room for: the new node gets the releases of a large fleet from its peers. */
+function carried(member: FleetMember): readonly SignedTarget[] {
+  const all = member.targets()
+  const sizeBytes = all.reduce((sum, target) => sum + target.sizeBytes, 0)
+  if (sizeBytes <= ANSWER_TARGETS_BYTES_MAX) return all
+  return all.filter(({ role }) => !role.startsWith("releases."))
 }
 
 /** What the operator said of the node goes before what it says of itself. */

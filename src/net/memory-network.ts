@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream"
 import { type Clock, systemClock } from "../core/clock.ts"
 import { createIdentity, identityFromSeed } from "./identity.ts"
 import { createMemoryDuplexPair } from "./memory-channel.ts"
-import { HostLink, type LinkFlow, type LinkRate } from "./memory-link.ts"
+import { type HostLink, type LinkFlow, type LinkRate } from "./memory-link.ts"
 import { MemoryNode } from "./memory-node.ts"
 import type { Admission, Channel, PeerId, PeerNetwork, PeerSource } from "./net.ts"
 

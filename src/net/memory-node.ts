@@ -39,6 +39,7 @@ interface Link {
   readonly duplexes: Set<Duplex>
 }
 
+/** One node. What the hub asks of it, and other nodes, is public beside the port. */
 export class MemoryNode implements PeerNetwork {
   readonly id: PeerId
   readonly host: string

@@ -34,6 +34,12 @@ export interface BlobFile {
   readonly path: string
 }
 
+/** Gives where the bytes of a whole blob lie, for who reads a file rather than a blob. */
+export function wholeBlobPath(root: string, digest: Digest): string {
+  const hex = hexOf(digest)
+  return join(root, "blobs", "sha256", hex.slice(0, 2), hex)
+}
+
 /** The data directory of one node, as far as it is the store's. */
 export class Directory {
   readonly root: string

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { silentLogger } from "../../../src/core/log.ts"
 import { type AccessDraft, encodeAccess } from "../../../src/fleet/access-draft.ts"
 import { parseAccessList } from "../../../src/fleet/access-list.ts"
+import { createDevice } from "../../../src/fleet/device.ts"
 import { FleetAuthor } from "../../../src/fleet/fleet-author.ts"
 import {
   collectFleetFiles,
@@ -15,11 +16,13 @@ import {
   parseFleetFiles,
   sourceOfFiles,
 } from "../../../src/fleet/fleet-files.ts"
+import { openFleetHome } from "../../../src/fleet/fleet-home.ts"
+import { enterFleet } from "../../../src/fleet/fleet-opening.ts"
 import { RoleRing } from "../../../src/fleet/role-ring.ts"
 import { newIdentity } from "../../../src/seal/age-key.ts"
 import { diskFiles } from "../../../src/trust/tuf/disk-files.ts"
-import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
-import { eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
+import type { TufFiles, TufSource } from "../../../src/trust/tuf/tuf-source.ts"
+import { DAY_MS, eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
 let world: FleetWorld
 beforeEach(() => {
@@ -93,7 +96,9 @@ describe("going back", () => {
       members: without,
       groups: new Map([["edge", edge]]),
     })
-    await eventually(() => back.fleet.membership!.access()!.isStale)
+    const { newest } = first.fleet.membership!
+    await eventually(() => !back.fleet.membership!.lacks(newest))
+    expect(back.fleet.membership!.access()!.isStale).toBe(true)
     expect(listOf(back).version).toBe(version + 1)
     // The node whose keys they are makes the next epoch of that name, never the first again.
     await first.desk.addToGroup("edge", [second.net.id])
@@ -101,13 +106,44 @@ describe("going back", () => {
   })
 })
 
-/** Files whose writing is cut off at one point: what came before is durable. */
-function cutOff(files: TufFiles, at: { count: number; isAfter: boolean }): TufFiles {
+test("files that lack a release let a node in all the same, and the release comes from a peer", async () => {
+  const first = await world.founder()
+  const owner = await createDevice("owner")
+  const parties = [{ name: "owner", threshold: 1, devices: [owner] }]
+  await first.desk.setPolicy({ namespace: "acme", parties })
+  const path = "releases/acme/model/1.json"
+  await first.desk.publishTarget(path, Buffer.from("{}"))
+  const files = await collectFleetFiles(first.fleet.membership!)
+  const some = sourceOfFiles(files.filter(({ name }) => !name.startsWith("targets/releases/")))
+  const none = sourceOfFiles(files.filter(({ name }) => !name.startsWith("targets/")))
+  const { fleet, source } = first.fleet.membership!
+  const enter = (name: string, from: TufSource) => {
+    const home = openFleetHome(world.folderOf(name))
+    const deps = {
+      ...{ home, clock: world.clock, log: silentLogger, peer: OTHER },
+      remotes: () => [source],
+    }
+    return enterFleet(deps, { fleet, name: "lab" }, { source: from })
+  }
+  const member = await enter("second", some)
+  expect(member.lacks(member.newest)).toBe(true)
+  expect((await member.readTarget(path))?.sizeBytes).toBe(2)
+  await member.refresh(source)
+  expect(member.lacks(member.newest)).toBe(false)
+  await expect(enter("third", none)).rejects.toThrow(coded("SOURCE_UNAVAILABLE"))
+})
+
+/** Files whose writing is cut off at one point, once or for good: what came before is durable. */
+function cutOff(
+  files: TufFiles,
+  at: { count: number; isAfter: boolean; isOnce?: boolean },
+): TufFiles {
   let written = 0
   return {
     ...files,
     write: async (name, bytes) => {
-      if (written++ < at.count) return files.write(name, bytes)
+      const isPast = written > at.count && at.isOnce === true
+      if (written++ < at.count || isPast) return files.write(name, bytes)
       if (written === at.count + 1 && at.isAfter) await files.write(name, bytes)
       throw new Error("the power is gone")
     },
@@ -146,6 +182,34 @@ describe("a crash", () => {
       await own.close()
     }
     expect(outcomes).toContain("cut 2")
+  })
+
+  test.each([0, 2, 3])("but no end, at write %i, leaves an act to the next one", async (count) => {
+    await (await world.founder("first")).stop()
+    const files = diskFiles(join(world.folderOf("first"), "tuf"))
+    const first = await world.node("first", {
+      files: cutOff(files, { count, isAfter: true, isOnce: true }),
+    })
+    await expect(first.desk.revoke([OTHER])).rejects.toThrow("power")
+    await first.desk.addToGroup("edge", [first.net.id])
+    const list = listOf(first)
+    expect([list.version, list.revoked.has(OTHER), list.groups.has("edge")]).toEqual([
+      3,
+      true,
+      true,
+    ])
+  })
+
+  test("of which the node comes back a week later leaves the act to the renewal", async () => {
+    await (await world.founder("first")).stop()
+    const files = diskFiles(join(world.folderOf("first"), "tuf"))
+    const crashed = await world.node("first", { files: cutOff(files, { count: 2, isAfter: true }) })
+    await expect(crashed.desk.revoke([OTHER])).rejects.toThrow("power")
+    await crashed.stop()
+    world.clock.movedMs = 8 * DAY_MS
+    const again = await world.node("first")
+    await eventually(() => listOf(again).revoked.has(OTHER))
+    expect(again.fleet.membership!.access()!.isStale).toBe(false)
   })
 
   test("while a fleet is founded leaves none, and puts what it wrote aside", async () => {

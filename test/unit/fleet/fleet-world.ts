@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { afterAll } from "vitest"
 import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import { silentLogger } from "../../../src/core/log.ts"
 import { Administration } from "../../../src/fleet/administration.ts"
@@ -147,13 +148,17 @@ export class FleetWorld {
 }
 
 const templates = new Map<string, Promise<string>>()
+const templateRoots: string[] = []
+afterAll(() => {
+  for (const root of templateRoots) rmSync(root, { recursive: true, force: true })
+})
 
 async function makeTemplate(name: string): Promise<string> {
   const world = new FleetWorld()
   const node = await world.node(name)
   await node.desk.init({ name: "lab" })
   await node.stop()
-  process.once("exit", () => rmSync(world.root, { recursive: true, force: true }))
+  templateRoots.push(world.root)
   return world.folderOf(name)
 }
 

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest"
 import { createIdentity } from "../../../src/net/identity.ts"
 import type { Channel, PeerNetwork } from "../../../src/net/net.ts"
 import type { PeerMemory } from "../../../src/net/peer-book.ts"
+import { TestAdmission } from "../../support/test-fleet.ts"
 import {
   endpointOfNode,
   LOOPBACK,
@@ -240,6 +241,21 @@ describe("mDNS", () => {
     const ids = [left, right].map(({ network }) => network)
     const seen = ids.flatMap((node, index) => [...node.peer(ids[1 - index]!.id)!.sources])
     expect(seen).toContain("mdns")
+  })
+
+  test("leads to nobody whom the fleet does not admit", async ({ skip }) => {
+    const port = await freeUdpPort()
+    if (!(await canMulticast(port))) skip("no multicast on this machine: mDNS is NOT tested here")
+    const options = { isLan: true, mdns: true, mdnsPort: port, listen: [LOOPBACK] }
+    const [member, stranger] = [await startNode(options), await startNode(options)]
+    const admission = new TestAdmission({ members: [member.network.id] })
+    const node = await startNode({ ...options, admission })
+    await until(() => isConnected(node.network, member.network))
+    await until(() => isConnected(stranger.network, member.network))
+    expect(node.network.peers().map(({ id }) => id)).toEqual([member.network.id])
+    admission.members.add(stranger.network.id)
+    await node.network.dial(stranger.network.addresses()[0]!, withSignal())
+    await until(() => node.network.peer(stranger.network.id)!.sources.has("mdns"))
   })
 
   async function freeUdpPort(): Promise<number> {
