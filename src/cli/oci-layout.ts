@@ -7,15 +7,14 @@ import { createHash, randomUUID } from "node:crypto"
 import { open, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import type { Descriptor, ImageLine } from "../api/api.ts"
+import { LAYOUT_MARK, layoutIndexOf, layoutManifests } from "../api/layout-index.ts"
 import { hexOf } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
-import { parseReference } from "../core/reference.ts"
 import { makeDirectories } from "../daemon/make-directories.ts"
 import type { ControlClient } from "./control-client.ts"
 import { CliError } from "./errors.ts"
 
 const DIRECTORY_MODE = 0o755
-const INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
 /** Checks that a layout may be written there. @throws CliError `OUTPUT_EXISTS` */
 export async function checkLayoutTarget(path: string): Promise<void> {
@@ -44,12 +43,12 @@ export async function writeLayout(
   const staging = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
   try {
     await makeDirectories(join(staging, "blobs", "sha256"), DIRECTORY_MODE)
-    for (const blob of [...writtenManifests(image), ...image.blobs]) {
+    for (const blob of [...layoutManifests(image), ...image.blobs]) {
       options.signal.throwIfAborted()
       await writeBlob(node, staging, blob)
     }
-    await writeFile(join(staging, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}')
-    await writeFile(join(staging, "index.json"), JSON.stringify(indexOf(image)))
+    await writeFile(join(staging, "oci-layout"), LAYOUT_MARK)
+    await writeFile(join(staging, "index.json"), JSON.stringify(layoutIndexOf(image)))
     await checkLayoutTarget(path)
     await rmdir(target).catch(() => {
       // There was none, which is the usual case.
@@ -72,35 +71,6 @@ async function writeBlob(node: ControlClient, staging: string, blob: Descriptor)
   }
   if (hash.digest("hex") === hex) return
   throw new CliError("OUTPUT_CORRUPT", `the bytes of ${blob.digest} arrived with another digest`)
-}
-
-/**
- * A layout of some platforms of an index does not hold the index: tools that follow it would look for
- * the platforms that were not fetched.
- */
-function writtenManifests(image: ImageLine): readonly Descriptor[] {
-  return image.isWhole ? image.manifests : image.manifests.slice(-1)
-}
-
-function indexOf(image: ImageLine): object {
-  const written = writtenManifests(image)
-  const top = written.find(({ digest }) => digest === image.digest) ?? written[0]!
-  const [os, architecture, variant] = top.platform?.split("/") ?? []
-  const reference = parseReference(image.ref)
-  const tag = reference.kind === "image" ? reference.tag : "latest"
-  return {
-    schemaVersion: 2,
-    mediaType: INDEX_TYPE,
-    manifests: [
-      {
-        mediaType: top.mediaType,
-        digest: top.digest,
-        size: top.sizeBytes,
-        ...(os === undefined ? {} : { platform: { architecture, os, variant } }),
-        ...(tag === undefined ? {} : { annotations: { "org.opencontainers.image.ref.name": tag } }),
-      },
-    ],
-  }
 }
 
 function unwritable(path: string, cause: unknown): CliError {

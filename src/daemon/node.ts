@@ -9,6 +9,8 @@ import { pid } from "node:process"
 import type { NodeDescription } from "../api/api.ts"
 import { type ControlServer, startControl } from "../api/control.ts"
 import { createFrontDoor, type FrontDoor } from "../api/front-door.ts"
+import { createImageLaying } from "../api/image-laying.ts"
+import type { ImageSource } from "../api/image-source.ts"
 import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
@@ -87,6 +89,7 @@ interface Rooms {
   readonly upstream: Upstream
   readonly delivery: Delivery
   readonly registry: Registry
+  readonly images: ImageSource
   readonly access: RegistryAccess
   readonly fleet: FleetRooms
   readonly releaseRooms: ReleaseRooms
@@ -125,16 +128,11 @@ async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<Runnin
   }
   const door = await openFrontDoor(config, about, { base, rooms, undo, address })
   const socketPath = await controlSocketPath(config.data, deps.env)
-  const images = createRegistryImages({
-    registry: rooms.registry,
-    isRegistryKey: (component) => rooms.upstream.isRegistry(component),
-  })
   // The store's lock is held, so a socket that lies there is a dead node's.
   await rm(socketPath, { force: true })
   const controlled = {
     ...rooms,
     ...base,
-    images,
     // A node may join a fleet while it runs.
     get releases() {
       return rooms.releaseRooms.current
@@ -265,6 +263,10 @@ async function openRooms(
     },
   )
   undo.defer(() => registry.stop())
+  const images = createRegistryImages({
+    registry,
+    isRegistryKey: (component) => upstream.isRegistry(component),
+  })
   const forget = opened.fleet.onChange(() => swarm.recheck())
   undo.defer(forget)
   const fleet = await startFleet({ clock: base.clock, log: fleetLog, undo }, opened, {
@@ -281,11 +283,12 @@ async function openRooms(
       store,
       places,
       delivery,
+      layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
     },
     { data: config.data },
   )
   undo.defer(() => releaseRooms.stop())
-  const fronts = { upstream, delivery, registry, access }
+  const fronts = { upstream, delivery, registry, images, access }
   return { store, net, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
 }
 

@@ -13,6 +13,7 @@ import type { FleetMember } from "../fleet/fleet-member.ts"
 import { openGateDevice } from "../fleet/gate-device.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
+import type { LayImage } from "../release/content-making.ts"
 import { FileKeyStore } from "../release/file-key-store.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
@@ -37,6 +38,8 @@ export interface ReleaseRoomsDeps {
   readonly store: BlobStore
   readonly places: BlobPlaces
   readonly delivery: Delivery
+  /** Brings an image here to publish it. */
+  readonly layImage: LayImage
 }
 
 /** Releases that come with a fleet. */
@@ -97,7 +100,8 @@ async function openReleases(
   const book = await FleetReleaseBook.open({ ...deps, membership, files })
   const pool = new PayloadPool()
   const keys = new FileKeyStore({ files }, { identityPath: home.pathOf(PUBLISHER_KEY) })
-  const publishing = { membership, desk, book, store, pool, keys, places: deps.places }
+  const { places, layImage } = deps
+  const publishing = { membership, desk, book, store, pool, keys, places, layImage }
   const stagingFolder = join(data, "staging")
   const publisher = await FleetPublisher.open(publishing, { stagingFolder })
   let device = await openGateDevice(home)
