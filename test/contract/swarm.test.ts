@@ -1,7 +1,5 @@
-/** The swarm's contract on the twins in memory, and on real sockets and disks. */
+/** The swarm's contract on the twins in memory; on real sockets and disks in `test/slow`. */
 import { MemoryWorld } from "../unit/swarm/memory-world.ts"
-import { RealWorld } from "../unit/swarm/real-world.ts"
 import { testSwarm } from "./swarm.ts"
 
 testSwarm("network and stores in memory", async () => new MemoryWorld())
-testSwarm("libp2p, TLS channels, stores on disk", async () => new RealWorld(true))

@@ -1,8 +1,8 @@
 /** Many cold nodes want the same blob: the origin sends about one copy. */
 import { describe, expect, test } from "vitest"
-import { digestOf } from "../../../src/core/digest.ts"
-import { rankFetchers } from "../../../src/delivery/election.ts"
-import type { OriginBehaviour } from "../../../src/delivery/memory-origin.ts"
+import { digestOf } from "../../src/core/digest.ts"
+import { rankFetchers } from "../../src/delivery/election.ts"
+import type { OriginBehaviour } from "../../src/delivery/memory-origin.ts"
 import {
   bytesOf,
   createWorld,
@@ -15,7 +15,7 @@ import {
   REF,
   type World,
   wish,
-} from "./world.ts"
+} from "../unit/delivery/world.ts"
 
 const open = { signal: never() }
 const ORIGIN_RATIO_MAX = 1.1

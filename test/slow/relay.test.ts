@@ -1,9 +1,9 @@
 // Relays: who has a place, who is connected through them, and what they let through.
 import { describe, expect, test } from "vitest"
-import { createIdentity } from "../../../src/net/identity.ts"
-import type { Libp2pOptions } from "../../../src/net/libp2p-network.ts"
-import type { Channel, PeerId } from "../../../src/net/net.ts"
-import { startNode, type TestNode, until, withSignal } from "./support.ts"
+import { createIdentity } from "../../src/net/identity.ts"
+import type { Libp2pOptions } from "../../src/net/libp2p-network.ts"
+import type { Channel, PeerId } from "../../src/net/net.ts"
+import { startNode, type TestNode, until, withSignal } from "../unit/net/support.ts"
 
 const RATE = 3 * 1024 * 1024
 const BULK_BYTES = 4 * 1024 * 1024

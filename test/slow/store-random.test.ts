@@ -1,13 +1,13 @@
 /** Random walks: the store on disk and its twin in memory do the same, also over restarts. */
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { digestOf, sha256 } from "../../../src/core/digest.ts"
-import { VirtualClock } from "../../../src/core/virtual-clock.ts"
-import { createMemoryStore } from "../../../src/store/memory-store.ts"
-import type { BlobChange, BlobStore } from "../../../src/store/store.ts"
-import { faultOf } from "../../contract/blob-store.ts"
-import { bytesOf, pieceOf, streamOf } from "../../support/blob-bytes.ts"
-import { openAt, temporaryDirectory, verifyAll } from "./disk-fixture.ts"
+import { digestOf, sha256 } from "../../src/core/digest.ts"
+import { VirtualClock } from "../../src/core/virtual-clock.ts"
+import { createMemoryStore } from "../../src/store/memory-store.ts"
+import type { BlobChange, BlobStore } from "../../src/store/store.ts"
+import { faultOf } from "../contract/blob-store.ts"
+import { bytesOf, pieceOf, streamOf } from "../support/blob-bytes.ts"
+import { openAt, temporaryDirectory, verifyAll } from "../unit/store/disk-fixture.ts"
 
 const RUNS = process.env.SLOW === "1" ? 300 : 25
 const STEPS_MAX = 25
