@@ -11,7 +11,8 @@ import type { SwarmErrorCode } from "../swarm/errors.ts"
 import type { ApiErrorCode } from "./errors.ts"
 import { TRUST_STATUS, type TrustCode } from "./fault-trust.ts"
 
-type Code =
+/** Every code that the control API may answer with. */
+export type FaultCode =
   | ApiErrorCode
   | InputErrorCode
   | StoreErrorCode
@@ -22,7 +23,7 @@ type Code =
   | DeliveryErrorCode
   | TrustCode
 
-const STATUS: Readonly<Record<Code, number>> = {
+const STATUS: Readonly<Record<FaultCode, number>> = {
   ...TRUST_STATUS,
   REQUEST_INVALID: 400,
   IMAGE_UNKNOWN: 404,
@@ -108,5 +109,5 @@ const STATUS: Readonly<Record<Code, number>> = {
 /** Gives the HTTP status of an error; 500 for one that has no code of ours. */
 export function statusOf(error: unknown): number {
   if (!(error instanceof CodedError)) return 500
-  return Object.hasOwn(STATUS, error.code) ? STATUS[error.code as Code] : 500
+  return Object.hasOwn(STATUS, error.code) ? STATUS[error.code as FaultCode] : 500
 }

@@ -4,8 +4,14 @@
  * @module
  */
 
+import type { FaultCode } from "../api/fault.ts"
+import type { DaemonErrorCode } from "../daemon/errors.ts"
+import type { CliErrorCode } from "./errors.ts"
+
+type Code = FaultCode | DaemonErrorCode | CliErrorCode
+
 const EXIT_FAILED = 1
-const EXIT_CODES: ReadonlyMap<string, number> = new Map([
+const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["USAGE_INVALID", 2],
   ["CONFIG_INVALID", 2],
   ["REFERENCE_INVALID", 2],

@@ -11,10 +11,12 @@ import type { Output } from "./output.ts"
 /** Shows how far one piece of work is. */
 export interface ProgressBar extends Disposable {
   update(doneBytes: number, totalBytes: number, remark: string): void
+  /** Of what is counted, and not measured in bytes. */
+  count(doneCount: number, totalCount: number): void
 }
 
 const REF_CHARS_MAX = 40
-const NO_BAR: ProgressBar = { update: () => {}, [Symbol.dispose]: () => {} }
+const NO_BAR: ProgressBar = { update: () => {}, count: () => {}, [Symbol.dispose]: () => {} }
 
 /** Opens a bar; one that shows nothing unless standard error is a terminal. */
 export async function openProgress(out: Output, label: string): Promise<ProgressBar> {
@@ -41,6 +43,10 @@ export async function openProgress(out: Output, label: string): Promise<Progress
         total: humanSize(totalBytes),
         remark,
       })
+    },
+    count(doneCount, totalCount) {
+      bar.setTotal(Math.max(1, totalCount))
+      bar.update(doneCount, { ...shown, done: `${doneCount}`, total: `${totalCount}` })
     },
     [Symbol.dispose]: () => bar.stop(),
   }

@@ -17,11 +17,11 @@ export function momentText(atMs: number, nowMs: number): string {
   return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC (${distanceText(atMs - nowMs)})`
 }
 
-/** Writes how far a moment is away, in its largest whole unit: `in 3 days`, `2 hours ago`, `now`. */
+/** Writes how far a moment is away, rounded to its largest unit: `in 3 days`, `2 hours ago`, `now`. */
 export function distanceText(differenceMs: number): string {
   const [unit, factor] = UNITS.find(([, ms]) => Math.abs(differenceMs) >= ms) ?? []
   if (unit === undefined || factor === undefined) return "now"
-  const count = Math.floor(Math.abs(differenceMs) / factor)
+  const count = Math.round(Math.abs(differenceMs) / factor)
   const text = `${count} ${unit}${count === 1 ? "" : "s"}`
   return differenceMs < 0 ? `${text} ago` : `in ${text}`
 }

@@ -11,7 +11,9 @@ import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { requiredText, textOf } from "../../cli/option.ts"
 import { PASSPHRASE_OPTION, readDevice } from "../../cli/passphrase.ts"
+import { openProgress } from "../../cli/progress.ts"
 import { systemClock } from "../../core/clock.ts"
+import type { FleetReport } from "../../fleet/fleet-desk.ts"
 import { APPROVAL_FILE_BYTES_MAX, encodeApprovalFile } from "../../release/approval-file.ts"
 import { approveBundle, type MadeApproval } from "../../release/approving.ts"
 import { formatAssetVersion } from "../../release/asset-name.ts"
@@ -28,9 +30,9 @@ export const approveCommand: CommandSpec = {
     command
       .option("--key <file>", "key file of the party's device")
       .option(...PASSPHRASE_OPTION)
-      .option("--fleet <id>", "id of the fleet, where the device has approved nothing yet")
+      .option("--fleet <id>", "with --release: id of the fleet, for a device that knows none yet")
       .option("--release <file>", "approve what this file brings; no node is needed")
-      .option("--out <file>", "with --release: where the approval is written")
+      .option("-o, --out <file>", "with --release: where the approval is written")
       .option("--import <file>", "take in an approval that was made elsewhere"),
   async work(invocation) {
     const { args, options } = invocation
@@ -49,7 +51,9 @@ async function approveThrough(invocation: Invocation, ref: string): Promise<void
   const path = requiredText(invocation.options.key, "--key")
   const node = await invocation.connect()
   const bundle = await node.file("GET", `/v1/release/bundle?${new URLSearchParams({ ref })}`)
-  const made = await approve(invocation, path, bundle)
+  // Whoever asks through a node means its fleet; a device that trusts another one says so.
+  const { fleet } = await node.ask<FleetReport>("GET", "/v1/fleet")
+  const made = await approve(invocation, path, { bundle, fleet })
   await hand(invocation, node, encodeApprovalFile(made))
 }
 
@@ -58,7 +62,7 @@ async function approveApart(invocation: Invocation): Promise<void> {
   const path = requiredText(options.key, "--key")
   const target = requiredText(options.out, "--out")
   const bundle = await readLocalFile(requiredText(options.release, "--release"), BUNDLE_BYTES_MAX)
-  const made = await approve(invocation, path, bundle)
+  const made = await approve(invocation, path, { bundle, fleet: textOf(options.fleet) })
   await writeLocalFile(target, encodeApprovalFile(made))
   const ref = formatAssetVersion(made.summary.asset)
   out.result({ ref, file: target, party: made.summary.party }, () => `wrote ${target}`)
@@ -74,18 +78,21 @@ async function importApproval(invocation: Invocation): Promise<void> {
 async function approve(
   invocation: Invocation,
   path: string,
-  bundle: Uint8Array,
+  { bundle, fleet }: { readonly bundle: Uint8Array; readonly fleet: string | undefined },
 ): Promise<MadeApproval> {
-  const { options, out, signal } = invocation
+  const { out, signal } = invocation
   const device = await readDevice(invocation, path)
+  using bar = await openProgress(out, "grants")
   const made = await approveBundle({
     bundle,
     device,
     home: openDeviceHome(deviceFolderOf(path)),
     nowMs: systemClock.now(),
-    expectedFleet: textOf(options.fleet),
+    expectedFleet: fleet,
     signal,
+    onProgress: (doneCount, totalCount) => bar.count(doneCount, totalCount),
   })
+  bar[Symbol.dispose]()
   out.note(summaryText(made.summary))
   return made
 }

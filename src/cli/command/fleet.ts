@@ -48,7 +48,7 @@ export const fleetJoinCommand: CommandSpec = {
     const groups = report.nodes.find(({ peer }) => peer === report.peer)?.groups ?? []
     if (groups.length > 0) out.note(`groups: ${groups.join(", ")}`)
     out.note(
-      "next: compare the fingerprint with the one that `sealift fleet show` prints for this node where the invite was made",
+      'next: compare the fingerprint with what whoever invited you expects; "sealift fleet show" repeats it',
     )
   },
 }

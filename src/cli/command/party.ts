@@ -40,6 +40,8 @@ export const partyInitCommand: CommandSpec = {
         `key ${device.key}`,
       ].join("\n"),
     )
+    const named = `${name}=${publicPathOf(path)}`
+    out.note(`next, on a node of the fleet: "sealift fleet policy set NAMESPACE --party ${named}"`)
   },
 }
 

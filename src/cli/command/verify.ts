@@ -58,7 +58,7 @@ function faultOf(report: Named<VerifyReport>): CodedError | undefined {
       const reasons = [...unmet, ...wrongFiles]
       if (reasons.length === 0) return undefined
       const shown = reasons.slice(0, 5).join(", ")
-      return new CliError("VERIFY_FAILED", `${ref} is not as it was signed: ${shown}`, { details })
+      return new CliError("VERIFY_FAILED", `${ref}: not met on this node: ${shown}`, { details })
     }
   }
 }

@@ -2,8 +2,13 @@
  * A fleet and its releases that do nothing but remember what they were asked, and answer as they are told.
  * @module
  */
+import type { FastifyInstance } from "fastify"
+import { type ControlDeps, createControlApp } from "../../../src/api/control.ts"
 import type { FleetDeps } from "../../../src/api/fleet-deps.ts"
 import type { ReleaseDeps } from "../../../src/api/release-deps.ts"
+import { type Clock, systemClock } from "../../../src/core/clock.ts"
+import { assert } from "../../../src/core/errors.ts"
+import { silentLogger } from "../../../src/core/log.ts"
 import { createDevice, type DeviceKey, encodeDevicePublic } from "../../../src/fleet/device.ts"
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import type { CurrentPolicy, Membership } from "../../../src/fleet/fleet.ts"
@@ -71,6 +76,22 @@ export async function openReleaseWorld(): Promise<ReleaseWorld> {
     },
   }
   return world
+}
+
+/** Makes the control API of a node that has nothing but a fleet and releases. */
+export function openReleaseApp(
+  rooms: Pick<ControlDeps, "fleet" | "releases">,
+  clock: Clock = systemClock,
+): FastifyInstance {
+  // The other routes look at their rooms when they are asked, which nobody does here.
+  const deps = { ...rooms, clock, log: silentLogger, limits: {} } as ControlDeps
+  const describe = () => assert(false, "nobody asks what this node is")
+  return createControlApp(deps, {
+    describe: describe as never,
+    isReady: () => true,
+    data: "/nowhere",
+    config: [],
+  })
 }
 
 /** Makes a device, and its public file as base64. */

@@ -138,6 +138,7 @@ describe("parseImageReference", () => {
 describe("parseReference", () => {
   test.each([
     ["acme/model@3", { kind: "release", name: "acme/model", sequence: 3 }],
+    ["a/b@9007199254740991", { kind: "release", sequence: Number.MAX_SAFE_INTEGER }],
     ["release:acme/model", { kind: "release", name: "acme/model", sequence: undefined }],
     ["team/app:1", { kind: "image", registry: undefined, repository: "team/app", tag: "1" }],
     [`docker.io/alpine@${DIGEST}`, { kind: "image", repository: "library/alpine", digest: DIGEST }],
@@ -154,6 +155,8 @@ describe("parseReference", () => {
     "UPPER",
     "a@",
     "a@0",
+    "a@01",
+    "a@9007199254740992",
     "a@-1",
     "a@sha256:abc",
     "a:",

@@ -1,0 +1,293 @@
+/** Commands of releases: what is asked of the node, what is printed, and with what each ends. */
+import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { CliError } from "../../../src/cli/errors.ts"
+import { ReleaseError } from "../../../src/release/errors.ts"
+import { deviceOf, OTHER_PEER, openReleaseWorld, type ReleaseWorld } from "../api/release-world.ts"
+import { type CommandWorld, openCommandWorld, runSealift } from "./command-world.ts"
+
+const REF = "acme/model@5"
+let rooms: ReleaseWorld
+let world: CommandWorld
+const at = (name: string) => join(world.directory, name)
+beforeEach(async () => {
+  rooms = await openReleaseWorld()
+  world = await openCommandWorld(rooms)
+  await rooms.arrive(5)
+})
+afterEach(() => world.close())
+
+const asked = () => rooms.calls.filter(([act]) => act !== "refresh")
+
+describe("publish", () => {
+  const BASE = { namespace: "acme", name: "model", paths: ["/srv/model"], slots: {} }
+  test.each([
+    [["/srv/model"], { ...BASE, visibility: "fleet", audience: [], gate: "open" }],
+    [["/srv/model", "--public"], { ...BASE, visibility: "public", audience: [], gate: "open" }],
+    [
+      ["/srv/model", "--seal", "--audience", "edge", "--audience", "lab", "--hold"],
+      { ...BASE, visibility: "sealed", audience: ["edge", "lab"], gate: "hold" },
+    ],
+    [
+      ["/srv/model", "--seal", "--audience", `node:${OTHER_PEER}`, "--no-gate"],
+      { ...BASE, visibility: "sealed", audience: [`node:${OTHER_PEER}`], gate: "none" },
+    ],
+    [
+      ["/srv/model", "--life", "90d", "--floor", "2", "--slot", "arch=arm64"],
+      {
+        ...{ ...BASE, visibility: "fleet", audience: [], gate: "open" },
+        ...{ lifeMs: 7_776_000_000, floor: 2, slots: { arch: "arm64" } },
+      },
+    ],
+    [
+      ["oci:registry.example/team/app:1"],
+      {
+        ...{ ...BASE, visibility: "fleet", audience: [], gate: "open" },
+        ...{ paths: [], image: "registry.example/team/app:1" },
+      },
+    ],
+    [
+      ["--reissue", "1"],
+      { ...BASE, paths: [], visibility: "sealed", audience: [], gate: "open", reissues: 1 },
+    ],
+  ])("%j asks for %j", async (argv, request) => {
+    const { code, stdout, stderr } = await world.run("publish", "acme/model", ...argv)
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "acme/model@1\n" })
+    expect(stderr).toContain("sealift inspect acme/model@1")
+    expect(asked()).toEqual([["publish", request]])
+  })
+
+  test("says loudly what a release gives up", async () => {
+    const noteOf = async (...argv: readonly string[]) =>
+      (await world.run("publish", "acme/model", "/srv/model", ...argv)).stderr
+    expect(await noteOf("--public")).toContain("PUBLIC")
+    expect(await noteOf("--seal", "--audience", "edge", "--no-gate")).toContain("NO GATE")
+    expect(await noteOf("--seal", "--audience", "edge", "--hold")).toContain("held")
+    expect(await noteOf("--seal", "--audience", "edge", "--inspector", "age1pq1x")).toContain(
+      "1 INSPECTORS",
+    )
+  })
+
+  test("writes the policy of a namespace that has none, and prints it", async () => {
+    rooms.policy = undefined
+    const { file } = await deviceOf("owner")
+    await writeFile(at("owner.pub"), Buffer.from(file, "base64"))
+    const argv = ["publish", "acme/model", "/srv/model", "--party", `owner=${at("owner.pub")}`]
+    const { code, stdout, stderr } = await world.run(...argv)
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "acme/model@1\n" })
+    expect(stderr).toContain("policy 1 of acme: owner must approve")
+    rooms.policy = (await openReleaseWorld()).policy
+    const refused = await world.run(...argv)
+    expect(refused).toMatchObject({ code: 3, stdout: "" })
+    expect(refused.stderr).toContain("[POLICY_MISMATCH]")
+    expect(asked().map(([act]) => act)).toEqual(["setPolicy", "publish"])
+  })
+
+  test.each([
+    [["acme/model"], "USAGE_INVALID"],
+    [["model", "/srv/model"], "REFERENCE_INVALID"],
+    [["acme/model", "/srv/model", "oci:a:1"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--seal", "--public"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--seal", "--hold", "--no-gate"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--audience", "edge"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--no-gate"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--life", "long"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--floor", "0"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--reissue", "1"], "USAGE_INVALID"],
+  ])("%j is refused with %s and exit 2", async (argv, name) => {
+    const { code, stderr } = await world.run("publish", ...argv)
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(new RegExp(`^sealift: [^\\n]+ \\[${name}\\]\\n$`)),
+    })
+    expect(asked()).toEqual([])
+  })
+})
+
+test("Ctrl-C ends the work on the node, and the command with 130", async () => {
+  const working = Promise.withResolvers<AbortSignal>()
+  const publisher = {
+    ...rooms.releases.publisher,
+    publish: (_: unknown, { signal }: { signal: AbortSignal }) => {
+      working.resolve(signal)
+      return new Promise<never>((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason))
+      })
+    },
+  }
+  const own = await openCommandWorld({ ...rooms, releases: { ...rooms.releases, publisher } })
+  const interrupt = new AbortController()
+  const argv = ["publish", "acme/model", "/srv/model", "--data", own.directory]
+  const ran = runSealift(argv, { signal: interrupt.signal })
+  const work = await working.promise
+  expect(work.aborted).toBe(false)
+  interrupt.abort(new CliError("INTERRUPTED", "interrupted"))
+  expect(await ran).toEqual({
+    ...{ code: 130, stdout: "" },
+    stderr: "sealift: interrupted [INTERRUPTED]\n",
+  })
+  await expect.poll(() => work.aborted).toBe(true)
+  await own.close()
+})
+
+describe("what releases are", () => {
+  test("is listed, each in one line with who is missing", async () => {
+    const { stdout } = await world.run("releases")
+    expect(stdout).toMatch(/^acme\/model@5 +announced +approved 1\/2, waiting for safety /)
+    expect((await world.run("releases", "acme/other")).stdout).toBe("no releases\n")
+    const machine = await world.run("releases", "--json")
+    expect(JSON.parse(machine.stdout)).toMatchObject({ releases: [{ ref: REF }] })
+  })
+
+  test("inspect prints all that a party signs, even with --quiet", async () => {
+    const { stdout, stderr } = await world.run("inspect", REF)
+    for (const part of [
+      /release +acme\/model@5/,
+      /audience +group:edge:4/,
+      /policy +3 /,
+      /access list +12, made /,
+      /gate +open, 1 of 1 devices/,
+      /post-quantum +yes/,
+      /inspectors +none/,
+      /party +owner: approved/,
+      /party +safety: not yet/,
+      /1 files, 48 B/,
+    ]) {
+      expect(stdout).toMatch(part)
+    }
+    expect(stderr).toContain("by safety")
+    expect((await world.run("inspect", REF, "--quiet")).stdout).toBe(stdout)
+    expect((await world.run("inspect")).code).toBe(2)
+  })
+})
+
+describe("stage", () => {
+  test("takes a release by its number, and a bare name that is one", async () => {
+    for (const ref of [REF, "acme/model", "release:acme/model"]) {
+      const { code, stdout } = await world.run("stage", ref)
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: `${REF} 1 files, 48 B staged; approved 1/2, waiting for safety\n`,
+      })
+    }
+    expect(asked()).toEqual([
+      ["stage", 5],
+      ["stage", 5],
+      ["stage", 5],
+    ])
+  })
+
+  test("takes images as before: tagged, forced, or of a bare name that is no release", async () => {
+    await world.putImage("team/app", ["one"])
+    for (const ref of ["registry.example/team/app:latest", "oci:registry.example/team/app"]) {
+      expect((await world.run("stage", ref)).code).toBe(0)
+    }
+    expect((await world.run("stage", "registry.example/team/app")).code).toBe(0)
+    expect(asked()).toEqual([])
+  })
+})
+
+describe("open", () => {
+  test("opens where it was told, seen from here, or in the data directory", async () => {
+    await mkdir(at("sub"))
+    expect((await world.run("open", REF, "-o", at("out"))).stdout).toContain(at("out"))
+    const { stdout } = await world.run("open", REF)
+    const folder = at("opened/acme/model/5")
+    expect(stdout).toBe(`${folder}: 1 files of ${REF}\n`)
+    expect(asked()).toEqual([
+      ["open", at("out")],
+      ["open", folder],
+    ])
+  })
+
+  test.each([
+    ["APPROVALS_MISSING", 5],
+    ["NOT_IN_AUDIENCE", 3],
+    ["NOT_GRANTED", 3],
+    ["GATE_MISSING", 3],
+    ["GATE_REFUSED", 3],
+    ["RELEASE_WITHDRAWN", 3],
+    ["RELEASE_EXPIRED", 3],
+    ["POLICY_NOT_CURRENT", 3],
+    ["OUTPUT_EXISTS", 1],
+    ["NO_VARIANT", 4],
+  ] as const)("that is refused with %s exits %i, in one line", async (code, exit) => {
+    rooms.faults.set("open", new ReleaseError(code, "so it is"))
+    const ran = await world.run("open", REF)
+    expect(ran).toEqual({
+      ...{ code: exit, stdout: "" },
+      stderr: `sealift: cannot open ${REF}: so it is [${code}]\n`,
+    })
+  })
+
+  test("of what is unknown exits 4", async () => {
+    rooms.isEnrolled = false
+    const { code, stderr } = await world.run("open", "acme/none@1")
+    expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining("in no fleet") })
+  })
+})
+
+describe("verify", () => {
+  const verify = () => world.run("verify", REF, "--deep")
+
+  test("prints each rule, and exits 0 when all are met", async () => {
+    rooms.decision = { kind: "approved", devices: new Set() }
+    const { code, stdout } = await verify()
+    expect(code).toBe(0)
+    expect(stdout).toContain("every party approved")
+    expect(asked()).toEqual([["verify", true]])
+  })
+
+  test.each([
+    [{ kind: "missing", parties: ["safety"] }, 5, "APPROVALS_MISSING"],
+    [{ kind: "withdrawn", by: { kind: "targets" }, reason: "so" }, 3, "RELEASE_WITHDRAWN"],
+    [{ kind: "expired" }, 3, "RELEASE_EXPIRED"],
+    [{ kind: "policy-not-current" }, 3, "POLICY_NOT_CURRENT"],
+  ] as const)("of a release that is %j exits %i after the report", async (decision, exit, name) => {
+    rooms.decision = decision
+    const { code, stdout, stderr } = await verify()
+    expect(code).toBe(exit)
+    expect(stdout).toContain("every party approved")
+    expect(stderr).toContain(`[${name}]`)
+  })
+})
+
+describe("by file", () => {
+  test("a release goes out, and never over what is there", async () => {
+    expect((await world.run("release", "export", REF, "--out", at("m.release"))).code).toBe(0)
+    expect([...(await readFile(at("m.release")))]).toEqual([4, 5, 6])
+    const again = await world.run("release", "export", REF, "--out", at("m.release"))
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining("[OUTPUT_EXISTS]") })
+    const nowhere = await world.run("release", "export", REF, "--out", at("none/m.release"))
+    expect(nowhere.stderr).toContain("no such file or folder")
+    expect((await world.run("release", "export", REF)).stderr).toContain("--out is missing")
+  })
+
+  test("a release comes in, and its name is printed", async () => {
+    await writeFile(at("m.release"), "bundle")
+    const { stdout } = await world.run("release", "import", at("m.release"))
+    expect(stdout).toBe(`${REF}\n`)
+    expect(asked()).toEqual([["import", Buffer.from("bundle")]])
+  })
+
+  test("the gate's share goes to one node", async () => {
+    const argv = ["gate", "grant", REF, "--node", OTHER_PEER, "--out", at("gate.grant")]
+    expect((await world.run(...argv)).stderr).toContain(`on ${OTHER_PEER}`)
+    expect((await world.run("gate", "import", at("gate.grant"))).stdout).toBe(`${REF}\n`)
+    expect(asked()).toEqual([
+      ["grantGate", OTHER_PEER],
+      ["takeGateGrant", Buffer.from([1, 2, 3])],
+    ])
+    expect((await world.run("gate", "grant", REF, "--out", at("x"))).code).toBe(2)
+  })
+})
+
+describe("withdraw", () => {
+  test("by the node's own role needs a reason alone", async () => {
+    const { code } = await world.run("withdraw", REF, "--reason", "a wrong licence")
+    expect(code).toBe(0)
+    expect(asked()).toEqual([["withdraw", 5, "a wrong licence", undefined]])
+    expect((await world.run("withdraw", REF)).stderr).toContain("--reason is missing")
+  })
+})
