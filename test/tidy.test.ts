@@ -47,6 +47,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   "prom-client": ["api"],
   "shamir-secret-sharing": ["seal"],
   "tuf-js": ["trust"],
+  uqr: ["cli"],
   undici: ["registry", "hub", "cli"],
   ws: ["swarm"],
   yaml: ["daemon"],

@@ -54,17 +54,25 @@ export const fleetJoinCommand: CommandSpec = {
 }
 
 export const fleetShowCommand: CommandSpec = {
-  examples: ["sealift fleet show", "sealift fleet show --json"],
-  async work({ out, connect }) {
+  examples: ["sealift fleet show", "sealift fleet show --qr", "sealift fleet show --json"],
+  define: (command) => command.option("--qr", "show peer id and fingerprint as a QR code too"),
+  async work({ options, out, connect }) {
     const node = await connect()
     const report = await node.ask<FleetReport>("GET", "/v1/fleet")
     out.result(report, () => describe(report, systemClock.now()))
+    if (options.qr === true) out.note(await qrCodeOf(`${report.peer} ${report.fingerprint}`))
     for (const { role, expiresAtMs, warning } of report.lifetimes) {
       if (warning === undefined) continue
       out.note(`${role}: ${warning}, ends ${momentText(expiresAtMs, systemClock.now())}`)
     }
     out.note(`next: ${nextStep(report)}`)
   },
+}
+
+/** Drawn with half blocks, for a terminal of 60 columns. */
+async function qrCodeOf(text: string): Promise<string> {
+  const { renderUnicodeCompact } = await import("uqr")
+  return renderUnicodeCompact(text)
 }
 
 function nextStep({ isEnrolled, roles, lifetimes, peer }: FleetReport): string {
