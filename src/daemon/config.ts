@@ -160,7 +160,7 @@ function isInFleet(data: unknown): boolean {
 }
 
 /** Loopback, or every interface of the LAN; IPv6 only on a machine that has it. */
-function defaultListen(isLan: boolean): string[] {
+export function defaultListen(isLan: boolean): string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   const hasIpv6 = addresses.some(({ address }) => address === "::1")
   const four = isLan ? "/ip4/0.0.0.0/tcp/7071" : "/ip4/127.0.0.1/tcp/7071"

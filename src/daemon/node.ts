@@ -17,6 +17,7 @@ import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
 import { createAwakeClock } from "../core/awake-clock.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
+import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import { createDelivery } from "../delivery/road.ts"
@@ -46,7 +47,7 @@ import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
 import { Zones } from "../swarm/zones.ts"
-import type { LoadedConfig } from "./config.ts"
+import { defaultListen, type LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
 import { controlSocketPath } from "./control-path.ts"
@@ -119,9 +120,11 @@ async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<Runnin
   await using undo = new AsyncDisposableStack()
   const address: Bound = {}
   const rooms = await openRooms(config, deps.env, { base, undo, address })
+  if (isDefault(loaded, "p2p")) undo.defer(listenWiderInAFleet(rooms, base))
   const state = { isReady: false, description: undefined as NodeDescription | undefined }
   const about = {
-    describe: () => state.description!,
+    // It may come to listen on more addresses, once it is in a fleet.
+    describe: () => ({ ...state.description!, p2p: rooms.net.addresses() }),
     isReady: () => state.isReady,
     data: config.data,
     config: loaded.entries,
@@ -156,6 +159,28 @@ async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<Runnin
   base.log.info({ peerId, http, data: config.data }, "node is ready")
   const parts = { door, control, undo: undo.move(), log: base.log }
   return { description: state.description, stop: once(() => stopNode(config.data, parts)) }
+}
+
+function isDefault({ entries }: LoadedConfig, key: string): boolean {
+  return entries.find((entry) => entry.key === key)?.source === "default"
+}
+
+/** A node that joins a fleet while it runs is to be reached as one that starts in it. */
+function listenWiderInAFleet(
+  { fleet: { fleet }, net }: Pick<Rooms, "fleet" | "net">,
+  { log }: Pick<Base, "log">,
+): () => void {
+  let isWide = fleet.isFleet()
+  return fleet.onChange(() => {
+    if (isWide || !fleet.isFleet()) return
+    isWide = true
+    net.listen(defaultListen(true)).catch((error: unknown) => {
+      log.warn(
+        { error: messageOf(error) },
+        "other machines reach this node once it is started again",
+      )
+    })
+  })
 }
 
 /** Where the front door came to listen; set once it does. */
