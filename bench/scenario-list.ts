@@ -9,6 +9,7 @@ import { hostile } from "./scenarios/hostile.ts"
 import { limits } from "./scenarios/limits.ts"
 import { many } from "./scenarios/many.ts"
 import { memory } from "./scenarios/memory.ts"
+import { predict } from "./scenarios/predict.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
 import { scale } from "./scenarios/scale.ts"
@@ -16,6 +17,7 @@ import { seal } from "./scenarios/seal.ts"
 import { small } from "./scenarios/small.ts"
 import { stampede } from "./scenarios/stampede.ts"
 import { transfer } from "./scenarios/transfer.ts"
+import { trust } from "./scenarios/trust.ts"
 
 export const SCENARIOS: readonly Scenario[] = [
   transfer,
@@ -30,5 +32,7 @@ export const SCENARIOS: readonly Scenario[] = [
   limits,
   memory,
   seal,
+  trust,
   scale,
+  predict,
 ]

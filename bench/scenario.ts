@@ -47,7 +47,7 @@ export interface Sample {
 export interface Figure {
   readonly heading: string
   readonly note: string
-  readonly unit: "times" | "ms" | "percent" | "MiB" | "count"
+  readonly unit: "times" | "s" | "ms" | "percent" | "MiB" | "count"
 }
 
 /** A note of a sample that holds many times of one kind. */

@@ -92,30 +92,35 @@ const WORLDS: readonly World[] = [
 
 /** Each run has another seed, so that the spread is that of chance. `seconds` are simulated. */
 function createSimulated(world: World, options: BenchOptions): Contender {
-  const { hosts: fetchers, rateMbit, delayMs = 0 } = options.network ?? DEFAULT_NETWORK
-  const bytesPerSecond = rateMbit * BYTES_PER_MBIT
-  const rate = { upBytesPerSecond: bytesPerSecond, downBytesPerSecond: bytesPerSecond }
   let seed = options.seed
   return {
     name: world.name,
     about: world.about,
     missing: undefined,
     async measure({ signal }): Promise<Sample> {
-      const plain = {
-        fetchers,
-        sizeBytes: options.sizeBytes,
-        rate,
-        latencyMs: delayMs,
-        seed: seed++,
-        isBounded: fetchers > MESH_HOSTS_MAX,
-      }
+      const plain = plainPlan(options, seed++)
       const plan = { ...plain, ...world.plan(plain) }
       return sampleOf(plan, await simulate(plan, { signal }))
     },
   }
 }
 
-function sampleOf(plan: FanOutPlan, outcome: FanOutOutcome): Sample {
+/** Gives the plan of hosts that all have links as the options say. */
+export function plainPlan(options: BenchOptions, seed: number): FanOutPlan {
+  const { hosts: fetchers, rateMbit, delayMs = 0 } = options.network ?? DEFAULT_NETWORK
+  const bytesPerSecond = rateMbit * BYTES_PER_MBIT
+  return {
+    fetchers,
+    sizeBytes: options.sizeBytes,
+    rate: { upBytesPerSecond: bytesPerSecond, downBytesPerSecond: bytesPerSecond },
+    latencyMs: delayMs,
+    seed,
+    isBounded: fetchers > MESH_HOSTS_MAX,
+  }
+}
+
+/** What a run of a plan says, as multiples of the lower bound. */
+export function sampleOf(plan: FanOutPlan, outcome: FanOutOutcome): Sample {
   const boundSeconds = lowerBoundMs(plan) / 1000
   const times = outcome.times.map((seconds) => seconds / boundSeconds)
   const { median, max } = spreadOf(times)

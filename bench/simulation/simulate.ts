@@ -1,5 +1,5 @@
 /**
- * Runs a simulated fan-out at the reduced scale, in a process of its own.
+ * Runs a simulated fan-out in a process of its own, at the reduced scale unless told.
  * @module
  */
 import { spawn } from "node:child_process"
@@ -17,13 +17,17 @@ const HEAP_MIB_MAX = 12_000
 /** Much is young and short-lived: a larger place for it is cleared less often. */
 const YOUNG_MIB = 64
 
-/** @throws Error when it failed: what it said stands on standard error; the signal's reason */
+/**
+ * @param options.isFull - with real blocks, for some dozens of nodes
+ * @throws Error when it failed: what it said stands on standard error; the signal's reason
+ */
 export async function simulate(
   plan: FanOutPlan,
-  options: { signal?: AbortSignal; isQuiet?: boolean } = {},
+  options: { signal?: AbortSignal; isQuiet?: boolean; isFull?: boolean } = {},
 ): Promise<FanOutOutcome> {
   const heap = [`--max-old-space-size=${HEAP_MIB_MAX}`, `--max-semi-space-size=${YOUNG_MIB}`]
-  const words = [...heap, PROGRAM, JSON.stringify(plan)]
+  const scale = options.isFull === true ? ["full"] : []
+  const words = [...heap, PROGRAM, JSON.stringify(plan), ...scale]
   const child = spawn(process.execPath, words, {
     stdio: ["ignore", "pipe", options.isQuiet === true ? "ignore" : "inherit"],
     ...(options.signal === undefined ? {} : { signal: options.signal }),
