@@ -1,8 +1,8 @@
 /** The engine under limits, on virtual time: what passes in each window of five seconds, and who gets it. */
 import { describe, expect, test } from "vitest"
-import { VirtualClock } from "../../../src/core/virtual-clock.ts"
-import { ingest, join, patternBytes } from "../../contract/swarm.ts"
-import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
+import { VirtualClock } from "../../src/core/virtual-clock.ts"
+import { ingest, join, patternBytes } from "../contract/swarm.ts"
+import { type MemoryNode, MemoryWorld } from "../unit/swarm/memory-world.ts"
 
 const KIB = 1024
 const WINDOW_MS = 5_000
