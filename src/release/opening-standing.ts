@@ -20,7 +20,7 @@ import type { Release } from "./release.ts"
 import type { KnownRelease, ReleaseBook } from "./releases.ts"
 
 /** Peers that tell of approvals and withdrawals are waited for no longer than this. */
-const GATHER_TIMEOUT_MS = 10_000
+const GATHER_TIMEOUT_MS = 2_000
 
 export interface StandingDeps {
   readonly book: ReleaseBook
