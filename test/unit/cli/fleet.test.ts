@@ -163,7 +163,7 @@ describe("fleet policy", () => {
     )
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: "policy 1 of acme: owner, safety must approve; a gate of 1 devices\n",
+      stdout: "policy 1 of acme: owner, safety must approve; a gate of 1 device\n",
     })
     expect(rooms.calls).toMatchObject([
       [
