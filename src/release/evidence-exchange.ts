@@ -44,6 +44,15 @@ export interface EvidenceKeeper {
   take(statement: Uint8Array, release: Digest, from: PeerId): Promise<boolean>
 }
 
+/** A release that will be asked for. */
+interface Pending {
+  /** How many statements there shall be. */
+  readonly count: number
+  /** Whether a peer said so; else it is merely hoped. */
+  readonly isTold: boolean
+  readonly cancel: () => void
+}
+
 export interface EvidenceExchangeDeps {
   readonly net: PeerNetwork
   readonly clock: Clock
@@ -56,8 +65,7 @@ export class EvidenceExchange {
   readonly #deps: EvidenceExchangeDeps
   readonly #fleet: string
   readonly #closing = new AbortController()
-  /** Releases that were told of, and how many statements there shall be. */
-  readonly #pending = new Map<Digest, number>()
+  readonly #pending = new Map<Digest, Pending>()
   #stops: (() => void)[] = []
 
   constructor(deps: EvidenceExchangeDeps, options: { readonly fleet: string }) {
@@ -101,7 +109,7 @@ export class EvidenceExchange {
 
   /** A release became known: what was said of it before that is asked for. */
   want(release: Digest): void {
-    this.#schedule(release, { count: 1, attempt: 0 })
+    this.#schedule(release, { count: 1, isTold: false, attempt: 0 })
   }
 
   /** Asks connected peers for what is not here of a release; what a peer does wrong stays its own. */
@@ -129,35 +137,43 @@ export class EvidenceExchange {
     }
     const { fleet, release, count } = notice
     if (fleet !== this.#fleet || !this.#deps.keeper.live().includes(release)) return
-    this.#schedule(release, { count, attempt: 0 })
+    this.#schedule(release, { count, isTold: true, attempt: 0 })
   }
 
   /** Asks soon, and again later while there is less here than was told. */
   #schedule(
     release: Digest,
-    { count, attempt }: { readonly count: number; readonly attempt: number },
+    { count, isTold, attempt }: Omit<Pending, "cancel"> & { readonly attempt: number },
   ): void {
-    const { keeper, clock, log } = this.#deps
     const delayMs = GATHER_DELAYS_MS[attempt]
-    const told = this.#pending.get(release)
-    const isFull = told === undefined && this.#pending.size >= PENDING_MAX
-    const lacks = (wanted: number) => keeper.statements(release).size < wanted
-    if (delayMs === undefined || this.#closing.signal.aborted || isFull || !lacks(count)) return
-    this.#pending.set(release, Math.max(count, told ?? 0))
-    if (told !== undefined) return
-    clock.after(delayMs, async () => {
-      try {
-        if (lacks(this.#pending.get(release) ?? 0)) {
-          await this.gather(release, { signal: this.#closing.signal })
-        }
-      } catch (error) {
-        log.debug({ code: codeOf(error) }, "nothing gathered")
-      } finally {
-        const wanted = this.#pending.get(release) ?? 0
-        this.#pending.delete(release)
-        this.#schedule(release, { count: wanted, attempt: attempt + 1 })
-      }
-    })
+    const before = this.#pending.get(release)
+    const isFull = before === undefined && this.#pending.size >= PENDING_MAX
+    const isIdle = this.#closing.signal.aborted || !this.#lacks(release, count)
+    if (delayMs === undefined || isFull || isIdle) return
+    // More was said since the last asking: that is not left until a longer pause is over.
+    const isNews = isTold && (before?.isTold !== true || count > before.count)
+    if (before !== undefined && !isNews) return
+    before?.cancel()
+    const asking = () => void this.#gatherPending(release, pending, attempt)
+    const pending: Pending = { count, isTold, cancel: this.#deps.clock.after(delayMs, asking) }
+    this.#pending.set(release, pending)
+  }
+
+  async #gatherPending(release: Digest, pending: Pending, attempt: number): Promise<void> {
+    const { signal } = this.#closing
+    try {
+      if (this.#lacks(release, pending.count)) await this.gather(release, { signal })
+    } catch (error) {
+      this.#deps.log.debug({ code: codeOf(error) }, "nothing gathered")
+    }
+    // Something newer was told meanwhile, and will be asked for by itself.
+    if (this.#pending.get(release) !== pending) return
+    this.#pending.delete(release)
+    this.#schedule(release, { ...pending, attempt: attempt + 1 })
+  }
+
+  #lacks(release: Digest, count: number): boolean {
+    return this.#deps.keeper.statements(release).size < count
   }
 
   async #askAnybody(): Promise<void> {

@@ -116,6 +116,17 @@ describe("two nodes", () => {
     expect(grants.map(({ to }) => to)).toEqual(audience)
   })
 
+  test("hear of what is said long after the release as soon as of what is said at once", async () => {
+    hub.connectAll()
+    // By now both have asked in vain, and would ask again by themselves half a minute later.
+    await pass(10_000)
+    for (const index of [0, 1, 2]) {
+      await add(first, index)
+      await pass(400)
+      expect(kept(second)).toBe(index + 1)
+    }
+  })
+
   test("that meet later exchange what each was given in between", async () => {
     await add(first, 0)
     await add(second, 1)
