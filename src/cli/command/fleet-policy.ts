@@ -54,7 +54,8 @@ export function describeReceipt({
   parties,
   gateDevices,
 }: PolicyReceipt): string {
-  const gate = gateDevices === 0 ? "no gate" : `a gate of ${gateDevices} device${gateDevices === 1 ? "" : "s"}`
+  const gate =
+    gateDevices === 0 ? "no gate" : `a gate of ${gateDevices} device${gateDevices === 1 ? "" : "s"}`
   return `policy ${version} of ${namespace}: ${parties.join(", ")} must approve; ${gate}`
 }
 
