@@ -1,0 +1,92 @@
+/**
+ * The rooms of releases, put together. Loaded once a node is in a fleet: it is all that seals and opens,
+ * and a mirror needs none of it.
+ * @module
+ */
+import { join } from "node:path"
+import type { ReleaseDeps } from "../api/release-deps.ts"
+import type { Clock } from "../core/clock.ts"
+import { assert } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Delivery } from "../delivery/delivery.ts"
+import type { FleetHome } from "../fleet/fleet-home.ts"
+import type { FleetMember } from "../fleet/fleet-member.ts"
+import { openGateDevice } from "../fleet/gate-device.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
+import type { LayImage } from "../release/content-making.ts"
+import { FileKeyStore } from "../release/file-key-store.ts"
+import { createOpener } from "../release/opener.ts"
+import { FleetPublisher } from "../release/publisher.ts"
+import { FleetReleaseBook } from "../release/release-book.ts"
+import { PayloadPool } from "../seal/payload-pool.ts"
+import type { BlobPlaces } from "../store/blob-places.ts"
+import { wholeBlobPath } from "../store/directory.ts"
+import type { BlobStore } from "../store/store.ts"
+import { diskFiles } from "../trust/tuf/disk-files.ts"
+import type { FleetRooms } from "./fleet-rooms.ts"
+
+const PUBLISHER_KEY = "publisher.key"
+/** Grants that are sealed anew before a node key is erased are waited for this long. */
+const REWRAP_TIMEOUT_MS = 60_000
+
+export interface ReleaseRoomsDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly home: FleetHome
+  readonly rooms: FleetRooms
+  readonly net: PeerNetwork
+  readonly store: BlobStore
+  readonly places: BlobPlaces
+  readonly delivery: Delivery
+  /** Brings an image here to publish it. */
+  readonly layImage: LayImage
+}
+
+/** The rooms, until they are stopped. */
+export interface OpenedReleases extends ReleaseDeps {
+  readonly book: FleetReleaseBook
+  stop(): Promise<void>
+}
+
+/** Opens them: what a crash left behind is removed first. */
+export async function openReleases(
+  deps: ReleaseRoomsDeps,
+  membership: FleetMember,
+  data: string,
+): Promise<OpenedReleases> {
+  const { rooms, home, store } = deps
+  const { desk, nodeKeys, fleet } = rooms
+  const files = diskFiles(data)
+  const book = await FleetReleaseBook.open({ ...deps, membership, files })
+  const pool = new PayloadPool()
+  const keys = new FileKeyStore({ files }, { identityPath: home.pathOf(PUBLISHER_KEY) })
+  const { places, layImage } = deps
+  const publishing = { membership, desk, book, store, pool, keys, places, layImage }
+  const stagingFolder = join(data, "staging")
+  const publisher = await FleetPublisher.open(publishing, { stagingFolder })
+  let device = await openGateDevice(home)
+  const opener = await createOpener(
+    {
+      ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
+      device: () => device,
+      blobPath: (digest) => wholeBlobPath(data, digest),
+    },
+    { notes: join(data, "opening") },
+  )
+  nodeKeys.useLiveGrants({
+    rewrap: (from, to) =>
+      opener.rewrap({ from, to }, { signal: AbortSignal.timeout(REWRAP_TIMEOUT_MS) }),
+  })
+  const refreshFleet = (source: Parameters<FleetMember["refresh"]>[0]) => membership.refresh(source)
+  const bundles = new FleetReleaseBundles({ ...deps, membership, book, nodeKeys, refreshFleet })
+  book.start()
+  await book.refresh()
+  assert(fleet.membership === membership, "a node stays in its fleet")
+  const stop = async () => {
+    book.stop()
+    device = undefined
+    await pool.close()
+  }
+  return { book, publisher, opener, bundles, stop }
+}
