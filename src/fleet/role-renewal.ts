@@ -17,6 +17,11 @@ export const TIMESTAMP_LIFE_MS: number = 86_400_000
 /** The desk renews at half of a life, the other roles at two thirds. */
 const DESK_SHARE = 1 / 2
 const ROLE_SHARE = 2 / 3
+/**
+ * A file that ends this much of a life later than one that is signed now was signed by a clock that was
+ * ahead. Its word would hold until then, and whoever keeps newer ones back would profit.
+ */
+const AHEAD_SHARE = 1 / 4
 /** From which shares of a life on it is warned. */
 const WARNINGS: readonly (readonly [number, string])[] = [
   [9 / 10, "nine tenths of its life are over"],
@@ -35,7 +40,8 @@ export function lifeMsOf(role: string): number {
 /** Tells whether a role's file should be signed anew. */
 export function isDue(role: string, expiresAtMs: number, nowMs: number): boolean {
   const share = role === "snapshot" || role === "timestamp" ? DESK_SHARE : ROLE_SHARE
-  return spentShare(role, expiresAtMs, nowMs) >= share
+  const spent = spentShare(role, expiresAtMs, nowMs)
+  return spent >= share || spent < -AHEAD_SHARE
 }
 
 /** Gives what there is to say about the life of a role's file; undefined: it is young. */
