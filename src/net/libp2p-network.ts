@@ -121,7 +121,8 @@ export async function createLibp2pNetwork(
 ): Promise<PeerNetwork> {
   for (const address of options.peers) checkPeerAddress(address)
   for (const address of options.relays ?? []) checkRelayAddress(address)
-  const listen = await usableListen(deps, options)
+  const listening = { listen: options.listen, isLan: isOnLan(options) }
+  const listen = await usableListen(deps, listening)
   const network = new Libp2pNetwork(deps, options)
   try {
     await network.start(listen)
@@ -129,11 +130,16 @@ export async function createLibp2pNetwork(
   } catch (cause) {
     await network.stop()
     // Somebody may have taken the port since it was probed: then this names it.
-    await usableListen(deps, options)
+    await usableListen(deps, listening)
     throw new NetError("ADDRESS_INVALID", `cannot listen on ${listen.join(" and ")} together`, {
       cause,
     })
   }
+}
+
+/** In a fleet identity decides, so that a node of one is on its LAN without being told. */
+function isOnLan({ isLan, admission }: Libp2pOptions): boolean {
+  return isLan || admission?.isFleet() === true
 }
 
 class Libp2pNetwork implements PeerNetwork {
@@ -252,7 +258,7 @@ class Libp2pNetwork implements PeerNetwork {
   }
 
   async start(listen: readonly string[]): Promise<void> {
-    const { identity, mdns, isLan, mdnsPort, relay, relays } = this.#options
+    const { identity, mdns, mdnsPort, relay, relays } = this.#options
     const node = await startNode({
       identity,
       listen,
@@ -260,7 +266,7 @@ class Libp2pNetwork implements PeerNetwork {
       relayClient: this.#relayClient,
       relay: relay === undefined ? undefined : relayServer(this.#deps, relay),
       gater: this.#gate.gater,
-      onMdns: mdns && isLan ? this.#finder.takeMdns : undefined,
+      onMdns: mdns && isOnLan(this.#options) ? this.#finder.takeMdns : undefined,
       mdnsPort,
       log: this.#deps.log,
     })

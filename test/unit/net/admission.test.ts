@@ -51,6 +51,13 @@ describe("a node of a fleet", () => {
     await expect(node.network.dial(address!, withSignal())).rejects.toMatchObject(unreachable)
   })
 
+  test("starts on every interface without being told of its LAN, and no other node does", async () => {
+    const { network } = await startMember({ listen: ["/ip4/0.0.0.0/tcp/0"] })
+    expect(network.addresses()).not.toEqual([])
+    const stranger = startNode({ listen: ["/ip4/0.0.0.0/tcp/0"] })
+    await expect(stranger).rejects.toMatchObject({ code: "ADDRESS_INVALID" })
+  })
+
   test("closes a connection whose peer was dropped from the fleet while it was made", async () => {
     let asked = 0
     const admission = { isFleet: () => true, isAdmitted: () => asked++ === 0 }
