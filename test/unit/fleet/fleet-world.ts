@@ -1,8 +1,16 @@
 /** Nodes of a fleet in one hub: true keys, true files in a temporary folder, and a clock. */
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { afterAll } from "vitest"
+import { dirname, join, relative } from "node:path"
 import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import { silentLogger } from "../../../src/core/log.ts"
 import { Administration } from "../../../src/fleet/administration.ts"
@@ -102,9 +110,13 @@ export class FleetWorld {
 
   /** Starts a fleet's first node. What founding writes is written once and copied. */
   async founder(name = "first"): Promise<FleetNode> {
-    const template = templates.get(name) ?? makeTemplate(name)
-    templates.set(name, template)
-    cpSync(await template, this.folderOf(name), { recursive: true })
+    const founded = templates.get(name) ?? found(name)
+    templates.set(name, founded)
+    for (const { path, bytes, mode } of await founded) {
+      const copy = join(this.folderOf(name), path)
+      mkdirSync(dirname(copy), { recursive: true, mode: 0o700 })
+      writeFileSync(copy, bytes, { mode })
+    }
     return this.node(name)
   }
 
@@ -147,19 +159,30 @@ export class FleetWorld {
   }
 }
 
-const templates = new Map<string, Promise<string>>()
-const templateRoots: string[] = []
-afterAll(() => {
-  for (const root of templateRoots) rmSync(root, { recursive: true, force: true })
-})
+/** What founding writes, by the name of the first node: in memory, since test files share a process. */
+const templates = new Map<string, Promise<readonly FoundedFile[]>>()
 
-async function makeTemplate(name: string): Promise<string> {
+interface FoundedFile {
+  /** Below the node's folder of the fleet. */
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly mode: number
+}
+
+async function found(name: string): Promise<readonly FoundedFile[]> {
   const world = new FleetWorld()
   const node = await world.node(name)
   await node.desk.init({ name: "lab" })
-  await node.stop()
-  templateRoots.push(world.root)
-  return world.folderOf(name)
+  const folder = world.folderOf(name)
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const founded = files.map((entry) => {
+    const path = join(entry.parentPath, entry.name)
+    const { mode } = statSync(path)
+    return { path: relative(folder, path), bytes: readFileSync(path), mode }
+  })
+  await world.close()
+  return founded
 }
 
 /** Waits until something is so, and fails when it is not so soon. */
