@@ -4,10 +4,12 @@
  */
 import type { PartyReport, PolicyReport, PolicySetRequest } from "../../api/fleet-api.ts"
 import { encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
+import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { collect, listOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
+import { codeOf } from "../../core/errors.ts"
 import { GATE } from "../../core/name.ts"
 import type { PolicyReceipt } from "../../fleet/fleet-desk.ts"
 
@@ -25,13 +27,17 @@ export const fleetPolicySetCommand: CommandSpec = {
       .option("--gate <file>", "public file of a gate's device (default: as it is)", collect)
       .option("--inspector <recipient>", "age recipient that may be given release keys", collect)
       .option("--allow-classical", "allow recipients that are not post-quantum")
-      .option("--allow-no-gate", "allow releases without a gate"),
+      .option("--allow-no-gate", "allow releases without a gate")
+      .option("--keep-openable", "keep what was approved under the policy before openable"),
   async work(invocation) {
     const { args, out, connect } = invocation
     const request = await requestOf(invocation)
     const node = await connect()
+    const before = await policyBefore(node, request.namespace)
     const receipt = await node.ask<PolicyReceipt>("POST", "/v1/fleet/policy", request)
     out.result(receipt, () => describeReceipt(receipt))
+    const keepsOpenable = request.keepsOpenable === true
+    for (const remark of remarksOn(receipt, before, keepsOpenable)) out.note(remark)
     out.note(`next: "sealift publish ${args[0]}/NAME PATH --seal --audience GROUP"`)
   },
 }
@@ -59,6 +65,38 @@ export function describeReceipt({
   return `policy ${version} of ${namespace}: ${parties.join(", ")} must approve; ${gate}`
 }
 
+/** Gives the policy that is about to be replaced, if there is one. */
+async function policyBefore(
+  node: ControlClient,
+  namespace: string,
+): Promise<PolicyReport | undefined> {
+  try {
+    const query = new URLSearchParams({ namespace })
+    return await node.ask<PolicyReport>("GET", `/v1/fleet/policy?${query}`)
+  } catch (error) {
+    if (codeOf(error) === "POLICY_MISSING") return undefined
+    throw error
+  }
+}
+
+/** A policy replaces the one before as a whole: who is no longer in it, and what opens no more. */
+function remarksOn(
+  { namespace, version, parties }: PolicyReceipt,
+  before: PolicyReport | undefined,
+  keepsOpenable: boolean,
+): readonly string[] {
+  if (before === undefined || before.version === version) return []
+  const gone = before.parties.map(({ name }) => name).filter((name) => !parties.includes(name))
+  const remarks = gone.length === 0 ? [] : [`NO LONGER ASKED: ${gone.join(", ")}`]
+  const earlier = `what was released under policy ${before.version}`
+  remarks.push(
+    keepsOpenable
+      ? `${earlier} opens where it was approved before, and is approved nowhere else`
+      : `${earlier} opens no more (--keep-openable keeps it); "sealift publish ${namespace}/NAME --reissue N" issues it anew`,
+  )
+  return remarks
+}
+
 async function requestOf({ args, options }: Invocation): Promise<PolicySetRequest> {
   const thresholds = thresholdsOf(options.threshold)
   const parties = await partiesOf(options.party, thresholds)
@@ -79,6 +117,7 @@ async function requestOf({ args, options }: Invocation): Promise<PolicySetReques
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(options.allowClassical === true ? { allowsClassical: true } : {}),
     ...(options.allowNoGate === true ? { allowsNoGate: true } : {}),
+    ...(options.keepOpenable === true ? { keepsOpenable: true } : {}),
   }
 }
 

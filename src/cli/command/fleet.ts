@@ -18,6 +18,8 @@ const ONE_PERSON_WARNING = [
   "approve, and can give the gate's share; if it is lost, so is the fleet. What the parties sign",
   "with their own keys, kept elsewhere, it cannot sign.",
 ].join("\n")
+const ALONE_NOTE =
+  "no other node is connected: none can be reached, or this node was taken out of the fleet"
 
 export const fleetInitCommand: CommandSpec = {
   examples: ["sealift fleet init --name lab", "sealift fleet init --name lab --data /srv/sealift"],
@@ -65,8 +67,15 @@ export const fleetShowCommand: CommandSpec = {
       if (warning === undefined) continue
       out.note(`${role}: ${warning}, ends ${momentText(expiresAtMs, systemClock.now())}`)
     }
+    if (isAlone(report)) out.note(ALONE_NOTE)
     out.note(`next: ${nextStep(report)}`)
   },
+}
+
+/** Whether the fleet has other nodes, and none of them is connected. */
+function isAlone({ nodes, peer }: FleetReport): boolean {
+  const others = nodes.filter((node) => node.peer !== peer)
+  return others.length > 0 && !others.some(({ isConnected }) => isConnected)
 }
 
 /** Drawn with half blocks, for a terminal of 60 columns. */

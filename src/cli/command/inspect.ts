@@ -74,5 +74,5 @@ async function deviceHome(
 function nextStep({ ref, decision, missing }: ReleaseDetails): string {
   if (decision === "approved") return `"sealift open ${ref}" on a node of the audience`
   if (missing.length === 0) return '"sealift releases" lists the others'
-  return `"sealift approve ${ref} --key FILE", by ${missing.join(" and ")}`
+  return `"sealift approve ${ref} --key FILE", by ${missing.join(", ")}`
 }

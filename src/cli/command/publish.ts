@@ -36,6 +36,7 @@ export const publishCommand: CommandSpec = {
   async work(invocation) {
     const { out, connect } = invocation
     const body = await bodyOf(invocation)
+    refuseWithoutAudience(body)
     const node = await connect()
     const published = await followWork<PublishLine>(node, out, {
       path: "/v1/releases",
@@ -79,6 +80,12 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(parties.length > 0 ? { parties } : {}),
   }
+}
+
+/** Who may open it is for the publisher to say; what is issued anew goes to whom it went before. */
+function refuseWithoutAudience({ visibility, audience, reissues }: PublishBody): void {
+  if (visibility !== "sealed" || (audience ?? []).length > 0 || reissues !== undefined) return
+  throw new CliError("USAGE_INVALID", "--seal needs --audience GROUP, or --audience node:PEERID")
 }
 
 /** What only a sealed release has must not be silently without effect. */

@@ -26,11 +26,14 @@ export const releasesCommand: CommandSpec = {
         : columns(releases.map((release) => releaseCells(release, systemClock.now()))),
     )
     if (isTruncated) out.note("there are more releases than are listed")
-    out.note(`next: ${nextStep(releases[0]?.ref)}`)
+    out.note(`next: ${nextStep(releases[0])}`)
   },
 }
 
-function nextStep(ref: string | undefined): string {
-  if (ref === undefined) return '"sealift publish NAMESPACE/NAME PATH" makes one'
+function nextStep(newest: ReleasesReport["releases"][number] | undefined): string {
+  if (newest === undefined) return '"sealift publish NAMESPACE/NAME PATH" makes one'
+  const { ref, state, decision } = newest
+  if (state === "opened") return `"sealift verify ${ref} --deep" says who signed it`
+  if (decision === "approved") return `"sealift open ${ref}" on a node of the audience`
   return `"sealift inspect ${ref}" shows what a party signs`
 }

@@ -26,8 +26,7 @@ export const verifyCommand: CommandSpec = {
     out.result(report, () => describe(report))
     const fault = faultOf(report)
     if (fault !== undefined) throw fault
-    const next = options.deep === true ? "open" : "verify --deep"
-    out.note(`next: "sealift ${next} ${report.ref}"`)
+    out.note(nextStep(report, options.deep === true))
   },
 }
 
@@ -36,6 +35,12 @@ function describe(report: Named<VerifyReport>): string {
   const rows = rules.map(({ rule, isMet, by }) => [isMet ? "ok" : "NOT MET", rule, by])
   const wrong = wrongFiles.map((file) => ["WRONG", file, ""])
   return [`${ref}: ${state}, ${approvalText(report)}`, columns([...rows, ...wrong])].join("\n")
+}
+
+function nextStep({ ref, state }: Named<VerifyReport>, isDeep: boolean): string {
+  if (!isDeep) return `next: "sealift verify ${ref} --deep" opens its files too, and writes nothing`
+  if (state === "opened") return `nothing is left to do: ${ref} was opened here`
+  return `next: "sealift open ${ref}"`
 }
 
 /** Who verifies in a script asks for the exit code. */

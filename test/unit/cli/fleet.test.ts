@@ -183,6 +183,21 @@ describe("fleet policy", () => {
     ])
   })
 
+  test("replaces the one before as a whole, and says who is asked no more and what opens no more", async () => {
+    const party = ["--party", `legal=${await device("legal")}`]
+    const set = async (...argv: readonly string[]) =>
+      (await world.run("fleet", "policy", "set", "acme", ...party, ...argv)).stderr
+    const { version, parties } = rooms.policy!.policy
+    rooms.policy = { ...rooms.policy!, policy: { ...rooms.policy!.policy, version: version + 1 } }
+    const replaced = await set()
+    expect(replaced).toContain(`NO LONGER ASKED: ${parties.map(({ name }) => name).join(", ")}`)
+    expect(replaced).toContain(`policy ${version + 1} opens no more`)
+    expect(await set("--keep-openable")).toContain("opens where it was approved before")
+    expect(rooms.calls.at(-1)).toMatchObject(["setPolicy", { keepsOpenable: true }])
+    rooms.policy = undefined
+    expect(await set()).not.toMatch(/NO LONGER|opens no more/)
+  })
+
   test("refuses what is not a party's file, or a threshold of nobody", async () => {
     const owner = await device("owner")
     await writeFile(at("none.pub"), "{}")

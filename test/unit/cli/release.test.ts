@@ -131,6 +131,12 @@ test("Ctrl-C ends the work on the node, and the command with 130", async () => {
   await own.close()
 })
 
+test("publish --seal asks for an audience, and --reissue keeps the one that was", async () => {
+  const { code, stderr } = await world.run("publish", "acme/model", "/a", "--seal")
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--audience GROUP") })
+  expect((await world.run("publish", "acme/model", "--reissue", "1")).code).toBe(0)
+})
+
 describe("what releases are", () => {
   test("is listed, each in one line with who is missing", async () => {
     const { stdout } = await world.run("releases")
@@ -138,6 +144,12 @@ describe("what releases are", () => {
     expect((await world.run("releases", "acme/other")).stdout).toBe("no releases\n")
     const machine = await world.run("releases", "--json")
     expect(JSON.parse(machine.stdout)).toMatchObject({ releases: [{ ref: REF }] })
+  })
+
+  test("says what can be done next with the newest: sign it, or open it", async () => {
+    expect((await world.run("releases")).stderr).toContain(`"sealift inspect ${REF}"`)
+    rooms.decision = { kind: "approved", devices: new Set() }
+    expect((await world.run("releases")).stderr).toContain(`"sealift open ${REF}"`)
   })
 
   test("inspect prints all that a party signs, even with --quiet", async () => {
@@ -237,6 +249,12 @@ describe("verify", () => {
     expect(code).toBe(0)
     expect(stdout).toContain("every party approved")
     expect(asked()).toEqual([["verify", true]])
+  })
+
+  test("leads from signatures to contents, and from there to opening", async () => {
+    rooms.decision = { kind: "approved", devices: new Set() }
+    expect((await world.run("verify", REF)).stderr).toContain(`"sealift verify ${REF} --deep"`)
+    expect((await verify()).stderr).toContain(`next: "sealift open ${REF}"`)
   })
 
   test.each([
