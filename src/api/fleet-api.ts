@@ -37,6 +37,11 @@ export interface RevokeRequest {
   readonly peers: readonly string[]
 }
 
+/** Body of `POST /v1/fleet/rotate`. */
+export interface RotateRequest {
+  readonly role: string
+}
+
 /** Body of `POST /v1/fleet/group`. */
 export interface GroupRequest {
   readonly action: "add" | "remove"

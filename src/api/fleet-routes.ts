@@ -3,7 +3,12 @@
  * @module
  */
 import type { FastifyInstance } from "fastify"
-import type { FleetReceipt, FleetReport, InviteReceipt } from "../fleet/fleet-desk.ts"
+import type {
+  FleetReceipt,
+  FleetReport,
+  InviteReceipt,
+  RotationReceipt,
+} from "../fleet/fleet-desk.ts"
 import { clientSignal } from "./client-signal.ts"
 import { deskOf, type FleetRouteDeps } from "./fleet-deps.ts"
 import { choiceOf, fieldsOf, required } from "./request.ts"
@@ -24,6 +29,10 @@ export function addFleetRoutes(app: FastifyInstance, deps: FleetRouteDeps): void
   app.post("/v1/fleet/renew", async (request): Promise<FleetReceipt> => {
     fieldsOf(request.body, {})
     return await deskOf(deps).renew()
+  })
+  app.post("/v1/fleet/rotate", async (request): Promise<RotationReceipt> => {
+    const { role } = fieldsOf(request.body, { role: "text" })
+    return await deskOf(deps).rotate(required(role, "role"))
   })
   app.post("/v1/fleet/desk", async (request): Promise<FleetReceipt> => {
     fieldsOf(request.body, {})

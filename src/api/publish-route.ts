@@ -16,6 +16,7 @@ import { parseAssetName } from "./release-reference.ts"
 import { watchOf } from "./release-watch.ts"
 import { choiceOf, fieldsOf, required } from "./request.ts"
 
+const VARIANT_FIELDS = { slots: "labels", paths: "paths" } as const
 const FIELDS = {
   name: "text",
   paths: "paths",
@@ -27,6 +28,7 @@ const FIELDS = {
   floor: "count",
   inspectors: "links",
   slots: "labels",
+  variants: "objects",
   reissues: "count",
   parties: "objects",
 } as const
@@ -60,14 +62,20 @@ function readBody(body: unknown): {
   readonly parties: readonly PartyWish[] | undefined
 } {
   const fields = fieldsOf(body, FIELDS)
-  const { name, paths = [], visibility, audience = [], gate, parties, ...rest } = fields
+  const { name, paths = [], visibility, audience = [], gate, parties, variants, ...rest } = fields
   const request = {
     ...rest,
     ...parseAssetName(required(name, "name")),
+    ...(variants !== undefined && { variants: variants.map(readVariant) }),
     paths,
     audience,
     visibility: choiceOf(visibility ?? "fleet", "visibility", ["sealed", "fleet", "public"]),
     gate: choiceOf(gate ?? "open", "gate", ["open", "hold", "none"]),
   }
   return { request, parties: parties === undefined ? undefined : partiesOf(parties) }
+}
+
+function readVariant(variant: object): NonNullable<PublishRequest["variants"]>[number] {
+  const { slots = {}, paths = [] } = fieldsOf(variant, VARIANT_FIELDS)
+  return { slots, paths }
 }

@@ -74,6 +74,10 @@ export interface PublishBody {
   readonly floor?: number | undefined
   readonly inspectors?: readonly string[] | undefined
   readonly slots?: Labels | undefined
+  /** In the place of `slots`; `paths` then belong to each of them. */
+  readonly variants?:
+    | readonly { readonly slots: Labels; readonly paths: readonly string[] }[]
+    | undefined
   readonly reissues?: number | undefined
   /** Written as the policy if the namespace has none, else they must be its parties. */
   readonly parties?: readonly PartyRequest[] | undefined

@@ -172,6 +172,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/fleet-upkeep.ts")).fleetRenewCommand,
   },
   {
+    group: "fleet",
+    usage: "rotate <role>",
+    summary: "give a role a new key: desk, access, plan, releases.NS, targets or root",
+    load: async () => (await import("./command/fleet-upkeep.ts")).fleetRotateCommand,
+  },
+  {
     group: "fleet desk",
     usage: "take",
     summary: "make this node the desk",

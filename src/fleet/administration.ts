@@ -22,6 +22,7 @@ import type {
   InviteReceipt,
   PolicyReceipt,
   PolicyRequest,
+  RotationReceipt,
 } from "./fleet-desk.ts"
 import { foundFleet } from "./fleet-founding.ts"
 import type { FleetHolder } from "./fleet-holder.ts"
@@ -35,6 +36,7 @@ import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy } from "./policy-act.ts"
 import { RoleRing } from "./role-ring.ts"
+import { rotating } from "./role-rotation.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
 
 /** What the acts work with. */
@@ -164,7 +166,11 @@ export class Administration implements FleetDesk {
     })
   }
 
-  publishTarget(path: string, bytes: Uint8Array): Promise<void> {
+  publishTarget(
+    path: string,
+    bytes: Uint8Array,
+    { drop = [] }: { readonly drop?: readonly string[] } = {},
+  ): Promise<void> {
     return this.#publish(({ author }) => {
       const role = roleOfTarget(path)
       if (role === undefined || role === "access" || path.startsWith("policy/")) {
@@ -173,20 +179,33 @@ export class Administration implements FleetDesk {
       return author.publish(async (base) => {
         const known = await base.read(path)
         if (known !== undefined && Buffer.compare(known, bytes) === 0) return undefined
-        return base.sign(role, { add: new Map([[path, bytes]]) })
+        const remove = drop.filter((other) => other !== path && roleOfTarget(other) === role)
+        const change = await base.sign(role, { add: new Map([[path, bytes]]), remove })
+        return { ...change, mayDrop: new Set(remove) }
       })
     })
   }
 
   async signersOf(role: string): Promise<readonly Signer[]> {
-    this.#enrolled()
-    return [await this.#ring.take(role)]
+    const keys = this.#enrolled().member.roleHolders(role)?.keys ?? []
+    const signers = await this.#ring.among(role, [...keys])
+    if (signers.length > 0) return signers
+    throw this.#ring.missing(role)
   }
 
   renew(): Promise<FleetReceipt> {
     return this.#publish(async ({ author, member }) => {
       await author.publish(async () => undefined, { isWhole: true })
       return receiptOf(member)
+    })
+  }
+
+  rotate(role: string): Promise<RotationReceipt> {
+    return this.#publish(async ({ author, member }) => {
+      await author.publish(rotating(role, this.#ring))
+      const { publicKey } = await this.#ring.take(role)
+      this.#deps.log.warn({ fleet: member.fleet, role, key: publicKey }, "a role has a new key")
+      return { ...receiptOf(member), role, key: publicKey }
     })
   }
 

@@ -5,11 +5,14 @@
  */
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import type { PublicKey } from "../trust/public-key.ts"
+import type { Signer } from "../trust/signing-key.ts"
 import { type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import { TIMESTAMP_NAME } from "../trust/tuf/metadata-file.ts"
 import type { NamedBytes, Publication } from "../trust/tuf/publication.ts"
 import { timestampVersionOf, withFiles } from "../trust/tuf/repository-overlay.ts"
+import { holdersIn, rootRolesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
 import { targetName } from "../trust/tuf/target-file.ts"
 import { draftTargets, signMetadata, type TargetsChange } from "../trust/tuf/tuf-author.ts"
 import {
@@ -28,12 +31,14 @@ import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember, Refresh } from "./fleet-member.ts"
 import {
   isDue,
+  type KeyFinder,
   lifeMsOf,
   SNAPSHOT_LIFE_MS,
   TIMESTAMP_LIFE_MS,
   withRenewals,
 } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
+import { withNewHolders } from "./role-rotation.ts"
 
 /** What an author works with. */
 export interface AuthorDeps {
@@ -49,6 +54,8 @@ export interface Base {
   readonly nowMs: number
   /** Gives the bytes of a target file; undefined when nobody has signed it. */
   read(path: string): Promise<Uint8Array | undefined>
+  /** Gives who signs here for a role, as the files above it say. @throws FleetError `ROLE_KEY_MISSING` */
+  signersOf(role: string): Promise<readonly Signer[]>
   /** Signs the next file of a targets role. @throws FleetError `ROLE_KEY_MISSING` */
   sign(role: string, change: Omit<TargetsChange, "expiresMs">): Promise<FleetChange>
 }
@@ -72,36 +79,34 @@ export class FleetAuthor {
    * @throws FleetError `ROLE_KEY_MISSING`, `DESK_CONFLICT`; TrustError what a reader would refuse
    */
   publish(prepare: Prepare, options: { readonly isWhole?: boolean } = {}): Promise<void> {
-    const { member, ring } = this.#deps
     return this.#act(async (base, isPending) => {
       const change = await prepare(base)
       const { isWhole = false } = options
       if (change === undefined && !isPending && !isWhole) return undefined
-      const desk = await this.#desk()
-      const nowMs = member.nowMs()
-      const renewal = { nowMs, isWhole, keyOf: (role: string) => ring.find(role) }
-      const whole = await withRenewals(base.repository, change ?? {}, renewal)
-      return publishChange(base.repository, whole, desk)
+      const { repository, nowMs } = base
+      const desk = await this.#desk(repository, change)
+      const signed = await withNewHolders(base, change ?? {}, this.#deps.ring)
+      const renewal = { nowMs, isWhole, keyOf: this.#keysIn(repository) }
+      return publishChange(repository, await withRenewals(repository, signed, renewal), desk)
     })
   }
 
   /** Signs anew what is due by the keys that are here. @returns false when nothing was */
   async renew(): Promise<boolean> {
-    const { member, ring } = this.#deps
     let isRenewed = false
-    await this.#act(async ({ repository }, isPending) => {
-      if ((await ring.find("desk")) === undefined) return undefined
-      const nowMs = member.nowMs()
-      const renewal = { nowMs, isWhole: false, keyOf: (role: string) => ring.find(role) }
+    await this.#act(async ({ repository, nowMs }, isPending) => {
+      const keyOf = this.#keysIn(repository)
+      if ((await keyOf("desk")) === undefined) return undefined
+      const renewal = { nowMs, isWhole: false, keyOf }
       const change = await withRenewals(repository, {}, renewal)
       const isChange = change.root !== undefined || change.targets !== undefined
       const isOver = (role: "snapshot" | "timestamp") =>
         isDue(role, Date.parse(repository[role].signed.expires), nowMs)
       isRenewed = true
       if (isChange || change.roles?.size !== 0 || isPending || isOver("snapshot")) {
-        return publishChange(repository, change, await this.#desk())
+        return publishChange(repository, change, await this.#desk(repository))
       }
-      if (isOver("timestamp")) return renewTimestamp(repository, await this.#desk())
+      if (isOver("timestamp")) return renewTimestamp(repository, await this.#desk(repository))
       isRenewed = false
       return undefined
     })
@@ -110,7 +115,9 @@ export class FleetAuthor {
 
   /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
   takeDesk(): Promise<void> {
-    return this.#act(async ({ repository }) => takeOverDesk(repository, await this.#desk()))
+    return this.#act(async ({ repository }) =>
+      takeOverDesk(repository, await this.#desk(repository)),
+    )
   }
 
   /** Completes what was cut off. It is no fault when it cannot be: the next act takes it along. */
@@ -118,10 +125,12 @@ export class FleetAuthor {
     const { member, log } = this.#deps
     await member.author(async (refresh) => {
       const pending = await this.#pending()
-      if (pending === undefined) return
       try {
-        await refresh(this.#sourceOf(pending))
-        await this.#journal.remove()
+        if (pending !== undefined) {
+          await refresh(this.#sourceOf(pending))
+          await this.#journal.remove()
+        }
+        await this.#settle()
       } catch (error) {
         const fields = { code: codeOf(error), error: messageOf(error) }
         log.warn(fields, "what was being published will be completed by the next act")
@@ -131,6 +140,7 @@ export class FleetAuthor {
 
   #act(make: (base: Base, isPending: boolean) => Promise<Publication | undefined>): Promise<void> {
     return this.#deps.member.author(async (refresh) => {
+      await this.#settle()
       const pending = await this.#pending()
       const publication = await make(this.#baseOf(pending ?? []), pending !== undefined)
       if (publication === undefined) return
@@ -138,7 +148,18 @@ export class FleetAuthor {
         [...(pending ?? []), ...publication.files].map((file) => [file.name, file]),
       )
       await this.#put([...files.values()], refresh)
+      await this.#settle()
     })
+  }
+
+  /** A next key takes its place once the accepted files name it: until then the one before may count. */
+  async #settle(): Promise<void> {
+    const { ring, member } = this.#deps
+    if (member.accepted === undefined) return
+    const repository = repositoryOf(member.accepted)
+    for (const role of await ring.changing()) {
+      await ring.settle(role, holdersIn(repository, role)?.keys ?? [])
+    }
   }
 
   async #put(files: readonly NamedBytes[], refresh: Refresh): Promise<void> {
@@ -168,7 +189,7 @@ export class FleetAuthor {
   }
 
   #baseOf(pending: readonly NamedBytes[]): Base {
-    const { member, ring } = this.#deps
+    const { member } = this.#deps
     const { accepted } = member
     if (accepted === undefined) {
       throw new FleetError("NOT_ENROLLED", "nothing of the fleet was accepted here yet")
@@ -176,8 +197,10 @@ export class FleetAuthor {
     const repository = withFiles(repositoryOf(accepted), pending)
     const nowMs = member.nowMs()
     const source = this.#sourceOf(pending)
+    const signersOf = (role: string) => this.#signersOf(role, holdersIn(repository, role)?.keys)
     return {
       repository,
+      signersOf,
       nowMs,
       read: async (path) => {
         const role = roleOfTarget(path) ?? ""
@@ -187,10 +210,10 @@ export class FleetAuthor {
         return source.read(targetName(path, file.hashes.sha256), { bytesMax: TARGET_BYTES_MAX })
       },
       sign: async (role, change) => {
-        const key = await ring.take(role, this.#holder())
+        const signers = await signersOf(role)
         const expiresMs = nowMs + lifeMsOf(role)
         const draft = draftTargets(role, fileOf(repository, role), { ...change, expiresMs })
-        const file = await signMetadata(draft, [key])
+        const file = await signMetadata(draft, signers)
         const contents = change.add ?? new Map<string, Uint8Array>()
         if (role === "targets") return { targets: file, contents }
         return { roles: new Map([[role, file]]), contents }
@@ -216,10 +239,27 @@ export class FleetAuthor {
     }
   }
 
-  async #desk(): Promise<DeskOptions> {
-    const { ring, member } = this.#deps
+  #keysIn(repository: FleetRepository): KeyFinder {
+    return async (role) => {
+      const [key] = await this.#deps.ring.among(role, holdersIn(repository, role)?.keys ?? [])
+      return key
+    }
+  }
+
+  async #signersOf(role: string, keys: readonly PublicKey[] = []): Promise<readonly Signer[]> {
+    const signers = await this.#deps.ring.among(role, keys)
+    if (signers.length > 0) return signers
+    throw this.#deps.ring.missing(role, this.#holder())
+  }
+
+  /** While the desk's key changes the one before signs too: readers may have its root still. */
+  async #desk({ root }: FleetRepository, change: FleetChange = {}): Promise<DeskOptions> {
+    const { member } = this.#deps
+    const known = signersOfRole(member.accepted ?? new Map(), "timestamp")?.keys ?? []
+    const roots = [root, ...(change.root === undefined ? [] : [change.root])]
+    const keys = roots.flatMap((one) => rootRolesOf(one).desk.keys)
     return {
-      signers: [await ring.take("desk", this.#holder())],
+      signers: await this.#signersOf("desk", [...known, ...keys]),
       nowMs: member.nowMs(),
       snapshotMs: SNAPSHOT_LIFE_MS,
       timestampMs: TIMESTAMP_LIFE_MS,

@@ -80,6 +80,13 @@ export interface InviteReceipt {
   readonly expiresAtMs: number
 }
 
+/** A role that has a new key. */
+export interface RotationReceipt extends FleetReceipt {
+  readonly role: string
+  /** The public key that counts now. */
+  readonly key: string
+}
+
 /** The acts. Each is checked, signed, published, mirrored and told to the peers before it resolves. */
 export interface FleetDesk {
   /**
@@ -107,12 +114,25 @@ export interface FleetDesk {
   addToGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
   removeFromGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt>
-  /** Signs and publishes a target file of a role whose keys lie here, such as a release. */
-  publishTarget(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * Signs and publishes a target file of a role whose keys lie here, such as a release.
+   * @param options - `drop`: paths of the same role that are not listed any more, such as those of
+   * releases that have ended
+   */
+  publishTarget(
+    path: string,
+    bytes: Uint8Array,
+    options?: { readonly drop?: readonly string[] },
+  ): Promise<void>
   /** Signs for a role whose key lies here: gives its envelope signers. */
   signersOf(role: string): Promise<readonly import("../trust/signing-key.ts").Signer[]>
   /** Signs every file of this node's roles anew, before it runs out. */
   renew(): Promise<FleetReceipt>
+  /**
+   * Gives a role a new key in the place of the one on this node; all that it signs is signed anew.
+   * @throws FleetError `ROLE_KEY_MISSING`, `FLEET_REQUEST_INVALID`
+   */
+  rotate(role: string): Promise<RotationReceipt>
   /** Makes this node the desk: an operator's act (protocol/tuf-profile.md §5). */
   takeDesk(): Promise<FleetReceipt>
 }

@@ -7,6 +7,7 @@ import { encodeBase64 } from "../core/byte-text.ts"
 import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import { bytesField, choiceField, countField, parseSection, type Refuse } from "../core/section.ts"
+import type { PublicKey } from "../trust/public-key.ts"
 import {
   createSigningKey,
   type Signer,
@@ -19,12 +20,15 @@ import {
   invalidSecret,
   makeSecretFolder,
   readSecret,
+  replaceSecret,
   SECRET_BYTES_MAX,
   writeNewSecret,
 } from "./secret-file.ts"
 
 const FOLDER = "keys"
 const SUFFIX = ".key"
+/** Of a key that was made and does not count yet. */
+const NEXT_SUFFIX = ".key.next"
 const SEED_BYTES = 32
 
 /** Roles that a fleet's first node holds, beside those of namespaces. */
@@ -39,15 +43,13 @@ export class RoleRing {
   }
 
   /** Gives the roles whose keys are here, sorted. */
-  async roles(): Promise<readonly string[]> {
-    try {
-      const names = await readdir(this.#home.pathOf(FOLDER))
-      const keys = names.filter((name) => name.endsWith(SUFFIX) && !name.startsWith("."))
-      return keys.map((name) => name.slice(0, -SUFFIX.length)).sort()
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return []
-      throw error
-    }
+  roles(): Promise<readonly string[]> {
+    return this.#listed(SUFFIX)
+  }
+
+  /** Gives the roles that have a next key, which may count by now or not yet. */
+  changing(): Promise<readonly string[]> {
+    return this.#listed(NEXT_SUFFIX)
   }
 
   /**
@@ -55,15 +57,14 @@ export class RoleRing {
    * @returns undefined when it is not here
    * @throws {@link FleetError} `SECRET_FILE_INVALID` when others may read it, or it is none
    */
-  async find(role: string): Promise<SigningKey | undefined> {
-    const path = this.#pathOf(role)
-    const file = await readSecret(path)
-    if (file === undefined) return undefined
-    try {
-      return parseKey(file, role, path)
-    } finally {
-      file.fill(0)
-    }
+  find(role: string): Promise<SigningKey | undefined> {
+    return this.#read(role, SUFFIX)
+  }
+
+  /** Gives the keys of a role that are here and among some: while it is changed, the next one too. */
+  async among(role: string, keys: readonly PublicKey[]): Promise<readonly SigningKey[]> {
+    const own = [await this.find(role), await this.#read(role, NEXT_SUFFIX)]
+    return own.flatMap((key) => (key !== undefined && keys.includes(key.publicKey) ? [key] : []))
   }
 
   /**
@@ -74,30 +75,77 @@ export class RoleRing {
   async take(role: string, holder?: string): Promise<Signer> {
     const key = await this.find(role)
     if (key !== undefined) return key
+    throw this.missing(role, holder)
+  }
+
+  /** The error of a role whose key is not here. @param holder - who may have it */
+  missing(role: string, holder?: string): FleetError {
     const where = holder === undefined ? "" : `; ${holder} may have it`
-    const message = `the key of role ${role} is not on this node (${this.#pathOf(role)})${where}`
-    throw new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
+    const path = this.#pathOf(role, SUFFIX)
+    const message = `the key of role ${role} that counts is not on this node (${path})${where}`
+    return new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
   }
 
   /** Gives the key of a role, which is made when it is not here. */
-  async make(role: string): Promise<SigningKey> {
-    const found = await this.find(role)
+  make(role: string): Promise<SigningKey> {
+    return this.#make(role, SUFFIX)
+  }
+
+  /** Gives the key that a role shall have next, which is made, durably, when it is not here. */
+  makeNext(role: string): Promise<SigningKey> {
+    return this.#make(role, NEXT_SUFFIX)
+  }
+
+  /**
+   * Puts the next key of a role in the place of the one before, which is erased, if it is among those
+   * that count.
+   */
+  async settle(role: string, counting: readonly PublicKey[]): Promise<void> {
+    const next = await this.#read(role, NEXT_SUFFIX)
+    if (next === undefined || !counting.includes(next.publicKey)) return
+    await replaceSecret(this.#pathOf(role, SUFFIX), this.#pathOf(role, NEXT_SUFFIX))
+  }
+
+  async #listed(suffix: string): Promise<readonly string[]> {
+    try {
+      const names = await readdir(this.#home.pathOf(FOLDER))
+      const keys = names.filter((name) => name.endsWith(suffix) && !name.startsWith("."))
+      return keys.map((name) => name.slice(0, -suffix.length)).sort()
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return []
+      throw error
+    }
+  }
+
+  async #read(role: string, suffix: string): Promise<SigningKey | undefined> {
+    const path = this.#pathOf(role, suffix)
+    const file = await readSecret(path)
+    if (file === undefined) return undefined
+    try {
+      return parseKey(file, role, path)
+    } finally {
+      file.fill(0)
+    }
+  }
+
+  async #make(role: string, suffix: string): Promise<SigningKey> {
+    const found = await this.#read(role, suffix)
     if (found !== undefined) return found
     const key = createSigningKey()
     const seed = key.exportSeed()
     const file = encodeJson({ v: 1, role, seed: encodeBase64(seed) })
     try {
       await makeSecretFolder(this.#home.pathOf(FOLDER))
-      await writeNewSecret(this.#pathOf(role), file)
+      await writeNewSecret(this.#pathOf(role, suffix), file)
     } finally {
       seed.fill(0)
       file.fill(0)
     }
-    return (await this.find(role)) ?? key
+    return (await this.#read(role, suffix)) ?? key
   }
 
-  #pathOf(role: string): string {
-    return this.#home.pathOf(`${FOLDER}/${role}${SUFFIX}`)
+  #pathOf(role: string, suffix: string): string {
+    return this.#home.pathOf(`${FOLDER}/${role}${suffix}`)
   }
 }
 

@@ -3,10 +3,10 @@
  * written, overwritten when they are erased.
  * @module
  */
-import { mkdir, open, rm } from "node:fs/promises"
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import { codeOf } from "../core/errors.ts"
-import { syncFolder, writeNewFile } from "../disk/durable-file.ts"
+import { placeFile, syncFolder, writeNewFile } from "../disk/durable-file.ts"
 import { FleetError } from "./errors.ts"
 
 export const SECRET_MODE = 0o600
@@ -57,15 +57,30 @@ export async function readSecret(path: string): Promise<Uint8Array | undefined> 
 export async function eraseSecret(path: string): Promise<void> {
   try {
     await using file = await open(path, "r+")
-    const { size } = await file.stat()
-    await file.write(new Uint8Array(Math.min(size, SECRET_BYTES_MAX)), 0, undefined, 0)
-    await file.sync()
+    await overwrite(file)
   } catch (error) {
     if (codeOf(error) === "ENOENT") return
     throw error
   }
   await rm(path, { force: true })
   await syncFolder(dirname(path))
+}
+
+/**
+ * Puts a secret in the place of another, which is erased as far as {@link eraseSecret} can. A crash
+ * leaves one of them under the name.
+ * @param next - the path of the secret that goes on
+ */
+export async function replaceSecret(path: string, next: string): Promise<void> {
+  await using old = await open(path, "r+")
+  await placeFile(next, path)
+  await overwrite(old)
+}
+
+async function overwrite(file: FileHandle): Promise<void> {
+  const { size } = await file.stat()
+  await file.write(new Uint8Array(Math.min(size, SECRET_BYTES_MAX)), 0, undefined, 0)
+  await file.sync()
 }
 
 /** Gives the error of a secret's file. It has no cause, which could quote the secret. */

@@ -9,6 +9,7 @@ import type { FleetWord } from "./bundle-verifying.ts"
 import type { LastApproval } from "./device-pin.ts"
 import { type CarriedFile, carriedFiles, type Release } from "./release.ts"
 import type { Signed } from "./signed.ts"
+import type { DueRecipients } from "./supplement.ts"
 
 /** One thing that is not as it was when this device approved last. */
 export interface ApprovalChange {
@@ -45,6 +46,11 @@ export interface ApprovalSummary {
   readonly party: string | undefined
   readonly audience: readonly string[]
   readonly skipped: readonly SkippedEntry[]
+  /**
+   * For whom this approval is, where the device has approved before and the others have its grants;
+   * undefined: it is for all.
+   */
+  readonly supplement: readonly string[] | undefined
   readonly accessVersion: number
   readonly accessAgeMs: number
   readonly policyVersion: number
@@ -68,7 +74,7 @@ export interface SummaryParts {
   readonly isFirst: boolean
   readonly release: Signed<Release>
   readonly party: string | undefined
-  readonly skipped: readonly SkippedEntry[]
+  readonly due: Pick<DueRecipients, "skipped" | "supplement">
   readonly last: LastApproval | undefined
   readonly nowMs: number
 }
@@ -90,7 +96,8 @@ export function summaryOf(parts: SummaryParts): ApprovalSummary {
     parties: said.parties,
     party: parts.party,
     audience: next.audience,
-    skipped: parts.skipped,
+    skipped: parts.due.skipped,
+    supplement: parts.due.supplement,
     accessVersion: next.accessVersion,
     accessAgeMs: Math.max(0, nowMs - word.access.issuedAtMs),
     policyVersion: next.policyVersion,

@@ -3,27 +3,16 @@
  * (protocol/release.md §5, approving; protocol/fleet.md §5, a device trusts one fleet).
  * @module
  */
-import { type Digest, rawOf } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
+import type { Digest } from "../core/digest.ts"
 import type { DeviceKey } from "../fleet/device.ts"
 import { FleetError } from "../fleet/errors.ts"
 import type { NodeKey } from "../fleet/node-key.ts"
-import { makeGrant } from "../seal/grant.ts"
-import { erase } from "../seal/release-key.ts"
-import { type TakenShare, takeShare } from "../seal/share.ts"
 import { countingDevices } from "../trust/policy.ts"
-import { rawOfPublicKey } from "../trust/public-key.ts"
 import { encodeApproval } from "./approval.ts"
 import type { CarriedApproval } from "./approval-file.ts"
 import { type ApprovalSummary, lastOf, summaryOf } from "./approval-summary.ts"
 import { formatAssetVersion } from "./asset-name.ts"
-import {
-  type EntryRecipient,
-  peersOf,
-  readNodeKeys,
-  recipientsOf,
-  type SkippedEntry,
-} from "./audience-recipients.ts"
+import { type EntryRecipient, peersOf, readNodeKeys, recipientsOf } from "./audience-recipients.ts"
 import { type FleetWord, readFleetWord } from "./bundle-verifying.ts"
 import { isWithdrawalOf } from "./counting.ts"
 import { verifyApproved } from "./decision.ts"
@@ -39,13 +28,15 @@ import {
 } from "./device-pin.ts"
 import { ReleaseError } from "./errors.ts"
 import { evidenceKeys, readEvidence } from "./evidence.ts"
-import { encodeGrantList, type Grant, rootOfGrants } from "./grant-list.ts"
+import { encodeGrantList, rootOfGrants } from "./grant-list.ts"
 import { type OverlayFiles, overlayFiles } from "./overlay-files.ts"
 import { nameOfRelease, type Release } from "./release.ts"
 import { acceptRelease, CLOCK_SKEW_MS_MAX } from "./release-acceptance.ts"
 import { parseBundle, type ReleaseBundle } from "./release-bundle.ts"
+import { grantShare } from "./share-granting.ts"
 import type { NamedRelease, Signed } from "./signed.ts"
 import { signDraft } from "./signing.ts"
+import { dueRecipients, grantedBefore } from "./supplement.ts"
 import { encodeWithdrawal } from "./withdrawal.ts"
 
 /** A bundle, and the device that looks at it. */
@@ -58,6 +49,8 @@ export interface BundleTask {
   readonly nowMs: number
   /** The fleet that is expected where the device has none yet. */
   readonly expectedFleet?: string | undefined
+  /** Whether it is for all, also who has a grant by this device; else a second one is for the others. */
+  readonly isWhole?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /** Told how many grants are sealed, of all. */
   readonly onProgress?: ((doneCount: number, totalCount: number) => void) | undefined
@@ -81,7 +74,7 @@ interface Verified {
 }
 
 /**
- * Approves a release. What the device remembers is on the disk before anything is given out.
+ * Approves a release; again, for those who had no grant of this device yet. What the device remembers is on the disk before anything is given out.
  * @throws {@link FleetError} `FLEET_WRONG`; {@link ReleaseError} `BUNDLE_INVALID`,
  * `AUDIENCE_ROLLBACK`, `POLICY_ROLLBACK`, `RELEASE_ROLLBACK`, `SEQUENCE_TAKEN`, `AUDIENCE_EMPTY`,
  * `DEVICE_NOT_OF_PARTY`, `RELEASE_WITHDRAWN`, and as `acceptRelease`; {@link SealError}
@@ -96,7 +89,7 @@ export async function approveBundle(
   const { release, word, summary } = verified
   const { party } = summary
   if (party === undefined) throw notOfParty(device)
-  const made = await makeGrants(verified, task) // steps 2 to 4
+  const made = await grantShare(verified, device, task) // steps 2 and 4
   await remember(home, verified)
   const draft = encodeApproval({
     fleet: word.fleet,
@@ -112,8 +105,10 @@ export async function approveBundle(
   const { envelope, digest } = await signDraft(draft, [device.signing]) // step 5
   const isSealed = release.said.content.visibility === "sealed"
   const grants = isSealed ? encodeGrantList({ approval: digest, grants: made.grants }) : undefined
+  const broken = new Set(made.skipped.map(({ entry }) => entry))
+  const supplement = summary.supplement?.filter((entry) => !broken.has(entry))
   const skipped = [...summary.skipped, ...made.skipped]
-  return { approval: envelope, grants, summary: { ...summary, skipped } }
+  return { approval: envelope, grants, summary: { ...summary, supplement, skipped } }
 }
 
 /**
@@ -162,18 +157,23 @@ async function verifyBundle(task: BundleTask): Promise<Verified> {
   const counters = memory?.counters ?? new Map()
   const trust = { fleet, access, counters, nowMs }
   const nodeKeys = readNodeKeys(bundle.nodeKeys, peersOf(audience), trust)
-  const { recipients, skipped } = recipientsOf(audience, access, nodeKeys) // step 3
+  const party = device && partyOf(device, word)
+  const granted =
+    device === undefined || party === undefined || task.isWhole === true
+      ? new Set<string>()
+      : grantedBefore(bundle.approvals, { fleet, release, device: device.key, party })
+  const due = dueRecipients(recipientsOf(audience, access, nodeKeys), granted) // step 3
   const summary = summaryOf({
     word,
     fleetName: bundle.name,
     isFirst: memory === undefined,
     release,
-    party: device && partyOf(device, word),
-    skipped,
+    party,
+    due,
     last: await readLast(home, asset),
     nowMs,
   })
-  return { bundle, word, release, memory, files, nodeKeys, recipients, summary }
+  return { bundle, word, release, memory, files, nodeKeys, summary, recipients: due.recipients }
 }
 
 async function acceptBundle(
@@ -212,47 +212,6 @@ function verifyNotWithdrawn(
     const { by, reason } = said.said.said
     verifyApproved(release.said, { kind: "withdrawn", by, reason })
   }
-}
-
-/** Steps 2 and 4: the share is taken, and sealed for each recipient. */
-async function makeGrants(
-  { release, recipients }: Verified,
-  task: BundleTask & { readonly device: DeviceKey },
-): Promise<{ readonly grants: readonly Grant[]; readonly skipped: readonly SkippedEntry[] }> {
-  const { content } = release.said
-  const { device } = task
-  if (content.visibility !== "sealed") return { grants: [], skipped: [] }
-  const taker = { device: rawOfPublicKey(device.key), secret: device.exportIdentity() }
-  const taken = await takeShare(content.sealed, taker)
-  try {
-    const made = await sealGrants(taken, { release, recipients }, task)
-    if (made.grants.length > 0) return made
-    throw new ReleaseError("AUDIENCE_EMPTY", "nobody of the audience can be sealed to now")
-  } finally {
-    erase([taken.share])
-  }
-}
-
-async function sealGrants(
-  taken: TakenShare,
-  { release, recipients }: Pick<Verified, "release" | "recipients">,
-  { signal, onProgress }: BundleTask,
-): Promise<{ readonly grants: readonly Grant[]; readonly skipped: readonly SkippedEntry[] }> {
-  const terms = { release: rawOf(release.digest), notAfter: release.said.expiresAtMs }
-  const grants: Grant[] = []
-  const skipped: SkippedEntry[] = []
-  for (const [index, { to, recipient }] of recipients.entries()) {
-    signal?.throwIfAborted()
-    try {
-      grants.push({ to, file: await makeGrant(taken, { ...terms, recipient }) })
-    } catch (error) {
-      // One entry that is broken must not stop an approval for the others: it is named instead.
-      if (codeOf(error) !== "RECIPIENT_INVALID") throw error
-      skipped.push({ entry: to, reason: "recipient-invalid" })
-    }
-    onProgress?.(index + 1, recipients.length)
-  }
-  return { grants, skipped }
 }
 
 /** First what the fleet says, last that it counts for this device: a crash leaves less remembered. */

@@ -6,8 +6,10 @@ import type { Stats } from "node:fs"
 import { lstat, readdir } from "node:fs/promises"
 import { basename, extname, join } from "node:path"
 import { faultOfPaths } from "../core/asset-path.ts"
+import type { Labels } from "../fleet/access-field.ts"
 import { FILES_MAX, MODE_MAX } from "../seal/bag.ts"
 import { ReleaseError } from "./errors.ts"
+import type { Variant } from "./variant.ts"
 
 const DEFAULT_TYPE = "application/octet-stream"
 const TYPES: Readonly<Record<string, string>> = {
@@ -33,6 +35,20 @@ export interface AssetFile {
   readonly mode: number
 }
 
+/** Paths of this machine that are for nodes with some labels. */
+export interface VariantPaths {
+  readonly slots: Labels
+  /** Absolute paths of files and folders. */
+  readonly paths: readonly string[]
+}
+
+/** Files, and which of them are for which nodes. */
+export interface CollectedFiles {
+  /** Sorted by their paths in the release. */
+  readonly files: readonly AssetFile[]
+  readonly variants: readonly Variant[]
+}
+
 /**
  * Collects files, sorted by their paths in the release. One folder alone gives its content; with
  * others beside it, it stays a folder of its name.
@@ -42,22 +58,70 @@ export interface AssetFile {
  * @throws Error a fault of the file system, with its code
  */
 export async function collectFiles(paths: readonly string[]): Promise<readonly AssetFile[]> {
-  const found: AssetFile[] = []
-  for (const path of paths) {
-    const stats = await lstat(path)
-    const isAlone = paths.length === 1 && stats.isDirectory()
-    await collect(found, path, { stats, target: isAlone ? "" : basename(path) })
+  return inOrder(await collectAll(paths, { isAlone: paths.length === 1 }))
+}
+
+/**
+ * Collects the files of several variants. Each path keeps its name, so that variants have folders of
+ * their own; what two of them share is one file.
+ * @param common - what belongs to every variant
+ * @throws as {@link collectFiles}; {@link ReleaseError} `PUBLISH_INVALID` for a variant without files
+ */
+export async function collectVariants(
+  common: readonly string[],
+  variants: readonly VariantPaths[],
+): Promise<CollectedFiles> {
+  const shared = await collectAll(common, { isAlone: false })
+  const files = new Map<string, AssetFile>()
+  const all: string[][] = []
+  for (const { paths } of variants) {
+    const own = [...shared, ...(await collectAll(paths, { isAlone: false }))]
+    if (own.length === 0) throw invalid("a variant has no file")
+    for (const file of own) files.set(keyOf(file), file)
+    if (files.size > FILES_MAX) throw tooMany()
+    all.push(own.map(keyOf))
   }
-  if (found.length === 0) throw new ReleaseError("PUBLISH_INVALID", "there is no file to publish")
-  const fault = faultOfPaths(found.map(({ path }) => path))
-  if (fault !== undefined) throw new ReleaseError("PATH_REFUSED", fault)
-  return found.sort((one, other) => Buffer.compare(Buffer.from(one.path), Buffer.from(other.path)))
+  const sorted = inOrder([...files.values()])
+  const places = new Map(sorted.map((file, place) => [keyOf(file), place]))
+  return {
+    files: sorted,
+    variants: variants.map(({ slots }, index) => ({
+      slots,
+      // A path that was given twice is there once.
+      files: [...new Set(all[index]!.map((key) => places.get(key)!))].sort((a, b) => a - b),
+    })),
+  }
 }
 
 /** Tells what kind of content a path says it is. */
 export function mediaTypeOf(path: string): string {
   const type = extname(path).toLowerCase()
   return (Object.hasOwn(TYPES, type) ? TYPES[type] : undefined) ?? DEFAULT_TYPE
+}
+
+/** Two files of one path are a clash; one that two variants name is not. */
+function keyOf({ path, source }: AssetFile): string {
+  return `${path}\0${source}`
+}
+
+async function collectAll(
+  paths: readonly string[],
+  { isAlone }: { readonly isAlone: boolean },
+): Promise<AssetFile[]> {
+  const found: AssetFile[] = []
+  for (const path of paths) {
+    const stats = await lstat(path)
+    const isRoot = isAlone && stats.isDirectory()
+    await collect(found, path, { stats, target: isRoot ? "" : basename(path) })
+  }
+  return found
+}
+
+function inOrder(files: AssetFile[]): readonly AssetFile[] {
+  if (files.length === 0) throw invalid("there is no file to publish")
+  const fault = faultOfPaths(files.map(({ path }) => path))
+  if (fault !== undefined) throw new ReleaseError("PATH_REFUSED", fault)
+  return files.sort((one, other) => Buffer.compare(Buffer.from(one.path), Buffer.from(other.path)))
 }
 
 async function collect(
@@ -75,12 +139,18 @@ async function collect(
   }
   if (stats.isSymbolicLink()) throw refused(source, "is a link: publish what it leads to")
   if (!stats.isFile()) throw refused(source, "is neither a file nor a folder")
-  if (found.length >= FILES_MAX) {
-    throw new ReleaseError("PUBLISH_INVALID", `more than ${FILES_MAX} files: pack some of them`)
-  }
+  if (found.length >= FILES_MAX) throw tooMany()
   const mediaType = mediaTypeOf(target)
   const mode = stats.mode & MODE_MAX
   found.push({ source, path: target, sizeBytes: stats.size, mediaType, mode })
+}
+
+function tooMany(): ReleaseError {
+  return invalid(`more than ${FILES_MAX} files: pack some of them`)
+}
+
+function invalid(reason: string): ReleaseError {
+  return new ReleaseError("PUBLISH_INVALID", reason)
 }
 
 function refused(path: string, reason: string): ReleaseError {

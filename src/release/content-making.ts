@@ -13,7 +13,7 @@ import { publishRelease } from "../seal/publishing.ts"
 import { erase } from "../seal/release-key.ts"
 import type { SealedRelease } from "../seal/sealed-release.ts"
 import type { BlobStore } from "../store/store.ts"
-import { type AssetFile, collectFiles } from "./asset-collection.ts"
+import { type CollectedFiles, collectFiles, collectVariants } from "./asset-collection.ts"
 import { type AssetVersion, formatAssetVersion } from "./asset-name.ts"
 import { ReleaseError } from "./errors.ts"
 import type { FileKeyStore } from "./file-key-store.ts"
@@ -67,11 +67,10 @@ export async function makeContent(
   deps: ContentMakingDeps,
   work: ContentWork,
 ): Promise<MadeContent> {
-  const { reissues, visibility, slots = {} } = work.request
+  const { reissues, visibility } = work.request
   if (reissues !== undefined) return await reissue(deps, work, reissues)
-  const files = await filesOf(deps, work)
+  const { files, variants } = await filesOf(deps, work)
   const storing = new FileStoring(deps, { ...work, files })
-  const variants = [{ slots, files: files.map((_, index) => index) }]
   const held = { variants, close: () => storing.close(), undo: () => storing.undo() }
   try {
     if (visibility !== "sealed") {
@@ -113,16 +112,25 @@ export function isReusable(
 async function filesOf(
   { layImage }: ContentMakingDeps,
   { request, folder, watch }: ContentWork,
-): Promise<readonly AssetFile[]> {
-  const { image, paths } = request
-  if (image === undefined) return await collectFiles(paths)
+): Promise<CollectedFiles> {
+  const { image, paths, variants } = request
+  if (variants !== undefined) return await collectVariants(paths, variants)
+  if (image === undefined) return await oneVariant(paths, request)
   if (layImage === undefined) {
     throw new ReleaseError("PUBLISH_INVALID", "images cannot be published here")
   }
   const layout = join(folder, "image")
   await mkdir(layout, { mode: 0o700 })
   await layImage(image, layout, watch)
-  return await collectFiles([layout])
+  return await oneVariant([layout], request)
+}
+
+async function oneVariant(
+  paths: readonly string[],
+  { slots = {} }: PublishRequest,
+): Promise<CollectedFiles> {
+  const files = await collectFiles(paths)
+  return { files, variants: [{ slots, files: files.map((_, index) => index) }] }
 }
 
 async function reusableFiles(

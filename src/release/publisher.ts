@@ -22,6 +22,7 @@ import { keysInside, readEvidence, subjectOfEvidence } from "./evidence.ts"
 import type { FileKeyStore } from "./file-key-store.ts"
 import { termsOf, verifyRequest, verifyUnchanged } from "./publishing-terms.ts"
 import { carriedFiles, encodeRelease, nameOfRelease, type Release } from "./release.ts"
+import { LISTED_MAX, surplusReleases } from "./release-dropping.ts"
 import { assetOfPath, isSameName, releasePath } from "./release-listing.ts"
 import { verifyUnderPolicy } from "./release-policy.ts"
 import type {
@@ -56,11 +57,14 @@ export interface PublisherDeps {
 export interface PublisherOptions {
   /** `DATA/staging`. */
   readonly stagingFolder: string
+  /** How many releases of a namespace are listed before those go that are over; 384 unless told. */
+  readonly listedMax?: number
 }
 
 export class FleetPublisher implements Publisher {
   readonly #deps: PublisherDeps
   readonly #folder: string
+  readonly #listedMax: number
   readonly #turns = new Serial<"publish">()
 
   /** Opens a publisher; what a crash left of its work is removed. */
@@ -70,12 +74,17 @@ export class FleetPublisher implements Publisher {
     for (const name of await readdir(folder)) {
       await rm(join(folder, name), { recursive: true, force: true })
     }
-    return new FleetPublisher(deps, folder)
+    return new FleetPublisher(deps, folder, options)
   }
 
-  private constructor(deps: PublisherDeps, folder: string) {
+  private constructor(
+    deps: PublisherDeps,
+    folder: string,
+    { listedMax = LISTED_MAX }: PublisherOptions,
+  ) {
     this.#deps = deps
     this.#folder = folder
+    this.#listedMax = listedMax
   }
 
   async publish(request: PublishRequest, watch: Watch): Promise<PublishedRelease> {
@@ -135,7 +144,9 @@ export class FleetPublisher implements Publisher {
       work.watch.signal.throwIfAborted()
       const signed = await signDraft(encodeRelease(release), signers)
       await this.#hold(release, made)
-      await this.#deps.desk.publishTarget(releasePath(work.asset), signed.envelope)
+      const { namespace } = work.asset
+      const drop = await surplusReleases(this.#deps, namespace, { listedMax: this.#listedMax })
+      await this.#deps.desk.publishTarget(releasePath(work.asset), signed.envelope, { drop })
       await book.refresh()
       return reportOf(release, signed.digest, made.reusedFiles)
     } catch (error) {

@@ -16,6 +16,7 @@ import { resolveAudience } from "./audience-choice.ts"
 import { ReleaseError } from "./errors.ts"
 import { LIFE_MS_MAX } from "./release-predicate.ts"
 import type { PublishRequest } from "./releases.ts"
+import { encodeVariant, variantsField } from "./variant.ts"
 
 /** What is published under, for all kinds of content. */
 export interface PublishingTerms {
@@ -34,20 +35,32 @@ export interface PublishingTerms {
  * @throws {@link ReleaseError} `PUBLISH_INVALID`
  */
 export function verifyRequest(request: PublishRequest): void {
-  const { namespace, name, lifeMs, image, paths, reissues, visibility, audience } = request
+  const { namespace, name, lifeMs, image, paths, variants, reissues } = request
   if (!isName(namespace) || !isAssetName(name)) {
     throw invalid(`${JSON.stringify(`${namespace}/${name}`.slice(0, 80))} is no NAMESPACE/NAME`)
   }
   if (lifeMs !== undefined && !(lifeMs >= 1 && lifeMs <= LIFE_MS_MAX)) {
     throw invalid(`a release lives at most ${LIFE_MS_MAX / 86_400_000} days`)
   }
-  const sources = [paths.length > 0, image !== undefined, reissues !== undefined]
+  const hasPaths = paths.length > 0 || variants !== undefined
+  const sources = [hasPaths, image !== undefined, reissues !== undefined]
   if (sources.filter(Boolean).length !== 1) {
     throw invalid("a release is made of paths, or of an image, or of an earlier release")
   }
-  if (visibility !== "sealed" && audience.length > 0) {
+  if (request.visibility !== "sealed" && request.audience.length > 0) {
     throw invalid("only a sealed release has an audience: add --seal")
   }
+  verifySlots(request)
+}
+
+/** As every reader will: what it would refuse is not sealed first. */
+function verifySlots({ slots, variants }: PublishRequest): void {
+  if (slots !== undefined && variants !== undefined) {
+    throw invalid("labels stand with each variant, or with all paths, and not both")
+  }
+  const all = variants ?? [{ slots: slots ?? {} }]
+  const fields = { variants: all.map((one) => encodeVariant({ slots: one.slots, files: [0] })) }
+  variantsField({ fields, place: "", refuse: invalid }, 1)
 }
 
 /**

@@ -81,8 +81,10 @@ export class ReleaseIntake {
     try {
       const { read, envelope } = await this.#read(asset, target, policy)
       this.#refused.delete(target.path)
-      // It was signed once more, and says the same.
-      if (known !== undefined) return undefined
+      if (known !== undefined) {
+        await shelf.renew(known, envelope)
+        return undefined
+      }
       return await shelf.add(read.release, envelope, { wasAccepted: read.isUnderPolicy })
     } catch (error) {
       if (!isPassing(error)) this.#refused.set(target.path, mark)

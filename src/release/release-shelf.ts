@@ -30,7 +30,7 @@ import { isSameRelease, type Signed } from "./signed.ts"
 /** One release with all that is kept of it. */
 export interface ReleaseEntry {
   readonly release: Signed<Release>
-  readonly envelope: Uint8Array
+  envelope: Uint8Array
   memory: ReleaseMemory
   /** By the digests of their statements. */
   readonly approvals: Map<Digest, KeptApproval>
@@ -140,6 +140,12 @@ export class ReleaseShelf {
     await this.remember(entry, memory)
     this.#entries.set(formatAssetVersion(asset), entry)
     return entry
+  }
+
+  /** Keeps a release as it was signed once more: it says the same, by keys that count now. */
+  async renew(entry: ReleaseEntry, envelope: Uint8Array): Promise<void> {
+    await this.#deps.files.writeRelease(entry.release.said.asset, envelope)
+    entry.envelope = envelope
   }
 
   /** Writes down what was found out, before it counts. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import type { Labels } from "../fleet/access-field.ts"
 import type { PeerId } from "../net/net.ts"
 import type { Policy } from "../trust/policy.ts"
 import type { Approval } from "./approval.ts"
@@ -85,7 +86,12 @@ export interface PublishRequest {
   readonly floor?: number
   readonly inspectors?: readonly string[]
   /** Labels of the variant that these files are; empty: for all. */
-  readonly slots?: Readonly<Record<string, string>>
+  readonly slots?: Labels
+  /**
+   * Variants of their own files, in the place of `slots`: nodes choose by their labels. Then `paths`
+   * belong to each of them.
+   */
+  readonly variants?: readonly { readonly slots: Labels; readonly paths: readonly string[] }[]
   /** The sequence whose files are issued anew; no file is read or moved. */
   readonly reissues?: number
 }

@@ -19,6 +19,9 @@ export function summaryText(summary: ApprovalSummary): string {
     ["as", party ?? "nobody"],
     ["fleet", `${summary.fleet}${summary.isFirst ? "  FIRST TIME: compare this id" : ""}`],
     ["audience", shown(summary.audience)],
+    ...(summary.supplement === undefined
+      ? []
+      : [["SUPPLEMENT", `for ${shown(summary.supplement)}; the others have your grants`]]),
     ["access list", `${accessVersion}, made ${distanceText(-accessAgeMs)}`],
     ["policy", String(policyVersion)],
     ["parties", summary.parties.join(", ")],

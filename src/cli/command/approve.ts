@@ -33,6 +33,10 @@ export const approveCommand: CommandSpec = {
       .option("--fleet <id>", "with --release: id of the fleet, for a device that knows none yet")
       .option("--release <file>", "approve what this file brings; no node is needed")
       .option("-o, --out <file>", "with --release: where the approval is written")
+      .option(
+        "--all",
+        "when you have approved before: seal for all again, and not for the rest only",
+      )
       .option("--import <file>", "take in an approval that was made elsewhere"),
   async work(invocation) {
     const { args, options } = invocation
@@ -89,6 +93,7 @@ async function approve(
     home: openDeviceHome(deviceFolderOf(path)),
     nowMs: systemClock.now(),
     expectedFleet: fleet,
+    isWhole: invocation.options.all === true,
     signal,
     onProgress: (doneCount, totalCount) => bar.count(doneCount, totalCount),
   })

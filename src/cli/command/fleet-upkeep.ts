@@ -1,11 +1,12 @@
 /**
- * `sealift fleet renew`, `fleet desk take`, `fleet export`, `fleet import`: keeping a fleet alive.
+ * `sealift fleet renew`, `fleet rotate`, `fleet desk take`, `fleet export`, `fleet import`: keeping a fleet alive.
  * @module
  */
+import type { RotateRequest } from "../../api/fleet-api.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { requiredText } from "../../cli/option.ts"
-import type { FleetReceipt, FleetReport } from "../../fleet/fleet-desk.ts"
+import type { FleetReceipt, FleetReport, RotationReceipt } from "../../fleet/fleet-desk.ts"
 import { FLEET_FILES_BYTES_MAX } from "../../fleet/fleet-files.ts"
 
 export const fleetRenewCommand: CommandSpec = {
@@ -14,6 +15,24 @@ export const fleetRenewCommand: CommandSpec = {
     const node = await connect()
     const receipt = await node.ask<FleetReceipt>("POST", "/v1/fleet/renew")
     out.result(receipt, () => `signed anew: access list ${receipt.accessVersion}`)
+    out.note('next: "sealift fleet show" says until when each file is good')
+  },
+}
+
+export const fleetRotateCommand: CommandSpec = {
+  examples: ["sealift fleet rotate access", "sealift fleet rotate releases.acme"],
+  async work({ args, out, connect }) {
+    const request: RotateRequest = { role: args[0]! }
+    const node = await connect()
+    const receipt = await node.ask<RotationReceipt>("POST", "/v1/fleet/rotate", request)
+    out.result(receipt, () => `role ${receipt.role} has a new key: ${receipt.key}`)
+    if (receipt.role === "targets") {
+      out.note(
+        "what the old key withdrew stays withdrawn where that is known; nodes that join later",
+      )
+      out.note('do not believe it: "sealift withdraw" those releases again')
+    }
+    out.note("the old key is worth nothing where this has arrived")
     out.note('next: "sealift fleet show" says until when each file is good')
   },
 }

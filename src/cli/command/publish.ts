@@ -17,6 +17,7 @@ const IMAGE_PREFIX = "oci:"
 export const publishCommand: CommandSpec = {
   examples: [
     "sealift publish acme/model ./model --seal --audience edge",
+    "sealift publish acme/model ./common --variant arch=arm64:./arm --variant arch=amd64:./amd",
     "sealift publish acme/app oci:registry.example/team/app:1",
     "sealift publish acme/model --reissue 1",
   ],
@@ -32,6 +33,11 @@ export const publishCommand: CommandSpec = {
       .option("--life <duration>", "how long it may be approved and opened, such as 90d")
       .option("--floor <n>", "no release below this number may become active any more")
       .option("--slot <key=value>", "label of the nodes that these files are for", collect)
+      .option(
+        "--variant <labels:path>",
+        "files for nodes with these labels, as in arch=arm64,zone=lab:./arm; repeatable",
+        collect,
+      )
       .option("--reissue <n>", "issue the files of this number anew, after a party was lost"),
   async work(invocation) {
     const { out, connect } = invocation
@@ -63,20 +69,24 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
   const isSealed = options.seal === true || reissues !== undefined
   refuseTogether({ "--seal": isSealed, "--public": options.public === true })
   refuseTogether({ "--hold": options.hold === true, "--no-gate": options.gate === false })
+  refuseTogether({
+    "--slot": options.slot !== undefined,
+    "--variant": options.variant !== undefined,
+  })
   const audience = listOf(options.audience)
   if (!isSealed) refuseUnsealed(options)
   const parties = await partiesOf(options.party, new Map())
   const inspectors = listOf(options.inspector)
   return {
     name,
-    ...sourcesOf(sources, reissues),
+    ...sourcesOf(sources, { reissues, variants: variantsOf(options.variant) }),
     visibility: isSealed ? "sealed" : options.public === true ? "public" : "fleet",
     audience,
     gate: options.hold === true ? "hold" : options.gate === false ? "none" : "open",
     lifeMs: durationOf(options.life, "--life"),
     floor: countOf(options.floor, "--floor"),
     reissues,
-    slots: labelsOf(options.slot, "--slot"),
+    ...(options.variant === undefined && { slots: labelsOf(options.slot, "--slot") }),
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(parties.length > 0 ? { parties } : {}),
   }
@@ -102,21 +112,43 @@ function refuseUnsealed(options: Invocation["options"]): void {
 
 function sourcesOf(
   sources: readonly string[],
-  reissues: number | undefined,
-): Pick<PublishBody, "paths" | "image" | "reissues"> {
+  { reissues, variants }: Pick<PublishBody, "reissues" | "variants">,
+): Pick<PublishBody, "paths" | "image" | "variants"> {
   if (reissues !== undefined) {
-    if (sources.length === 0) return {}
+    if (sources.length === 0 && variants === undefined) return {}
     throw new CliError("USAGE_INVALID", "--reissue reads no files; leave the paths out")
   }
   const images = sources.filter((source) => source.startsWith(IMAGE_PREFIX))
-  if (images.length === 0 && sources.length > 0) {
-    return { paths: sources.map((source) => resolve(source)) }
+  if (images.length === 0 && (sources.length > 0 || variants !== undefined)) {
+    return { paths: sources.map((source) => resolve(source)), ...(variants && { variants }) }
   }
-  if (images.length === 1 && sources.length === 1) {
+  if (images.length === 1 && sources.length === 1 && variants === undefined) {
     return { image: images[0]!.slice(IMAGE_PREFIX.length) }
   }
   const message = "name files and folders, or one image as oci:REF, and not both"
   throw new CliError("USAGE_INVALID", message)
+}
+
+/** `LABELS:PATH` each; those with the same labels are one variant. No label has a colon in it. */
+function variantsOf(option: unknown): PublishBody["variants"] {
+  if (option === undefined) return undefined
+  const variants = new Map<string, { slots: Readonly<Record<string, string>>; paths: string[] }>()
+  for (const text of listOf(option)) {
+    const at = text.indexOf(":")
+    const path = text.slice(at + 1)
+    if (at < 0 || path === "") {
+      const message = `--variant is "${text.slice(0, 80)}"; allowed: KEY=VALUE,…:PATH`
+      throw new CliError("USAGE_INVALID", message)
+    }
+    const labels = text.slice(0, at).split(",").filter(Boolean).toSorted()
+    const variant = variants.get(labels.join()) ?? {
+      slots: labelsOf(labels, "--variant"),
+      paths: [],
+    }
+    variant.paths.push(resolve(path))
+    variants.set(labels.join(), variant)
+  }
+  return [...variants.values()]
 }
 
 type Published = Omit<Extract<PublishLine, { readonly type: "result" }>, "type">

@@ -109,6 +109,7 @@ function checkReleases(
     const next = file?.signed.targets[path]
     if (next === undefined && change.mayDrop?.has(path) === true) continue
     if (next !== undefined && isSameFile(next, release)) continue
+    if (next !== undefined && change.mayResign?.has(path) === true) continue
     throw refused("TUF_RELEASE_DROPPED", role, `${path} is live and would be dropped or changed`)
   }
 }

@@ -6,6 +6,7 @@ import { type Metadata, Root, Targets } from "@tufjs/models"
 import { assert } from "../../core/errors.ts"
 import type { PublicKey } from "../public-key.ts"
 import { type AcceptedSet, CHAIN } from "./accepted-set.ts"
+import type { FleetRepository } from "./fleet-repository.ts"
 import { soundKey } from "./role-keys.ts"
 import type { RoleSigners, RootRoles } from "./tuf-author.ts"
 
@@ -26,6 +27,19 @@ export interface RoleLife {
 export function signersOfRole(set: AcceptedSet, role: string): RoleSigners | undefined {
   const file = set.get(CHAIN.includes(role) ? "root" : "targets")
   return signersIn(file?.used?.metadata.signed, role)
+}
+
+/**
+ * Gives the keys that sign for a role, as a repository's root and targets say.
+ * @param role - as an operator calls it: `desk` signs snapshot and timestamp
+ * @returns undefined when nobody signs for it
+ */
+export function holdersIn(
+  { root, targets }: Pick<FleetRepository, "root" | "targets">,
+  role: string,
+): RoleSigners | undefined {
+  if (role === "desk") return signersIn(root.signed, "timestamp")
+  return signersIn(CHAIN.includes(role) ? root.signed : targets.signed, role)
 }
 
 /** Gives the keys that sign for a root's roles: those of its next version, unless they change. */

@@ -37,6 +37,8 @@ export interface FleetChange {
   readonly contents?: ReadonlyMap<string, Uint8Array>
   /** Paths of releases that may be dropped: withdrawn or expired ones. */
   readonly mayDrop?: ReadonlySet<string>
+  /** Paths of releases of which only the signatures have changed, with the keys of their role. */
+  readonly mayResign?: ReadonlySet<string>
   /** Roles whose file may stay without enough signatures: their keys were just taken away. */
   readonly mayLack?: ReadonlySet<string>
 }

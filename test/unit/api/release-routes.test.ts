@@ -169,6 +169,20 @@ describe("publish", () => {
     ])
   })
 
+  test("passes on variants with their paths", async () => {
+    const variants = [{ slots: { arch: "arm64" }, paths: ["/srv/arm"] }, { paths: ["/srv/any"] }]
+    await lines("/v1/releases", { name: "acme/model", variants })
+    expect(rooms.calls).toEqual([
+      [
+        "publish",
+        {
+          ...{ namespace: "acme", name: "model", paths: [], visibility: "fleet", audience: [] },
+          ...{ gate: "open", variants: [variants[0], { ...variants[1], slots: {} }] },
+        },
+      ],
+    ])
+  })
+
   test.each([
     [{}, "field name is missing"],
     [{ name: "acme/model", paths: ["model"] }, "field paths is not a paths"],
@@ -177,6 +191,10 @@ describe("publish", () => {
     [{ name: "acme/model", visibility: "secret" }, "not one of sealed, fleet, public"],
     [{ name: "acme/model", gate: "shut" }, "not one of open, hold, none"],
     [{ name: "acme/model", parties: ["owner"] }, "field parties is not a objects"],
+    [{ name: "acme/model", variants: ["arm"] }, "field variants is not a objects"],
+    [{ name: "acme/model", variants: [{ paths: ["arm"] }] }, "field paths is not a paths"],
+    [{ name: "acme/model", variants: [{ slots: { a: 1 } }] }, "field slots is not a labels"],
+    [{ name: "acme/model", variants: [{ image: "a:1" }] }, "unknown field"],
   ])("refuses %j", async (payload, message) => {
     const answer = await send("/v1/releases", payload)
     expect(answer.statusCode).toBe(400)

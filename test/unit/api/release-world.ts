@@ -165,6 +165,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       publishTarget: act("publishTarget", () => {}),
       signersOf: act("signersOf", () => []),
       renew: act("renew", () => receipt),
+      rotate: act("rotate", (role: string) => ({ ...receipt, role, key: DIGEST_HEX })),
       takeDesk: act("takeDesk", () => receipt),
     },
   }

@@ -81,6 +81,10 @@ describe("who belongs to the fleet", () => {
     ],
     [["renew"], ["renew"]],
     [["desk", "take"], ["takeDesk"]],
+    [
+      ["rotate", "access"],
+      ["rotate", "access"],
+    ],
   ])("fleet %j asks for %j", async (argv, call) => {
     const { code, stderr } = await world.run("fleet", ...argv)
     expect(code).toBe(0)

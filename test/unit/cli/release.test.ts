@@ -41,6 +41,25 @@ describe("publish", () => {
       },
     ],
     [
+      ["/srv/common", ...["--variant", "arch=arm64,zone=lab:/srv/arm"], "--variant", ":/srv/any"],
+      {
+        ...{ namespace: "acme", name: "model", paths: ["/srv/common"], visibility: "fleet" },
+        ...{ audience: [], gate: "open" },
+        variants: [
+          { slots: { arch: "arm64", zone: "lab" }, paths: ["/srv/arm"] },
+          { slots: {}, paths: ["/srv/any"] },
+        ],
+      },
+    ],
+    [
+      ["--variant", "a=1,b=2:/x", "--variant", "b=2,a=1:/y:z"],
+      {
+        ...{ namespace: "acme", name: "model", paths: [], visibility: "fleet" },
+        ...{ audience: [], gate: "open" },
+        variants: [{ slots: { a: "1", b: "2" }, paths: ["/x", "/y:z"] }],
+      },
+    ],
+    [
       ["oci:registry.example/team/app:1"],
       {
         ...{ ...BASE, visibility: "fleet", audience: [], gate: "open" },
@@ -95,6 +114,13 @@ describe("publish", () => {
     [["acme/model", "/a", "--life", "long"], "USAGE_INVALID"],
     [["acme/model", "/a", "--floor", "0"], "USAGE_INVALID"],
     [["acme/model", "/a", "--reissue", "1"], "USAGE_INVALID"],
+    [["acme/model", "--variant", "arch=arm64"], "USAGE_INVALID"],
+    [["acme/model", "--variant", "arch=arm64:"], "USAGE_INVALID"],
+    [["acme/model", "--variant", "arch:/a"], "USAGE_INVALID"],
+    [["acme/model", "--variant", "a=1,a=2:/a"], "USAGE_INVALID"],
+    [["acme/model", "/a", "--variant", "a=1:/b", "--slot", "a=1"], "USAGE_INVALID"],
+    [["acme/model", "oci:a:1", "--variant", "a=1:/b"], "USAGE_INVALID"],
+    [["acme/model", "--reissue", "1", "--variant", "a=1:/b"], "USAGE_INVALID"],
   ])("%j is refused with %s and exit 2", async (argv, name) => {
     const { code, stderr } = await world.run("publish", ...argv)
     expect({ code, stderr }).toEqual({

@@ -122,6 +122,23 @@ describe("a policy", () => {
     )
   })
 
+  test("drops with a release only what it is told to, of the same namespace", async () => {
+    const owner = await createDevice("owner")
+    for (const namespace of ["acme", "other"]) {
+      await first.desk.setPolicy({ namespace, parties: partiesOf(owner) })
+    }
+    const path = (name: string) => `releases/${name}.json`
+    for (const name of ["acme/m/1", "acme/m/2", "other/m/1"]) {
+      await first.desk.publishTarget(path(name), Buffer.from("{}"))
+    }
+    const drop = [path("acme/m/1"), path("other/m/1"), "access.json", path("acme/m/3")]
+    await first.desk.publishTarget(path("acme/m/3"), Buffer.from("{}"), { drop })
+    const targets = first.fleet.membership!.targets().map((target) => target.path)
+    const releases = targets.filter((one) => one.startsWith("releases/")).sort()
+    expect(releases).toEqual(["acme/m/2", "acme/m/3", "other/m/1"].map(path))
+    expect(targets).toContain("access.json")
+  })
+
   test("that says the same is not signed again; a device that is left out is retired", async () => {
     const [owner, other, safety] = await Promise.all(["owner", "owner", "safety"].map(createDevice))
     const before = { namespace: "acme", parties: partiesOf(owner!) }

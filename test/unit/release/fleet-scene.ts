@@ -135,8 +135,11 @@ export class FleetScene {
     return scene
   }
 
-  /** Publishes target files, by whichever role may. */
-  async publish(contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  /** Publishes target files, by whichever role may. @param drop - releases that go meanwhile */
+  async publish(
+    contents: ReadonlyMap<string, Uint8Array>,
+    drop: readonly string[] = [],
+  ): Promise<void> {
     const before = this.#repository!
     const nowMs = this.clock.now()
     const byRole = Map.groupBy([...contents], ([path]) => roleOfTarget(path) ?? "")
@@ -144,13 +147,14 @@ export class FleetScene {
     const roles = new Map<string, FleetRepository["targets"]>()
     for (const [role, entries] of byRole) {
       const file = role === "targets" ? before.targets : before.roles.get(role)
-      const change = { expiresMs: nowMs + 14 * DAY_MS, add: new Map(entries) }
+      const change = { expiresMs: nowMs + 14 * DAY_MS, add: new Map(entries), remove: drop }
       const next = await signMetadata(draftTargets(role, file, change), [OPERATOR])
       if (role === "targets") targets = next
       else roles.set(role, next)
     }
     const isNew = targets !== before.targets
-    const change = { ...(isNew && { targets }), roles, contents }
+    const mayResign = new Set(contents.keys())
+    const change = { ...(isNew && { targets }), roles, contents, mayDrop: new Set(drop), mayResign }
     const publication = await publishChange(before, change, { signers: [OPERATOR], nowMs })
     await writePublication(publication, this.files)
     this.#repository = publication.repository
@@ -318,6 +322,7 @@ export async function sceneNode(
   scene: FleetScene,
   net: PeerNetwork,
   folder: string,
+  options: { readonly listedMax?: number } = {},
 ): Promise<SceneNode> {
   const member = await SceneMember.join(scene, net.id)
   const { clock } = scene
@@ -339,14 +344,14 @@ export async function sceneNode(
         places: { add: (digest, place) => void places.set(digest, place) },
         desk: {
           signersOf: async () => [OPERATOR],
-          publishTarget: async (path, bytes) => {
+          publishTarget: async (path, bytes, { drop } = {}) => {
             if (node.fault !== undefined) throw node.fault
-            await scene.publish(new Map([[path, bytes]]))
+            await scene.publish(new Map([[path, bytes]]), drop)
             await member.refresh()
           },
         },
       },
-      { stagingFolder: `${folder}/staging` },
+      { stagingFolder: `${folder}/staging`, ...options },
     ),
     bundles: new FleetReleaseBundles({
       ...{ membership: member, clock, log: silentLogger },

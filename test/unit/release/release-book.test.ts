@@ -13,7 +13,8 @@ import { releasePath } from "../../../src/release/release-listing.ts"
 import type { KnownRelease } from "../../../src/release/releases.ts"
 import { signDraft } from "../../../src/release/signing.ts"
 import { encodeWithdrawal, type Withdrawer } from "../../../src/release/withdrawal.ts"
-import type { Signer } from "../../../src/trust/signing-key.ts"
+import { addSignature, encodeEnvelope, parseEnvelope } from "../../../src/trust/envelope.ts"
+import { createSigningKey, type Signer } from "../../../src/trust/signing-key.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
 import {
   deviceOf,
@@ -189,6 +190,20 @@ describe("a release that the fleet lists", () => {
     await node.restart()
     await node.book.refresh()
     expect(node.book.list()).toEqual([])
+  })
+
+  test("is kept as it was signed last, over a restart too", async () => {
+    await list(draft(1))
+    const before = find()
+    await approveAll(before)
+    const signed = await addSignature(parseEnvelope(before.envelope), createSigningKey())
+    await scene.publish(new Map([[releasePath(before.release.said.asset), encodeEnvelope(signed)]]))
+    await node.catchUp()
+    expect(Buffer.from(find().envelope)).toEqual(Buffer.from(encodeEnvelope(signed)))
+    expect(find().release.digest).toBe(before.release.digest)
+    await node.restart()
+    expect(Buffer.from(find().envelope)).toEqual(Buffer.from(encodeEnvelope(signed)))
+    expect(await node.book.decide(find())).toMatchObject({ kind: "approved" })
   })
 
   test("is not accepted from files that have run out", async () => {
