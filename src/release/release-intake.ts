@@ -82,7 +82,7 @@ export class ReleaseIntake {
       const { read, envelope } = await this.#read(asset, target, policy)
       this.#refused.delete(target.path)
       if (known !== undefined) {
-        await shelf.renew(known, envelope)
+        await shelf.renew(known, read.release, envelope)
         return undefined
       }
       return await shelf.add(read.release, envelope, { wasAccepted: read.isUnderPolicy })

@@ -6,7 +6,7 @@
 
 import { encodeHex } from "../core/byte-text.ts"
 import type { Digest } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
+import { assert, codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Approval } from "./approval.ts"
 import { type AssetVersion, formatAssetVersion } from "./asset-name.ts"
@@ -29,7 +29,7 @@ import { isSameRelease, type Signed } from "./signed.ts"
 
 /** One release with all that is kept of it. */
 export interface ReleaseEntry {
-  readonly release: Signed<Release>
+  release: Signed<Release>
   envelope: Uint8Array
   memory: ReleaseMemory
   /** By the digests of their statements. */
@@ -143,8 +143,10 @@ export class ReleaseShelf {
   }
 
   /** Keeps a release as it was signed once more: it says the same, by keys that count now. */
-  async renew(entry: ReleaseEntry, envelope: Uint8Array): Promise<void> {
-    await this.#deps.files.writeRelease(entry.release.said.asset, envelope)
+  async renew(entry: ReleaseEntry, release: Signed<Release>, envelope: Uint8Array): Promise<void> {
+    assert(release.digest === entry.release.digest, "what is signed once more says the same")
+    await this.#deps.files.writeRelease(release.said.asset, envelope)
+    entry.release = release
     entry.envelope = envelope
   }
 
