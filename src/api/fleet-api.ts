@@ -40,6 +40,8 @@ export interface RevokeRequest {
 /** Body of `POST /v1/fleet/rotate`. */
 export interface RotateRequest {
   readonly role: string
+  /** Whether its key is nowhere any more. */
+  readonly isLost?: boolean
 }
 
 /** Body of `POST /v1/fleet/group`. */

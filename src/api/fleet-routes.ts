@@ -31,8 +31,8 @@ export function addFleetRoutes(app: FastifyInstance, deps: FleetRouteDeps): void
     return await deskOf(deps).renew()
   })
   app.post("/v1/fleet/rotate", async (request): Promise<RotationReceipt> => {
-    const { role } = fieldsOf(request.body, { role: "text" })
-    return await deskOf(deps).rotate(required(role, "role"))
+    const { role, isLost } = fieldsOf(request.body, { role: "text", isLost: "boolean" })
+    return await deskOf(deps).rotate(required(role, "role"), { isLost })
   })
   app.post("/v1/fleet/desk", async (request): Promise<FleetReceipt> => {
     fieldsOf(request.body, {})

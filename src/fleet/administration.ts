@@ -36,7 +36,7 @@ import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy } from "./policy-act.ts"
 import { RoleRing } from "./role-ring.ts"
-import { rotating } from "./role-rotation.ts"
+import { type Rotation, rotating } from "./role-rotation.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
 
 /** What the acts work with. */
@@ -200,9 +200,9 @@ export class Administration implements FleetDesk {
     })
   }
 
-  rotate(role: string): Promise<RotationReceipt> {
+  rotate(role: string, rotation?: Rotation): Promise<RotationReceipt> {
     return this.#publish(async ({ author, member }) => {
-      await author.publish(rotating(role, this.#ring))
+      await author.publish(rotating(role, this.#ring, rotation))
       const { publicKey } = await this.#ring.take(role)
       this.#deps.log.warn({ fleet: member.fleet, role, key: publicKey }, "a role has a new key")
       return { ...receiptOf(member), role, key: publicKey }

@@ -56,6 +56,8 @@ export interface Base {
   read(path: string): Promise<Uint8Array | undefined>
   /** Gives who signs here for a role, as the files above it say. @throws FleetError `ROLE_KEY_MISSING` */
   signersOf(role: string): Promise<readonly Signer[]>
+  /** Who else may have a key that is not here. */
+  holder(): string | undefined
   /** Signs the next file of a targets role. @throws FleetError `ROLE_KEY_MISSING` */
   sign(role: string, change: Omit<TargetsChange, "expiresMs">): Promise<FleetChange>
 }
@@ -201,6 +203,7 @@ export class FleetAuthor {
     return {
       repository,
       signersOf,
+      holder: () => this.#holder(),
       nowMs,
       read: async (path) => {
         const role = roleOfTarget(path) ?? ""

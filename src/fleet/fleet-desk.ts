@@ -4,8 +4,10 @@
  * @module
  */
 import type { PeerId } from "../net/net.ts"
+import type { Signer } from "../trust/signing-key.ts"
 import type { Labels } from "./access-field.ts"
 import type { DevicePublic } from "./device.ts"
+import type { Rotation } from "./role-rotation.ts"
 
 /** What became of an act: the version of the file that now counts. */
 export interface FleetReceipt {
@@ -125,14 +127,15 @@ export interface FleetDesk {
     options?: { readonly drop?: readonly string[] },
   ): Promise<void>
   /** Signs for a role whose key lies here: gives its envelope signers. */
-  signersOf(role: string): Promise<readonly import("../trust/signing-key.ts").Signer[]>
+  signersOf(role: string): Promise<readonly Signer[]>
   /** Signs every file of this node's roles anew, before it runs out. */
   renew(): Promise<FleetReceipt>
   /**
-   * Gives a role a new key in the place of the one on this node; all that it signs is signed anew.
+   * Gives a role a new key in the place of the one on this node, or of one that is lost; all that it
+   * signs is signed anew.
    * @throws FleetError `ROLE_KEY_MISSING`, `FLEET_REQUEST_INVALID`
    */
-  rotate(role: string): Promise<RotationReceipt>
+  rotate(role: string, rotation?: Rotation): Promise<RotationReceipt>
   /** Makes this node the desk: an operator's act (protocol/tuf-profile.md §5). */
   takeDesk(): Promise<FleetReceipt>
 }

@@ -28,28 +28,43 @@ const RELEASES_PREFIX = "releases."
 
 type RootRole = (typeof ROOT_ROLES)[number]
 
+/** Which key is replaced. */
+export interface Rotation {
+  /** The one that is nowhere any more, when none of the role's keys is here. */
+  readonly isLost?: boolean | undefined
+}
+
 /**
- * Gives a role a new key in the place of the one that lies here. Where that was begun and cut off, it
- * is completed.
+ * Gives a role a new key in the place of the one that lies here, or of one that is lost. Where that was
+ * begun and cut off, it is completed.
  * @throws FleetError `FLEET_REQUEST_INVALID` for a role that the fleet does not have;
  * `ROLE_KEY_MISSING` when its key, or that of the role above, is not here
  */
-export function rotating(role: string, ring: RoleRing): Prepare {
+export function rotating(role: string, ring: RoleRing, { isLost }: Rotation = {}): Prepare {
   return async (base) => {
     const holders = holdersIn(base.repository, role)
     if (holders === undefined || isDeskFile(role)) throw unknownRole(role)
-    const [old] = await base.signersOf(role)
+    const [own] = await ring.among(role, holders.keys)
+    const old = own?.publicKey ?? (isLost === true ? onlyKey(holders, role) : undefined)
+    if (old === undefined) throw ring.missing(role, base.holder())
     // Whoever cannot sign what names the next key makes none.
     await base.signersOf(isRootRole(role) ? "root" : "targets")
     const next = await ring.makeNext(role)
     // One that is named already is being published.
-    if (old === undefined || old.publicKey === next.publicKey) return undefined
-    const keys = holders.keys.map((key) => (key === old.publicKey ? next.publicKey : key))
+    if (old === next.publicKey) return undefined
+    const keys = holders.keys.map((key) => (key === old ? next.publicKey : key))
     const change = { threshold: holders.threshold, keys }
     return isRootRole(role)
       ? await newRoot(base, role, { change, next })
       : await base.sign("targets", { delegate: new Map([[role, change]]) })
   }
+}
+
+/** Of several keys nobody here can tell which one was lost. */
+function onlyKey({ keys }: RoleSigners, role: string): PublicKey | undefined {
+  if (keys.length <= 1) return keys[0]
+  const message = `role ${role} has ${keys.length} keys: rotate it where another of them lies`
+  throw new FleetError("FLEET_REQUEST_INVALID", message)
 }
 
 /** A new root is signed by the keys before and those after. */

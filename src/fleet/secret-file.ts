@@ -72,9 +72,18 @@ export async function eraseSecret(path: string): Promise<void> {
  * @param next - the path of the secret that goes on
  */
 export async function replaceSecret(path: string, next: string): Promise<void> {
-  await using old = await open(path, "r+")
+  await using old = await openIfThere(path)
   await placeFile(next, path)
-  await overwrite(old)
+  if (old !== undefined) await overwrite(old)
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, "r+")
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
 }
 
 async function overwrite(file: FileHandle): Promise<void> {

@@ -20,9 +20,12 @@ export const fleetRenewCommand: CommandSpec = {
 }
 
 export const fleetRotateCommand: CommandSpec = {
-  examples: ["sealift fleet rotate access", "sealift fleet rotate releases.acme"],
-  async work({ args, out, connect }) {
-    const request: RotateRequest = { role: args[0]! }
+  examples: ["sealift fleet rotate releases.acme", "sealift fleet rotate access --lost"],
+  define: (command) =>
+    command.option("--lost", "the key before is nowhere any more; needs that of targets or root"),
+  async work({ args, options, out, connect }) {
+    const isLost = options.lost === true
+    const request: RotateRequest = { role: args[0]!, ...(isLost && { isLost }) }
     const node = await connect()
     const receipt = await node.ask<RotationReceipt>("POST", "/v1/fleet/rotate", request)
     out.result(receipt, () => `role ${receipt.role} has a new key: ${receipt.key}`)

@@ -39,7 +39,8 @@ describe("acts of the operator", () => {
     ["/v1/fleet/join", { token: "sealift-invite-1.abc" }, ["join", "sealift-invite-1.abc"]],
     ["/v1/fleet/renew", {}, ["renew"]],
     ["/v1/fleet/desk", {}, ["takeDesk"]],
-    ["/v1/fleet/rotate", { role: "access" }, ["rotate", "access"]],
+    ["/v1/fleet/rotate", { role: "access" }, ["rotate", "access", {}]],
+    ["/v1/fleet/rotate", { role: "plan", isLost: true }, ["rotate", "plan", { isLost: true }]],
     ["/v1/fleet/revoke", { peers: [PEER] }, ["revoke", [PEER]]],
     [
       "/v1/fleet/invite",

@@ -83,7 +83,11 @@ describe("who belongs to the fleet", () => {
     [["desk", "take"], ["takeDesk"]],
     [
       ["rotate", "access"],
-      ["rotate", "access"],
+      ["rotate", "access", {}],
+    ],
+    [
+      ["rotate", "plan", "--lost"],
+      ["rotate", "plan", { isLost: true }],
     ],
   ])("fleet %j asks for %j", async (argv, call) => {
     const { code, stderr } = await world.run("fleet", ...argv)

@@ -131,6 +131,36 @@ describe("a role with a new key", () => {
     expect(first.fleet.membership!.access()!.isStale).toBe(false)
   })
 
+  test.each(["desk", "access", "targets", "releases.acme"])(
+    "%s gets it where the one before is lost, if that is said",
+    async (role) => {
+      const first = await world.founder()
+      await release(first)
+      const second = await world.joiner(first, "second")
+      const before = await keyOf(first, role)
+      rmSync(first.home.pathOf(`keys/${role}.key`))
+      await expect(first.desk.rotate(role)).rejects.toThrow(coded("ROLE_KEY_MISSING"))
+      const { key } = await first.desk.rotate(role, { isLost: true })
+      expect(key).not.toBe(before)
+      await first.desk.revoke([OTHER])
+      await first.desk.publishTarget("plans/p/1.json", Buffer.from("{}"))
+      await release(first)
+      const { newest } = first.fleet.membership!
+      await eventually(() => !second.fleet.membership!.lacks(newest))
+      expect(second.fleet.membership!.access()!.list.revoked.has(OTHER)).toBe(true)
+    },
+  )
+
+  test("is refused though the one before is lost, where that of the role above is, too", async () => {
+    const first = await world.founder()
+    for (const role of ["root", "targets", "access"]) {
+      rmSync(first.home.pathOf(`keys/${role}.key`))
+      const rotated = first.desk.rotate(role, { isLost: true })
+      await expect(rotated, role).rejects.toThrow(coded("ROLE_KEY_MISSING"))
+      expect(existsSync(first.home.pathOf(`keys/${role}.key.next`)), role).toBe(false)
+    }
+  })
+
   test("is refused for a role that the fleet does not have", async () => {
     const first = await world.founder()
     for (const role of ["timestamp", "../root", "releases.none", "groups"]) {
