@@ -3,9 +3,11 @@
  * before it runs out (protocol/fleet.md §5).
  * @module
  */
+
 import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
@@ -64,7 +66,7 @@ export class Administration implements FleetDesk {
   readonly #ring: RoleRing
   readonly #invites: InviteBook
   #office: Office | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Serial<"act">()
   readonly #upkeep: FleetUpkeep
 
   /** Opens what is kept. @throws FleetError `FLEET_HOME_INVALID` */
@@ -106,7 +108,7 @@ export class Administration implements FleetDesk {
   /** Waits for the act that goes on. */
   async stop(): Promise<void> {
     this.#upkeep.stop()
-    await this.#turn
+    await this.#inTurn(async () => {})
   }
 
   init({ name }: { readonly name: string }): Promise<FleetReport> {
@@ -279,9 +281,7 @@ export class Administration implements FleetDesk {
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(act)
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    return this.#turns.run("act", act)
   }
 }
 

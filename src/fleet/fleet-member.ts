@@ -3,10 +3,12 @@
  * the newest access list (protocol/fleet.md §5, accepting a list).
  * @module
  */
+
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
 import type { PeerId } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
 import { type AcceptedSet, staleAtMs } from "../trust/tuf/accepted-set.ts"
@@ -71,7 +73,7 @@ export class FleetMember implements Membership {
   /** Whether every file is here that the accepted set names, as far as it was looked for. */
   #isWhole = false
   #decides: { readonly set: AcceptedSet | undefined; readonly untilMs: number } | undefined
-  #turn: Promise<void> = Promise.resolve()
+  readonly #turns = new Serial<"refresh">()
 
   /**
    * Opens what was joined before.
@@ -204,14 +206,9 @@ export class FleetMember implements Membership {
   }
 
   /** Does something while nobody else refreshes. What it does must not wait for {@link refresh}. */
-  async author<T>(act: (refresh: Refresh) => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(() => act((source, signal) => this.#refresh(source, signal)))
-    this.#turn = turn.then(
-      () => {},
-      // The next one does not fail for this one's fault.
-      () => {},
-    )
-    return turn
+  author<T>(act: (refresh: Refresh) => Promise<T>): Promise<T> {
+    const refresh: Refresh = (source, signal) => this.#refresh(source, signal)
+    return this.#turns.run("refresh", () => act(refresh))
   }
 
   async #load(): Promise<void> {

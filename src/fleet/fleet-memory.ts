@@ -3,6 +3,7 @@
  * epochs have come, also of what is listed no more (protocol/fleet.md §5).
  * @module
  */
+
 import { type Digest, digestOf, isDigest } from "../core/digest.ts"
 import { asObject, encodeJson, field } from "../core/json.ts"
 import {
@@ -14,6 +15,7 @@ import {
   sectionListField,
   textField,
 } from "../core/section.ts"
+import { Serial } from "../core/serial.ts"
 import { ACCESS_BYTES_MAX, type AccessList, type Group, verifySuccessor } from "./access-list.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
@@ -40,6 +42,8 @@ export class FleetMemory {
   #access: Mark | undefined
   readonly #epochs = new Map<string, Mark>()
   readonly #policies = new Map<string, Mark>()
+  /** Two that save at once could leave the earlier state, or count before it is on the disk. */
+  readonly #turns = new Serial<"accept">()
 
   /** @throws {@link FleetError} `FLEET_HOME_INVALID` */
   static async open(home: FleetHome): Promise<FleetMemory> {
@@ -68,7 +72,14 @@ export class FleetMemory {
   }
 
   /** Keeps a list that counts from now on. @throws {@link FleetError} as {@link verifyAccess} */
-  async acceptAccess(
+  acceptAccess(
+    next: AccessList,
+    list: { readonly file: Uint8Array; readonly accepted: AccessList | undefined },
+  ): Promise<void> {
+    return this.#turns.run("accept", () => this.#acceptAccess(next, list))
+  }
+
+  async #acceptAccess(
     next: AccessList,
     { file, accepted }: { readonly file: Uint8Array; readonly accepted: AccessList | undefined },
   ): Promise<void> {
@@ -87,7 +98,11 @@ export class FleetMemory {
   }
 
   /** @throws {@link FleetError} `POLICY_ROLLBACK` */
-  async acceptPolicy(namespace: string, { version, digest }: Mark): Promise<void> {
+  acceptPolicy(namespace: string, policy: Mark): Promise<void> {
+    return this.#turns.run("accept", () => this.#acceptPolicy(namespace, policy))
+  }
+
+  async #acceptPolicy(namespace: string, { version, digest }: Mark): Promise<void> {
     const known = this.#policies.get(namespace)
     if (known?.version === version && known.digest === digest) return
     if (known !== undefined && version <= known.version) {

@@ -3,6 +3,7 @@
  * anybody is let in (protocol/fleet.md §5, joining by invite 4).
  * @module
  */
+
 import { encodeHex, parseHex } from "../core/byte-text.ts"
 import { encodeJson } from "../core/json.ts"
 import {
@@ -14,6 +15,7 @@ import {
   sectionListField,
   textField,
 } from "../core/section.ts"
+import { Serial } from "../core/serial.ts"
 import type { InviteKeys } from "../net/net.ts"
 import { type Labels, labelsField } from "./access-field.ts"
 import { FleetError } from "./errors.ts"
@@ -50,7 +52,7 @@ export class InviteBook implements InviteKeys {
   readonly #home: FleetHome
   readonly #nowMs: () => number
   readonly #entries: Map<string, Entry>
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Serial<"book">()
 
   /** @throws {@link FleetError} `FLEET_HOME_INVALID` */
   static async open(home: FleetHome, nowMs: () => number): Promise<InviteBook> {
@@ -118,10 +120,8 @@ export class InviteBook implements InviteKeys {
     }
   }
 
-  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(act)
-    this.#turn = turn.catch(() => undefined)
-    return turn
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    return this.#turns.run("book", act)
   }
 }
 

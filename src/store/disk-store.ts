@@ -8,6 +8,7 @@ import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
+import { Serial } from "../core/serial.ts"
 import { BlobEntry, BlobTable } from "./blob-entry.ts"
 import { BlobIndex } from "./blob-index.ts"
 import { Changes } from "./changes.ts"
@@ -28,7 +29,6 @@ import { PinSet } from "./pin-set.ts"
 import type { GoesLast } from "./quota.ts"
 import { recover } from "./recovery.ts"
 import { Room } from "./room.ts"
-import { Serial } from "./serial.ts"
 import type {
   BlobChange,
   BlobReader,

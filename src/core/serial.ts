@@ -1,5 +1,5 @@
 /**
- * Lets only one change of a blob run at a time.
+ * Lets work on one thing run in turn: of a blob, of a file, of all that one object does.
  * @module
  */
 
