@@ -17,8 +17,8 @@ import {
   eraseSecret,
   invalidSecret,
   makeSecretFolder,
-  readSecret,
   SECRET_MODE,
+  useSecret,
   writeNewSecret,
 } from "./secret-file.ts"
 
@@ -84,12 +84,11 @@ export async function readEpoch(
   epoch: number,
 ): Promise<AgeIdentity | undefined> {
   const path = pathOf(home, group, epoch)
-  const bytes = await readSecret(path)
-  if (bytes === undefined) return undefined
-  const identity = await parseEpoch(bytes, nameOf(home, group, epoch))
-  erase([bytes])
-  if (identity === undefined) throw invalidSecret(path, "it is not of this epoch")
-  return identity
+  return await useSecret(path, async (bytes) => {
+    const identity = await parseEpoch(bytes, nameOf(home, group, epoch))
+    if (identity === undefined) throw invalidSecret(path, "it is not of this epoch")
+    return identity
+  })
 }
 
 /** Keeps the secret of an epoch, in place of what is kept of it. */
@@ -121,11 +120,9 @@ export async function keptEpochs(home: EpochHome, group: string): Promise<readon
 async function loadOrMake(home: EpochHome, group: string, epoch: number): Promise<AgeIdentity> {
   const found = await readEpoch(home, group, epoch)
   if (found !== undefined) return found
-  await makeSecretFolder(join(home.folder, FOLDER))
   const made = await newIdentity()
   const bytes = encodeEpoch(nameOf(home, group, epoch), made)
   const isNew = await writeNewSecret(pathOf(home, group, epoch), bytes)
-  erase([bytes])
   // Somebody else made one at the same moment: that one counts.
   return isNew ? made : await loadOrMake(home, group, epoch)
 }

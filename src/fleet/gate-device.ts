@@ -6,7 +6,7 @@
  */
 import { createDevice, type DeviceKey, encodeDeviceKey, parseDeviceKey } from "./device.ts"
 import type { FleetHome } from "./fleet-home.ts"
-import { makeSecretFolder, readSecret, writeNewSecret } from "./secret-file.ts"
+import { useSecret, writeNewSecret } from "./secret-file.ts"
 
 const GATE_FILE = "gate.key"
 /** No party is called `gate`: what a keeper gives to the author of a policy bears this name. */
@@ -20,28 +20,14 @@ export const GATE_KEEPER = "gate-keeper"
 export async function openGateDevice(
   home: Pick<FleetHome, "pathOf">,
 ): Promise<DeviceKey | undefined> {
-  const file = await readSecret(home.pathOf(GATE_FILE))
-  if (file === undefined) return undefined
-  try {
-    return await parseDeviceKey(file)
-  } finally {
-    file.fill(0)
-  }
+  return await useSecret(home.pathOf(GATE_FILE), parseDeviceKey)
 }
 
 /** Gives the gate's device, which is made when there is none. */
-export async function makeGateDevice(
-  home: Pick<FleetHome, "pathOf" | "folder">,
-): Promise<DeviceKey> {
+export async function makeGateDevice(home: Pick<FleetHome, "pathOf">): Promise<DeviceKey> {
   const found = await openGateDevice(home)
   if (found !== undefined) return found
   const device = await createDevice(GATE_KEEPER)
-  const file = encodeDeviceKey(device)
-  try {
-    await makeSecretFolder(home.folder)
-    await writeNewSecret(home.pathOf(GATE_FILE), file)
-  } finally {
-    file.fill(0)
-  }
+  await writeNewSecret(home.pathOf(GATE_FILE), encodeDeviceKey(device))
   return (await openGateDevice(home)) ?? device
 }

@@ -12,7 +12,6 @@ import type { Logger } from "../core/log.ts"
 import type { PeerId } from "../net/net.ts"
 import { type AgeIdentity, identityOf, newIdentity } from "../seal/age-key.ts"
 import { base64Field, encodeDocument, parseDocument } from "../seal/document.ts"
-import { erase } from "../seal/release-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import {
   invalidNodeKey,
@@ -25,8 +24,8 @@ import {
   eraseSecret,
   invalidSecret,
   makeSecretFolder,
-  readSecret,
   SECRET_BYTES_MAX,
+  useSecret,
   writeNewSecret,
 } from "./secret-file.ts"
 
@@ -123,7 +122,6 @@ export class NodeKeyRing {
     const stated = await signNodeKey(draft, { fleet, signer: this.#signer })
     const bytes = encodeKey({ identity, stated })
     const isNew = await writeNewSecret(pathOf(folder, counter), bytes)
-    erase([bytes])
     this.#counterMax = counter
     // A file that came meanwhile, out of a copy: the next counter is free.
     if (!isNew) return await this.make(counterFloor, nowMs)
@@ -179,10 +177,19 @@ function encodeKey({ identity, stated }: OwnKey): Uint8Array {
 
 async function readKey(counter: number, options: RingOptions): Promise<OwnKey | undefined> {
   const path = pathOf(options.folder, counter)
-  const bytes = await readSecret(path)
-  if (bytes === undefined) return undefined
+  return await useSecret(path, (bytes) => parseKey(bytes, { ...options, counter, path }))
+}
+
+interface KeyPlace extends RingOptions {
+  readonly counter: number
+  readonly path: string
+}
+
+async function parseKey(
+  bytes: Uint8Array,
+  { counter, path, ...options }: KeyPlace,
+): Promise<OwnKey> {
   const document = parseDocument(bytes, { bytesMax: SECRET_BYTES_MAX })
-  erase([bytes])
   const secret = asText(field(document ?? {}, "secret"))
   const statement = base64Field(document ?? {}, "statement")
   if (secret === undefined || statement === undefined)

@@ -18,10 +18,9 @@ import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import {
   invalidSecret,
-  makeSecretFolder,
-  readSecret,
   replaceSecret,
   SECRET_BYTES_MAX,
+  useSecret,
   writeNewSecret,
 } from "./secret-file.ts"
 
@@ -119,13 +118,7 @@ export class RoleRing {
 
   async #read(role: string, suffix: string): Promise<SigningKey | undefined> {
     const path = this.#pathOf(role, suffix)
-    const file = await readSecret(path)
-    if (file === undefined) return undefined
-    try {
-      return parseKey(file, role, path)
-    } finally {
-      file.fill(0)
-    }
+    return await useSecret(path, (file) => parseKey(file, role, path))
   }
 
   async #make(role: string, suffix: string): Promise<SigningKey> {
@@ -134,13 +127,8 @@ export class RoleRing {
     const key = createSigningKey()
     const seed = key.exportSeed()
     const file = encodeJson({ v: 1, role, seed: encodeBase64(seed) })
-    try {
-      await makeSecretFolder(this.#home.pathOf(FOLDER))
-      await writeNewSecret(this.#pathOf(role, suffix), file)
-    } finally {
-      seed.fill(0)
-      file.fill(0)
-    }
+    seed.fill(0)
+    await writeNewSecret(this.#pathOf(role, suffix), file)
     return (await this.#read(role, suffix)) ?? key
   }
 

@@ -23,9 +23,36 @@ export async function makeSecretFolder(path: string): Promise<void> {
   await syncFolder(dirname(first))
 }
 
-/** Writes a secret where none is. @returns false when there is one: it stays as it is */
+/**
+ * Writes a secret where none is, in a folder that is made.
+ * @param bytes - are erased
+ * @returns false when there is one: it stays as it is
+ */
 export async function writeNewSecret(path: string, bytes: Uint8Array): Promise<boolean> {
-  return await writeNewFile(path, bytes, SECRET_MODE)
+  try {
+    await makeSecretFolder(dirname(path))
+    return await writeNewFile(path, bytes, SECRET_MODE)
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+/**
+ * Reads a secret for a moment: its bytes are erased once it has been used, or refused.
+ * @returns what `use` gives; undefined when there is no secret
+ * @throws as {@link readSecret}
+ */
+export async function useSecret<T>(
+  path: string,
+  use: (bytes: Uint8Array) => T | Promise<T>,
+): Promise<T | undefined> {
+  const bytes = await readSecret(path)
+  if (bytes === undefined) return undefined
+  try {
+    return await use(bytes)
+  } finally {
+    bytes.fill(0)
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { sha256 } from "../core/digest.ts"
-import { invalidSecret, readSecret, writeNewSecret } from "../fleet/secret-file.ts"
+import { invalidSecret, useSecret, writeNewSecret } from "../fleet/secret-file.ts"
 
 const TOKEN_BYTES = 32
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
@@ -17,11 +17,10 @@ const AUTHORIZATION_CHARS_MAX = 4_096
  */
 export async function loadFrontDoorToken(path: string): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString("base64url")
-  const found = await readSecret(path)
+  const read = () => useSecret(path, (bytes) => Buffer.from(bytes).toString().trim())
+  const found = await read()
   if (found === undefined && (await writeNewSecret(path, Buffer.from(`${token}\n`)))) return token
-  const text = Buffer.from(found ?? (await readSecret(path)) ?? [])
-    .toString()
-    .trim()
+  const text = found ?? (await read()) ?? ""
   if (!TOKEN.test(text)) throw invalidSecret(path, "it holds no token; remove it, and start again")
   return text
 }

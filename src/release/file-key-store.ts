@@ -4,12 +4,11 @@
  * @module
  */
 import { randomBytes } from "node:crypto"
-import { dirname } from "node:path"
 import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
 import { codeOf } from "../core/errors.ts"
 import { asText, encodeJson, field } from "../core/json.ts"
 import { bytesField, countField, parseSection } from "../core/section.ts"
-import { makeSecretFolder, readSecret, writeNewSecret } from "../fleet/secret-file.ts"
+import { useSecret, writeNewSecret } from "../fleet/secret-file.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
 import { type AgeIdentity, identityOf, newIdentity } from "../seal/age-key.ts"
 import { BAG_BYTES_MAX, type BagFile, openBag, sealBag } from "../seal/bag.ts"
@@ -103,10 +102,9 @@ export class FileKeyStore {
 
   async #identity(): Promise<AgeIdentity> {
     const path = this.#identityPath
-    const kept = await readSecret(path)
-    if (kept !== undefined) return await identityOf(Buffer.from(kept).toString("utf8"))
+    const kept = await useSecret(path, (bytes) => identityOf(Buffer.from(bytes).toString("utf8")))
+    if (kept !== undefined) return kept
     const fresh = await newIdentity()
-    await makeSecretFolder(dirname(path))
     if (await writeNewSecret(path, Buffer.from(fresh.secret))) return fresh
     return await this.#identity()
   }
