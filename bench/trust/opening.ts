@@ -125,6 +125,7 @@ async function nodeKeysOf({ scene, node: { self } }: TrustFleet): Promise<NodeKe
     own: async () => own,
     identities: async () => [self.identity],
     of: async (peer) => (peer === self.peer ? own : undefined),
+    gather: async () => {},
     accept: (statement) => readNodeKey(statement, { fleet, nowMs: scene.clock.now() }),
   }
 }

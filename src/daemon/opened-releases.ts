@@ -16,6 +16,7 @@ import type { PeerNetwork } from "../net/net.ts"
 import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
 import type { LayImage } from "../release/content-making.ts"
 import { FileKeyStore } from "../release/file-key-store.ts"
+import { gateWarnings } from "../release/gate-warning.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
@@ -83,7 +84,16 @@ export async function openReleases(
   book.start()
   await book.refresh()
   assert(fleet.membership === membership, "a node stays in its fleet")
+  const warned = new Set<string>()
+  const warn = () => {
+    const fresh = gateWarnings(membership, device).filter((line) => !warned.has(line))
+    for (const line of fresh) deps.log.warn({}, line)
+    for (const line of fresh) warned.add(line)
+  }
+  warn()
+  const forget = fleet.onChange(warn)
   const stop = async () => {
+    forget()
     book.stop()
     device = undefined
     await pool.close()

@@ -25,6 +25,11 @@ export interface NodeKeys {
   /** The newest key that is known of a member; asks it, or other peers, when it is not kept. */
   of(peer: PeerId, options: { signal: AbortSignal }): Promise<StatedKey | undefined>
   /**
+   * Looks for the keys of many members at once, so that `of` has them: connected peers are asked in
+   * turn for those that are still missing.
+   */
+  gather(peers: readonly PeerId[], options: { signal: AbortSignal }): Promise<void>
+  /**
    * Reads a statement from outside and keeps it if it is the newest.
    * @throws FleetError `NODE_KEY_INVALID`
    */

@@ -104,10 +104,6 @@ export class FleetNodeKeys implements NodeKeys {
     return undefined
   }
 
-  /**
-   * Looks for the keys of many members at once, so that `of` has them: connected peers are asked in
-   * turn for those that are still missing.
-   */
   async gather(
     peers: readonly PeerId[],
     { signal }: { readonly signal: AbortSignal },

@@ -35,7 +35,7 @@ export interface ReleaseBundlesDeps {
     FleetReleaseBook,
     "refresh" | "find" | "evidence" | "grantList" | "addApproval" | "addWithdrawal"
   >
-  readonly nodeKeys: Pick<NodeKeys, "of" | "accept">
+  readonly nodeKeys: Pick<NodeKeys, "of" | "gather" | "accept">
   /** Refreshes the fleet's files from a source that nobody trusts. */
   readonly refreshFleet: (source: TufSource) => Promise<void>
   readonly clock: Clock
@@ -111,8 +111,11 @@ export class FleetReleaseBundles implements ReleaseBundles {
   async #nodeKeys(peers: ReadonlySet<string>): Promise<readonly Uint8Array[]> {
     const { nodeKeys, clock, log } = this.#deps
     const found: Uint8Array[] = []
-    const queue = peers.values()
     const { signal, clear } = startDeadline(clock, NODE_KEYS_MS_MAX)
+    await nodeKeys.gather([...peers], { signal }).catch((error: unknown) => {
+      log.debug({ code: codeOf(error) }, "no node keys of many at once")
+    })
+    const queue = peers.values()
     const workers = Array.from({ length: NODE_KEYS_AT_ONCE }, async () => {
       for (const peer of queue) {
         try {

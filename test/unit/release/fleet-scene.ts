@@ -361,6 +361,7 @@ export async function sceneNode(
       refreshFleet: (source) => member.refresh(source),
       nodeKeys: {
         of: async (peer) => keys.get(peer),
+        gather: async () => {},
         accept: async (statement) => {
           throw new TypeError(`${statement.length} bytes`)
         },

@@ -469,6 +469,7 @@ function nodeKeysOf(peer: string, identities: readonly AgeIdentity[]): NodeKeys 
     own: async () => keyOfNode(peer, identities[0]!.recipient),
     identities: async () => identities,
     of: async (of) => keyOfNode(of, identities[0]!.recipient),
+    gather: async () => {},
     accept: async (statement) => {
       const stated = parseStrictJson(statement, 8_192) as { peer: string; recipient: string }
       return keyOfNode(stated.peer, stated.recipient)

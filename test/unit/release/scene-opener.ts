@@ -76,6 +76,7 @@ function nodeKeysOf(scene: FleetScene, self: ScenePeer | undefined): NodeKeys {
     own,
     identities: async () => (self === undefined ? [] : [self.identity]),
     of: async () => undefined,
+    gather: async () => {},
     accept: async (statement) => parseNodeKey(statement, { fleet: scene.fleet }),
   }
 }
