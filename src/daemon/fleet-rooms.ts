@@ -20,9 +20,9 @@ import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Kv } from "../store/kv.ts"
 import { readVersion } from "./version.ts"
 
-/** Node keys are looked at this often: whether the next one is due, and an old one may be erased. */
+/** Keys are looked at this often: whether a next one is due, one may be erased, or one is not here. */
 const KEYS_EVERY_MS = 3_600_000
-/** An anchor asks the others for the secrets of groups this long after a newer list. */
+/** An anchor asks the others for the secrets of groups for so long. */
 const EPOCHS_TIMEOUT_MS = 30_000
 
 interface World {
@@ -112,6 +112,7 @@ function tend(
   let cancel = (): void => {}
   const again = () => {
     renew()
+    gather()
     cancel = clock.after(KEYS_EVERY_MS, again)
   }
   again()

@@ -3,7 +3,9 @@
  * anchor; the adapter of {@link EpochSecrets} (protocol/fleet.md §5, having the secret of an epoch).
  * @module
  */
+
 import { parseBase64 } from "../core/byte-text.ts"
+import type { Digest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import type { PeerId } from "../net/net.ts"
 import type { AgeIdentity } from "../seal/age-key.ts"
@@ -37,6 +39,8 @@ export class FleetEpochSecrets implements EpochSecrets {
   readonly #deps: EpochExchangeDeps
   readonly #folder: string
   readonly #exchange: EpochExchange
+  /** The list of whose groups every secret was here. */
+  #gathered: Digest | undefined
 
   /** @param options.folder - `DATA/fleet` */
   constructor(deps: EpochExchangeDeps, options: { readonly folder: string }) {
@@ -79,14 +83,16 @@ export class FleetEpochSecrets implements EpochSecrets {
    */
   async gather({ signal }: { readonly signal: AbortSignal }): Promise<readonly string[]> {
     const place = this.#place()
-    if (!isAnchorIn(place.access.list, place.membership.peer)) return []
+    const { list } = place.access
+    if (list.digest === this.#gathered || !isAnchorIn(list, place.membership.peer)) return []
     const missing: string[] = []
-    for (const group of place.access.list.groups.values()) {
+    for (const group of list.groups.values()) {
       const found =
         (await local(place, group, group.epoch)) ??
         (await this.#fetch(place, group, group.epoch, signal))
       if (found === undefined) missing.push(group.name)
     }
+    if (missing.length === 0) this.#gathered = list.digest
     return missing
   }
 

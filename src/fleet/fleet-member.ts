@@ -72,7 +72,7 @@ export class FleetMember implements Membership {
   #list: AccessList | undefined
   /** Whether every file is here that the accepted set names, as far as it was looked for. */
   #isWhole = false
-  #decides: { readonly set: AcceptedSet | undefined; readonly untilMs: number } | undefined
+  #standing: ListStanding | undefined
   readonly #turns = new Serial<"refresh">()
 
   /**
@@ -151,9 +151,8 @@ export class FleetMember implements Membership {
   access(): CurrentAccess | undefined {
     const list = this.#list
     if (list === undefined) return undefined
-    const set = this.#client.accepted
-    const isNamed = set !== undefined && this.#namedAccess() === list.digest
-    return { list, isStale: !isNamed || this.nowMs() >= staleAtMs(set, "access") }
+    const { named, staleAtMs } = this.#standingOfList()
+    return { list, isStale: named !== list.digest || this.nowMs() >= staleAtMs }
   }
 
   /**
@@ -161,7 +160,7 @@ export class FleetMember implements Membership {
    * out, but not the list itself (protocol/fleet.md §5, deciding).
    */
   deciding(): AccessList | undefined {
-    return this.nowMs() < this.#decidesUntilMs() ? this.#list : undefined
+    return this.nowMs() < this.#standingOfList().decidesUntilMs ? this.#list : undefined
   }
 
   policy(namespace: string): Promise<CurrentPolicy | undefined> {
@@ -256,7 +255,7 @@ export class FleetMember implements Membership {
 
   /** @returns whether another list counts now */
   async #takeAccess(source: TufSource | undefined, signal?: AbortSignal): Promise<boolean> {
-    if (this.#list !== undefined && this.#namedAccess() === this.#list.digest) return false
+    if (this.#list !== undefined && this.#standingOfList().named === this.#list.digest) return false
     const target = await this.#client.read(ACCESS_PATH, source, { signal })
     if (target === undefined) return false
     try {
@@ -276,19 +275,30 @@ export class FleetMember implements Membership {
   }
 
   /** Asked at every turn: it is counted once for each set. */
-  #decidesUntilMs(): number {
+  #standingOfList(): ListStanding {
     const set = this.#client.accepted
-    if (set !== this.#decides?.set) {
-      const lives = livesOf(set ?? new Map()).filter(({ role }) => ACCESS_CHAIN.includes(role))
-      const isWhole = lives.length === ACCESS_CHAIN.length
-      const untilMs = isWhole ? Math.min(...lives.map(({ expiresAtMs }) => expiresAtMs)) : 0
-      this.#decides = { set, untilMs }
+    if (this.#standing === undefined || this.#standing.set !== set) {
+      const listed = this.#client.list().find(({ path }) => path === ACCESS_PATH)
+      this.#standing = standingOf(set, listed?.sha256)
     }
-    return this.#decides?.untilMs ?? 0
+    return this.#standing
   }
+}
 
-  /** The digest of the access list that the accepted set names. */
-  #namedAccess(): Digest | undefined {
-    return this.#shelf.digestOf(ACCESS_PATH)
-  }
+/** What an accepted set says of the access list. */
+interface ListStanding {
+  readonly set: AcceptedSet | undefined
+  /** The digest of the list that it names. */
+  readonly named: Digest | undefined
+  readonly staleAtMs: number
+  readonly decidesUntilMs: number
+}
+
+function standingOf(set: AcceptedSet | undefined, sha256: string | undefined): ListStanding {
+  const named: Digest | undefined = sha256 === undefined ? undefined : `sha256:${sha256}`
+  if (set === undefined) return { set, named, staleAtMs: 0, decidesUntilMs: 0 }
+  const lives = livesOf(set).filter(({ role }) => ACCESS_CHAIN.includes(role))
+  const isWhole = lives.length === ACCESS_CHAIN.length
+  const decidesUntilMs = isWhole ? Math.min(...lives.map(({ expiresAtMs }) => expiresAtMs)) : 0
+  return { set, named, staleAtMs: staleAtMs(set, "access"), decidesUntilMs }
 }

@@ -3,9 +3,7 @@
  * others (protocol/tuf-profile.md §4).
  * @module
  */
-import type { Digest } from "../core/digest.ts"
-import type { AcceptedSet } from "../trust/tuf/accepted-set.ts"
-import type { SignedTarget, TufClient } from "../trust/tuf/tuf-client.ts"
+import type { TufClient } from "../trust/tuf/tuf-client.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 
 /** Files that are fetched at once. */
@@ -15,20 +13,9 @@ const FETCHES_MAX = 8
 export class TargetShelf {
   readonly #client: TufClient
   readonly #held = new Set<string>()
-  #set: AcceptedSet | undefined
-  #digests: ReadonlyMap<string, Digest> = new Map()
 
   constructor(client: TufClient) {
     this.#client = client
-  }
-
-  /** Gives the digest of a target file that the accepted set names. */
-  digestOf(path: string): Digest | undefined {
-    if (this.#set !== this.#client.accepted) {
-      this.#set = this.#client.accepted
-      this.#digests = new Map(this.#client.list().flatMap(entryOf))
-    }
-    return this.#digests.get(path)
   }
 
   /**
@@ -58,8 +45,4 @@ export class TargetShelf {
     if (faults.length > 0) throw faults[0]
     return missing.length > 0
   }
-}
-
-function entryOf({ path, sha256 }: SignedTarget): [string, Digest][] {
-  return sha256 === undefined ? [] : [[path, `sha256:${sha256}`]]
 }
