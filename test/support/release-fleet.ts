@@ -11,7 +11,6 @@ import { systemClock } from "../../src/core/clock.ts"
 import { silentLogger } from "../../src/core/log.ts"
 import { AccessAuthor } from "../../src/fleet/access-author.ts"
 import type { AccessDraft } from "../../src/fleet/access-draft.ts"
-import { createEpoch, readEpoch } from "../../src/fleet/epoch-home.ts"
 import { FleetAuthor } from "../../src/fleet/fleet-author.ts"
 import { openFleetHome } from "../../src/fleet/fleet-home.ts"
 import { FleetMember } from "../../src/fleet/fleet-member.ts"
@@ -129,7 +128,6 @@ export async function editAccess(
   const deps = { home, clock: systemClock, log: silentLogger }
   const member = await FleetMember.open({ ...deps, peer: peerId }, record)
   const author = new FleetAuthor({ ...deps, member, ring: new RoleRing(home) })
-  const epochs = { create: createEpoch, read: readEpoch }
-  const access = new AccessAuthor({ ...deps, member, author, epochs })
+  const access = new AccessAuthor({ ...deps, member, author })
   await access.publish(async ({ list }) => edit(list))
 }
