@@ -3,6 +3,7 @@
  * it, and whoever leaves a group leaves its epoch behind (protocol/fleet.md §5, revoking, epochs).
  * @module
  */
+
 import type { AgeIdentity } from "../seal/age-key.ts"
 import { ACCESS_ROLE } from "../trust/tuf/fleet-role.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
@@ -14,7 +15,7 @@ import {
   withGroup,
 } from "./access-draft.ts"
 import { type AccessList, type Group, parseAccessList, verifySuccessor } from "./access-list.ts"
-import type { createEpoch, readEpoch } from "./epoch-home.ts"
+import { createEpoch, readEpoch } from "./epoch-home.ts"
 import { FleetError } from "./errors.ts"
 import type { Base, FleetAuthor } from "./fleet-author.ts"
 import type { FleetHome } from "./fleet-home.ts"
@@ -22,18 +23,11 @@ import type { FleetMember } from "./fleet-member.ts"
 
 const ACCESS_PATH = "access.json"
 
-/** Makes the secrets of epochs (adapter: `epoch-home.ts`). */
-export interface EpochAuthor {
-  readonly create: typeof createEpoch
-  readonly read: typeof readEpoch
-}
-
 /** What changes of the list work with. */
 export interface AccessAuthorDeps {
   readonly home: FleetHome
   readonly member: FleetMember
   readonly author: FleetAuthor
-  readonly epochs: EpochAuthor
 }
 
 /** A list that is being changed. */
@@ -113,15 +107,15 @@ export class AccessAuthor {
   }
 
   async #nextEpoch(list: AccessList, name: string, nowMs: number): Promise<Group> {
-    const { home, member, epochs } = this.#deps
+    const { home, member } = this.#deps
     const before = list.groups.get(name)
     const last = Math.max(before?.epoch ?? 0, member.epochOf(name))
     const place = { folder: home.folder, fleet: member.fleet }
     // Without the secret of the epoch before the chain begins anew: a removal must not wait for it.
     const identity: AgeIdentity | undefined =
-      before?.epoch === last ? await epochs.read(place, name, last) : undefined
+      before?.epoch === last ? await readEpoch(place, name, last) : undefined
     const earlier = identity && { identity, chain: before?.previous ?? [] }
-    const { recipient, previous } = await epochs.create(place, name, last + 1, earlier)
+    const { recipient, previous } = await createEpoch(place, name, last + 1, earlier)
     return { name, epoch: last + 1, recipient, sinceMs: nowMs, previous }
   }
 }

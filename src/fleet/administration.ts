@@ -12,9 +12,8 @@ import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
-import { AccessAuthor, type EditAccess, type EpochAuthor } from "./access-author.ts"
+import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
-import { createEpoch, readEpoch } from "./epoch-home.ts"
 import { FleetError } from "./errors.ts"
 import { FleetAuthor } from "./fleet-author.ts"
 import type {
@@ -49,7 +48,6 @@ export interface AdministrationDeps {
   readonly exchange: Pick<TufExchange, "announce" | "askAll">
   readonly clock: Clock
   readonly log: Logger
-  readonly epochs?: EpochAuthor
 }
 
 /** What this node says of itself when it joins. */
@@ -260,9 +258,9 @@ export class Administration implements FleetDesk {
 
   #officeOf(member: FleetMember): Office {
     if (this.#office?.member === member) return this.#office
-    const { home, log, epochs = { create: createEpoch, read: readEpoch } } = this.#deps
+    const { home, log } = this.#deps
     const author = new FleetAuthor({ home, member, log, ring: this.#ring })
-    const access = new AccessAuthor({ home, member, author, epochs })
+    const access = new AccessAuthor({ home, member, author })
     this.#office = { member, author, access }
     return this.#office
   }

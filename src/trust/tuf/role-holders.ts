@@ -13,11 +13,8 @@ import type { RoleSigners, RootRoles } from "./tuf-author.ts"
 /** A role's file that counts. */
 export interface RoleLife {
   readonly role: string
-  readonly version: number
   /** Milliseconds since 1970. */
   readonly expiresAtMs: number
-  /** Whether it is an older file than the one that is named: the newest was refused. */
-  readonly isOlder: boolean
 }
 
 /**
@@ -64,18 +61,11 @@ function signersIn(signed: unknown, role: string): RoleSigners | undefined {
   return { keys: known, threshold: found.threshold }
 }
 
-/** Gives every role that is delegated, whether it has a file or not. */
-export function delegatedRolesOf(set: AcceptedSet): readonly string[] {
-  const signed = set.get("targets")?.used?.metadata.signed
-  return Object.keys(delegationsOf(signed)?.roles ?? {})
-}
-
 /** Gives how long each role's word holds. */
 export function livesOf(set: AcceptedSet): readonly RoleLife[] {
   return [...set].flatMap(([role, { used }]) => {
     if (used === undefined) return []
-    const { version, expires } = used.metadata.signed
-    return [{ role, version, expiresAtMs: Date.parse(expires), isOlder: used.isOlder }]
+    return [{ role, expiresAtMs: Date.parse(used.metadata.signed.expires) }]
   })
 }
 
