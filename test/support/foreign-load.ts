@@ -23,11 +23,14 @@ export function watchForeignLoad(pids: readonly number[]): () => number {
   }
 }
 
-/** User, nice, system, irq, softirq of all processors (proc(5), /proc/stat). */
+/**
+ * User, nice, system, irq, softirq of all processors, and what the host took for others (proc(5),
+ * /proc/stat).
+ */
 function busyTicks(): number {
   const [line] = readFileSync("/proc/stat", "utf8").split("\n")
-  const [user, nice, system, , , irq, softirq] = line!.split(/\s+/).slice(1).map(Number)
-  return user! + nice! + system! + irq! + softirq!
+  const [user, nice, system, , , irq, softirq, steal] = line!.split(/\s+/).slice(1).map(Number)
+  return user! + nice! + system! + irq! + softirq! + (steal ?? 0)
 }
 
 function ticksOf(pids: readonly number[]): number {

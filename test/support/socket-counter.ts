@@ -18,7 +18,7 @@ export interface Sample {
 /** Which bytes of which sockets. */
 export interface SocketFilter {
   readonly pid: number
-  /** TCP port at either end. */
+  /** TCP port on which whoever sends listens; all its peers dial it. */
   readonly port: number
   readonly direction: "sent" | "received"
 }
@@ -55,7 +55,7 @@ const GREETING_BYTES = 48 * 1024
 const LOOKS = `
 renice -n -15 $$ >/dev/null 2>&1
 while echo "began $EPOCHREALTIME"; do
-  ss -tinpHO "$1"
+  ss "$1" "$2"
   echo "ended $EPOCHREALTIME"
   sleep ${SAMPLE_MS / 1000}
 done`
@@ -68,9 +68,11 @@ interface Look {
 }
 
 async function* watchSockets({ pid, port, direction }: SocketFilter): AsyncGenerator<Look> {
-  const sockets = `( sport = :${port} or dport = :${port} )`
+  // To look for the process of each socket takes as long as all else: a port may tell it, too.
+  const [columns, sockets] =
+    direction === "sent" ? ["-tinHO", `sport = :${port}`] : ["-tinpHO", `dport = :${port}`]
   const env = { ...process.env, LC_ALL: "C" }
-  const program = spawn("bash", ["-c", LOOKS, "bash", sockets], {
+  const program = spawn("bash", ["-c", LOOKS, "bash", columns, sockets], {
     env,
     stdio: ["ignore", "pipe", "ignore"],
   })
@@ -85,9 +87,12 @@ async function* watchSockets({ pid, port, direction }: SocketFilter): AsyncGener
         beganMs = Number(second) * 1000
       } else if (first === "ended") {
         yield { counts, atMs: (beganMs + Number(second) * 1000) / 2 }
-      } else if (line.includes(`pid=${pid},`)) {
-        const [, , , local, remote] = line.split(/\s+/)
-        counts.set(`${local} ${remote}`, Number(count.exec(line)?.[1] ?? 0))
+      } else if (direction === "sent" || line.includes(`pid=${pid},`)) {
+        const [, , queued, local, remote] = line.split(/\s+/)
+        const passed = Number(count.exec(line)?.[1] ?? 0)
+        // What a receiver leaves in the queue was sent: it comes late for a reason of its own.
+        const waiting = direction === "sent" ? Number(queued) : 0
+        counts.set(`${local} ${remote}`, passed + waiting)
       }
     }
   } finally {
