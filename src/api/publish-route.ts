@@ -5,7 +5,7 @@
 import type { FastifyInstance } from "fastify"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
 import { formatAssetVersion } from "../release/asset-name.ts"
-import type { PublishRequest } from "../release/releases.ts"
+import type { PublishRequest, VariantPaths } from "../release/releases.ts"
 import { clientSignal } from "./client-signal.ts"
 import { sendLines } from "./line-stream.ts"
 import { type PartyWish, partiesOf } from "./policy-request.ts"
@@ -75,7 +75,7 @@ function readBody(body: unknown): {
   return { request, parties: parties === undefined ? undefined : partiesOf(parties) }
 }
 
-function readVariant(variant: object): NonNullable<PublishRequest["variants"]>[number] {
+function readVariant(variant: object): VariantPaths {
   const { slots = {}, paths = [] } = fieldsOf(variant, VARIANT_FIELDS)
   return { slots, paths }
 }

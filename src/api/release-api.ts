@@ -5,7 +5,12 @@
  */
 import type { Labels } from "../fleet/access-field.ts"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
-import type { PublishedRelease, ReleaseReport, VerifyReport } from "../release/releases.ts"
+import type {
+  PublishedRelease,
+  ReleaseReport,
+  VariantPaths,
+  VerifyReport,
+} from "../release/releases.ts"
 import type { ErrorLine } from "./api.ts"
 import type { PartyRequest } from "./fleet-api.ts"
 
@@ -75,9 +80,7 @@ export interface PublishBody {
   readonly inspectors?: readonly string[] | undefined
   readonly slots?: Labels | undefined
   /** In the place of `slots`; `paths` then belong to each of them. */
-  readonly variants?:
-    | readonly { readonly slots: Labels; readonly paths: readonly string[] }[]
-    | undefined
+  readonly variants?: readonly VariantPaths[] | undefined
   readonly reissues?: number | undefined
   /** Written as the policy if the namespace has none, else they must be its parties. */
   readonly parties?: readonly PartyRequest[] | undefined

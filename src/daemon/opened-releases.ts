@@ -86,9 +86,10 @@ export async function openReleases(
   assert(fleet.membership === membership, "a node stays in its fleet")
   const warned = new Set<string>()
   const warn = () => {
-    const fresh = gateWarnings(membership, device).filter((line) => !warned.has(line))
-    for (const line of fresh) deps.log.warn({}, line)
-    for (const line of fresh) warned.add(line)
+    for (const line of gateWarnings(membership, device)) {
+      if (!warned.has(line)) deps.log.warn({}, line)
+      warned.add(line)
+    }
   }
   warn()
   const forget = fleet.onChange(warn)

@@ -3,7 +3,6 @@
  * it, and whoever leaves a group leaves its epoch behind (protocol/fleet.md §5, revoking, epochs).
  * @module
  */
-
 import type { AgeIdentity } from "../seal/age-key.ts"
 import { ACCESS_ROLE } from "../trust/tuf/fleet-role.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"

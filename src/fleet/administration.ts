@@ -3,7 +3,6 @@
  * before it runs out (protocol/fleet.md §5).
  * @module
  */
-
 import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
@@ -187,10 +186,7 @@ export class Administration implements FleetDesk {
   }
 
   async signersOf(role: string): Promise<readonly Signer[]> {
-    const keys = this.#enrolled().member.roleHolders(role)?.keys ?? []
-    const signers = await this.#ring.among(role, [...keys])
-    if (signers.length > 0) return signers
-    throw this.#ring.missing(role)
+    return await this.#enrolled().author.signersOf(role)
   }
 
   renew(): Promise<FleetReceipt> {

@@ -3,12 +3,12 @@
  * epochs): `DATA/fleet/epochs/GROUP.EPOCH.key`.
  * @module
  */
-import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { encodeBase64 } from "../core/byte-text.ts"
-import { assert, codeOf } from "../core/errors.ts"
+import { assert } from "../core/errors.ts"
 import { isGroupName } from "../core/name.ts"
 import { replaceFile } from "../disk/durable-file.ts"
+import { namesIn } from "../disk/folder.ts"
 import { type AgeIdentity, newIdentity } from "../seal/age-key.ts"
 import { erase } from "../seal/release-key.ts"
 import { PREVIOUS_MAX } from "./access-list.ts"
@@ -125,15 +125,6 @@ async function loadOrMake(home: EpochHome, group: string, epoch: number): Promis
   const isNew = await writeNewSecret(pathOf(home, group, epoch), bytes)
   // Somebody else made one at the same moment: that one counts.
   return isNew ? made : await loadOrMake(home, group, epoch)
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return []
-    throw error
-  }
 }
 
 const nameOf = ({ fleet }: EpochHome, group: string, epoch: number): EpochName => ({

@@ -3,7 +3,6 @@
  * anchor; the adapter of {@link EpochSecrets} (protocol/fleet.md §5, having the secret of an epoch).
  * @module
  */
-
 import { parseBase64 } from "../core/byte-text.ts"
 import type { Digest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"

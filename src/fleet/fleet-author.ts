@@ -56,8 +56,6 @@ export interface Base {
   read(path: string): Promise<Uint8Array | undefined>
   /** Gives who signs here for a role, as the files above it say. @throws FleetError `ROLE_KEY_MISSING` */
   signersOf(role: string): Promise<readonly Signer[]>
-  /** Who else may have a key that is not here. */
-  holder(): string | undefined
   /** Signs the next file of a targets role. @throws FleetError `ROLE_KEY_MISSING` */
   sign(role: string, change: Omit<TargetsChange, "expiresMs">): Promise<FleetChange>
 }
@@ -113,6 +111,12 @@ export class FleetAuthor {
       return undefined
     })
     return isRenewed
+  }
+
+  /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
+  signersOf(role: string): Promise<readonly Signer[]> {
+    const keys = this.#deps.member.roleHolders(role)?.keys ?? []
+    return this.#signersOf(role, [...keys])
   }
 
   /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
@@ -203,7 +207,6 @@ export class FleetAuthor {
     return {
       repository,
       signersOf,
-      holder: () => this.#holder(),
       nowMs,
       read: async (path) => {
         const role = roleOfTarget(path) ?? ""

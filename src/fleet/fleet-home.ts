@@ -4,10 +4,9 @@
  * @module
  */
 import { randomUUID } from "node:crypto"
-import { readdir, rename } from "node:fs/promises"
+import { rename } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { isSha256Hex } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   countField,
@@ -17,8 +16,8 @@ import {
   textField,
   textListField,
 } from "../core/section.ts"
-
 import { syncFolder } from "../disk/durable-file.ts"
+import { namesIn } from "../disk/folder.ts"
 import { diskFiles } from "../trust/tuf/disk-files.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import { FleetError } from "./errors.ts"
@@ -92,13 +91,8 @@ function parseRecord(bytes: Uint8Array): FleetRecord {
 }
 
 async function setAside(folder: string): Promise<string | undefined> {
-  try {
-    const names = await readdir(folder)
-    if (!names.includes("tuf") && !names.includes("keys")) return undefined
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined
-    throw error
-  }
+  const names = await namesIn(folder)
+  if (!names.includes("tuf") && !names.includes("keys")) return undefined
   const target = `${folder}.unfinished-${randomUUID()}`
   await rename(folder, target)
   await syncFolder(dirname(folder))

@@ -3,7 +3,6 @@
  * the newest access list (protocol/fleet.md §5, accepting a list).
  * @module
  */
-
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"

@@ -3,7 +3,6 @@
  * epochs have come, also of what is listed no more (protocol/fleet.md §5).
  * @module
  */
-
 import { type Digest, digestOf, isDigest } from "../core/digest.ts"
 import { asObject, encodeJson, field } from "../core/json.ts"
 import {

@@ -3,7 +3,6 @@
  * anybody is let in (protocol/fleet.md §5, joining by invite 4).
  * @module
  */
-
 import { encodeHex, parseHex } from "../core/byte-text.ts"
 import { encodeJson } from "../core/json.ts"
 import {

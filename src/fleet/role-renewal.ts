@@ -74,8 +74,7 @@ export async function withRenewals(
   const { nowMs } = renewal
   const roles = new Map(change.roles)
   let { root, targets } = change
-  for (const [role, file] of [["targets", base.targets] as const, ...base.roles]) {
-    if (role === "targets" ? targets !== undefined : roles.has(role)) continue
+  for (const [role, file] of filesBeside(base, change)) {
     const key = await keyFor(role, file.signed.expires, renewal)
     if (key === undefined) continue
     const draft = draftTargets(role, file, { expiresMs: nowMs + lifeMsOf(role) })
@@ -95,6 +94,15 @@ export async function withRenewals(
     ...(targets === undefined ? {} : { targets }),
     roles,
   }
+}
+
+/** Gives the files of targets roles that a change leaves as they are. */
+export function filesBeside(
+  base: FleetRepository,
+  { targets, roles }: FleetChange,
+): readonly (readonly [role: string, file: FleetRepository["targets"]])[] {
+  const all = [["targets", base.targets] as const, ...base.roles]
+  return all.filter(([role]) => (role === "targets" ? targets : roles?.get(role)) === undefined)
 }
 
 async function keyFor(

@@ -2,11 +2,10 @@
  * The keys of the fleet's roles that lie on this node: one file for each (`DATA/fleet/keys`).
  * @module
  */
-import { readdir } from "node:fs/promises"
 import { encodeBase64 } from "../core/byte-text.ts"
-import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import { bytesField, choiceField, countField, parseSection, type Refuse } from "../core/section.ts"
+import { namesIn } from "../disk/folder.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import {
   createSigningKey,
@@ -66,15 +65,11 @@ export class RoleRing {
     return own.flatMap((key) => (key !== undefined && keys.includes(key.publicKey) ? [key] : []))
   }
 
-  /**
-   * Gives the key of a role that must be here.
-   * @param holder - who may have it, for the message
-   * @throws {@link FleetError} `ROLE_KEY_MISSING`
-   */
-  async take(role: string, holder?: string): Promise<Signer> {
+  /** Gives the key of a role that must be here. @throws {@link FleetError} `ROLE_KEY_MISSING` */
+  async take(role: string): Promise<Signer> {
     const key = await this.find(role)
     if (key !== undefined) return key
-    throw this.missing(role, holder)
+    throw this.missing(role)
   }
 
   /** The error of a role whose key is not here. @param holder - who may have it */
@@ -106,14 +101,9 @@ export class RoleRing {
   }
 
   async #listed(suffix: string): Promise<readonly string[]> {
-    try {
-      const names = await readdir(this.#home.pathOf(FOLDER))
-      const keys = names.filter((name) => name.endsWith(suffix) && !name.startsWith("."))
-      return keys.map((name) => name.slice(0, -suffix.length)).sort()
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return []
-      throw error
-    }
+    const names = await namesIn(this.#home.pathOf(FOLDER))
+    const keys = names.filter((name) => name.endsWith(suffix) && !name.startsWith("."))
+    return keys.map((name) => name.slice(0, -suffix.length)).sort()
   }
 
   async #read(role: string, suffix: string): Promise<SigningKey | undefined> {

@@ -14,17 +14,17 @@ import { TrustError } from "../trust/errors.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
+import { isReleasesRole } from "../trust/tuf/fleet-role.ts"
 import { holdersIn, rootRolesOf } from "../trust/tuf/role-holders.ts"
 import { draftRoot, draftTargets, type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { FleetError } from "./errors.ts"
 import type { Base, Prepare } from "./fleet-author.ts"
-import { lifeMsOf } from "./role-renewal.ts"
+import { filesBeside, lifeMsOf } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
 
 /** Roles that the root names; targets names the others. */
 const ROOT_ROLES = ["root", "targets", "desk"] as const
-const RELEASES_PREFIX = "releases."
 
 type RootRole = (typeof ROOT_ROLES)[number]
 
@@ -44,9 +44,9 @@ export function rotating(role: string, ring: RoleRing, { isLost }: Rotation = {}
   return async (base) => {
     const holders = holdersIn(base.repository, role)
     if (holders === undefined || isDeskFile(role)) throw unknownRole(role)
-    const [own] = await ring.among(role, holders.keys)
-    const old = own?.publicKey ?? (isLost === true ? onlyKey(holders, role) : undefined)
-    if (old === undefined) throw ring.missing(role, base.holder())
+    const [own] =
+      isLost === true ? await ring.among(role, holders.keys) : await base.signersOf(role)
+    const old = own?.publicKey ?? onlyKey(holders, role)
     // Whoever cannot sign what names the next key makes none.
     await base.signersOf(isRootRole(role) ? "root" : "targets")
     const next = await ring.makeNext(role)
@@ -61,9 +61,9 @@ export function rotating(role: string, ring: RoleRing, { isLost }: Rotation = {}
 }
 
 /** Of several keys nobody here can tell which one was lost. */
-function onlyKey({ keys }: RoleSigners, role: string): PublicKey | undefined {
-  if (keys.length <= 1) return keys[0]
-  const message = `role ${role} has ${keys.length} keys: rotate it where another of them lies`
+function onlyKey({ keys: [key, ...others] }: RoleSigners, role: string): PublicKey {
+  if (key !== undefined && others.length === 0) return key
+  const message = `role ${role} has several keys: rotate it where another of them lies`
   throw new FleetError("FLEET_REQUEST_INVALID", message)
 }
 
@@ -91,8 +91,7 @@ export async function withNewHolders(
   const { repository } = base
   const { root = repository.root, targets = repository.targets } = change
   let next: FleetChange = change
-  for (const [role, file] of [["targets", repository.targets] as const, ...repository.roles]) {
-    if (role === "targets" ? next.targets !== undefined : next.roles?.has(role) === true) continue
+  for (const [role, file] of filesBeside(repository, change)) {
     const before = holdersIn(repository, role)?.keys ?? []
     const now = holdersIn({ root, targets }, role)?.keys ?? []
     if (now.every((key) => before.includes(key))) continue
@@ -119,8 +118,9 @@ async function withSigned(
   resigning: Resigning,
 ): Promise<FleetChange> {
   const { role, file, signers } = resigning
-  const isReleases = role.startsWith(RELEASES_PREFIX)
-  const add = isReleases ? await resignedReleases(base, resigning) : new Map<string, Uint8Array>()
+  const add = isReleasesRole(role)
+    ? await resignedReleases(base, resigning)
+    : new Map<string, Uint8Array>()
   const draft = draftTargets(role, file, { expiresMs: base.nowMs + lifeMsOf(role), add })
   const signed = await signMetadata(draft, signers)
   if (role === "targets") return { ...change, targets: signed }

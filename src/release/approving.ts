@@ -33,14 +33,14 @@ import { type OverlayFiles, overlayFiles } from "./overlay-files.ts"
 import { nameOfRelease, type Release } from "./release.ts"
 import { acceptRelease, CLOCK_SKEW_MS_MAX } from "./release-acceptance.ts"
 import { parseBundle, type ReleaseBundle } from "./release-bundle.ts"
-import { grantShare } from "./share-granting.ts"
+import { type GrantingOptions, grantShare } from "./share-granting.ts"
 import type { NamedRelease, Signed } from "./signed.ts"
 import { signDraft } from "./signing.ts"
 import { dueRecipients, grantedBefore } from "./supplement.ts"
 import { encodeWithdrawal } from "./withdrawal.ts"
 
 /** A bundle, and the device that looks at it. */
-export interface BundleTask {
+export interface BundleTask extends GrantingOptions {
   readonly bundle: Uint8Array
   /** Undefined: it is only looked at. */
   readonly device?: DeviceKey | undefined
@@ -51,9 +51,6 @@ export interface BundleTask {
   readonly expectedFleet?: string | undefined
   /** Whether it is for all, also who has a grant by this device; else a second one is for the others. */
   readonly isWhole?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Told how many grants are sealed, of all. */
-  readonly onProgress?: ((doneCount: number, totalCount: number) => void) | undefined
 }
 
 /** An approval that was made. */
@@ -74,7 +71,8 @@ interface Verified {
 }
 
 /**
- * Approves a release; again, for those who had no grant of this device yet. What the device remembers is on the disk before anything is given out.
+ * Approves a release; again, for those who had no grant of this device yet. What the device remembers
+ * is on the disk before anything is given out.
  * @throws {@link FleetError} `FLEET_WRONG`; {@link ReleaseError} `BUNDLE_INVALID`,
  * `AUDIENCE_ROLLBACK`, `POLICY_ROLLBACK`, `RELEASE_ROLLBACK`, `SEQUENCE_TAKEN`, `AUDIENCE_EMPTY`,
  * `DEVICE_NOT_OF_PARTY`, `RELEASE_WITHDRAWN`, and as `acceptRelease`; {@link SealError}

@@ -6,9 +6,9 @@ import type { Stats } from "node:fs"
 import { lstat, readdir } from "node:fs/promises"
 import { basename, extname, join } from "node:path"
 import { faultOfPaths } from "../core/asset-path.ts"
-import type { Labels } from "../fleet/access-field.ts"
 import { FILES_MAX, MODE_MAX } from "../seal/bag.ts"
 import { ReleaseError } from "./errors.ts"
+import type { VariantPaths } from "./releases.ts"
 import type { Variant } from "./variant.ts"
 
 const DEFAULT_TYPE = "application/octet-stream"
@@ -33,13 +33,6 @@ export interface AssetFile {
   readonly mediaType: string
   /** Permission bits. */
   readonly mode: number
-}
-
-/** Paths of this machine that are for nodes with some labels. */
-export interface VariantPaths {
-  readonly slots: Labels
-  /** Absolute paths of files and folders. */
-  readonly paths: readonly string[]
 }
 
 /** Files, and which of them are for which nodes. */

@@ -10,6 +10,7 @@ import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import { countField, parseSection, textField } from "../core/section.ts"
 import { syncFolder, writeNewFile } from "../disk/durable-file.ts"
+import { namesIn } from "../disk/folder.ts"
 import { ReleaseError, refusal } from "./errors.ts"
 
 const QUARANTINE = /^\.[0-9a-f-]{36}\.opening$/
@@ -159,15 +160,6 @@ async function readNote(note: string): Promise<string | undefined> {
     return resolve(path) === path && QUARANTINE.test(basename(path)) ? path : undefined
   } catch (error) {
     if (codeOf(error) === "RELEASE_STATE_INVALID") return undefined
-    throw error
-  }
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return []
     throw error
   }
 }

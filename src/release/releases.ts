@@ -70,6 +70,13 @@ export interface ReleaseBook {
   onChange(listener: (asset: AssetVersion) => void): () => void
 }
 
+/** Paths of this machine that are for nodes with some labels. */
+export interface VariantPaths {
+  readonly slots: Labels
+  /** Absolute paths of files and folders. */
+  readonly paths: readonly string[]
+}
+
 /** What is published. */
 export interface PublishRequest {
   readonly namespace: string
@@ -91,7 +98,7 @@ export interface PublishRequest {
    * Variants of their own files, in the place of `slots`: nodes choose by their labels. Then `paths`
    * belong to each of them.
    */
-  readonly variants?: readonly { readonly slots: Labels; readonly paths: readonly string[] }[]
+  readonly variants?: readonly VariantPaths[]
   /** The sequence whose files are issued anew; no file is read or moved. */
   readonly reissues?: number
 }

@@ -1,5 +1,6 @@
 /**
- * `sealift fleet renew`, `fleet rotate`, `fleet desk take`, `fleet export`, `fleet import`: keeping a fleet alive.
+ * `sealift fleet renew`, `fleet rotate`, `fleet desk take`, `fleet export`, `fleet import`: keeping a
+ * fleet alive.
  * @module
  */
 import type { RotateRequest } from "../../api/fleet-api.ts"

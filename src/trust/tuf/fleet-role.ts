@@ -16,6 +16,11 @@ export function releasesRole(namespace: string): string {
   return `${RELEASES_PREFIX}${namespace}`
 }
 
+/** Whether a role signs the releases of a namespace. */
+export function isReleasesRole(role: string): boolean {
+  return role.startsWith(RELEASES_PREFIX)
+}
+
 /**
  * Gives the only paths that a delegated role may be given, as TUF patterns.
  * @returns undefined when a fleet has no such role
@@ -23,7 +28,7 @@ export function releasesRole(namespace: string): string {
 export function pathsOfRole(role: string): readonly string[] | undefined {
   if (role === ACCESS_ROLE) return ["access.json"]
   if (role === PLAN_ROLE) return ["plans/*/*"]
-  const namespace = role.startsWith(RELEASES_PREFIX) ? role.slice(RELEASES_PREFIX.length) : ""
+  const namespace = isReleasesRole(role) ? role.slice(RELEASES_PREFIX.length) : ""
   if (!isName(namespace)) return undefined
   // A TUF pattern's asterisk stops at a slash, so there is one pattern for each number of parts.
   const parts = Array.from({ length: SLASHED_NAME_PARTS_MAX }, (_, index) => "/*".repeat(index + 1))
