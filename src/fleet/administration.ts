@@ -4,9 +4,10 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { messageOf } from "../core/errors.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
+import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
@@ -38,6 +39,9 @@ import { setPolicy } from "./policy-act.ts"
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
+
+/** Who joined is told so once it has met somebody of the fleet, or after this time. */
+const MEETING_MS_MAX = 5_000
 
 /** What the acts work with. */
 export interface AdministrationDeps {
@@ -114,7 +118,9 @@ export class Administration implements FleetDesk {
         const message = `a fleet's name has 1 to ${FLEET_NAME_CHARACTERS_MAX} characters`
         throw new FleetError("FLEET_REQUEST_INVALID", message)
       }
-      return this.#entered(await foundFleet(this.#joiningDeps(), name))
+      const member = await foundFleet(this.#joiningDeps(), name)
+      await this.#enter(member)
+      return reportOf(member, this.#ring, this.#deps.net)
     })
   }
 
@@ -122,10 +128,9 @@ export class Administration implements FleetDesk {
     return this.#inTurn(async () => {
       const newcomer = { version: this.#options.version, labels: this.#options.labels ?? {} }
       const member = await joinByToken(this.#joiningDeps(), token, { ...newcomer, signal })
-      for (const address of (await this.#deps.home.readRecord())?.addresses ?? []) {
-        this.#keep(address)
-      }
-      return this.#entered(member)
+      await this.#enter(member)
+      await this.#meet((await this.#deps.home.readRecord())?.addresses ?? [], signal)
+      return reportOf(member, this.#ring, this.#deps.net)
     })
   }
 
@@ -238,12 +243,26 @@ export class Administration implements FleetDesk {
     })
   }
 
-  async #entered(member: FleetMember): Promise<FleetReport> {
-    const { fleet, exchange, net } = this.#deps
+  async #enter(member: FleetMember): Promise<void> {
+    const { fleet, exchange } = this.#deps
     this.#officeOf(member)
     await fleet.adopt(member)
     exchange.askAll()
-    return reportOf(member, this.#ring, net)
+  }
+
+  /** Keeps to those of the fleet, and waits for one: what is asked of this node next asks them. */
+  async #meet(addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    const { net, clock, log } = this.#deps
+    for (const address of addresses) this.#keep(address)
+    const deadline = startDeadline(clock, MEETING_MS_MAX, signal)
+    try {
+      await Promise.any(addresses.map((address) => net.dial(address, deadline)))
+    } catch (error) {
+      // It is of the fleet all the same, and goes on to dial.
+      log.warn({ addresses, code: codeOf(error) }, "joined, and nobody of the fleet answers yet")
+    } finally {
+      deadline.clear()
+    }
   }
 
   #enrolled(): Office {

@@ -23,7 +23,6 @@ import { type Ban, BanList } from "./ban-list.ts"
 import { ByteRate } from "./byte-rate.ts"
 import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
-import { startDeadline } from "./deadline.ts"
 import { findProviders, provide } from "./dht.ts"
 import { dialPeer } from "./dial-order.ts"
 import { NetError } from "./errors.ts"
@@ -55,6 +54,7 @@ import { PeerFinder } from "./peer-finder.ts"
 import { createPeerGate, type PeerGate } from "./peer-gate.ts"
 import { type KeptTarget, PeerKeeper } from "./peer-keeper.ts"
 import { PUNCH_PROTOCOL, Puncher } from "./puncher.ts"
+import { RefusalPause } from "./refusal-pause.ts"
 import { RelayClient } from "./relay-client.ts"
 import { relayServer } from "./relay-server.ts"
 import { RequestPool } from "./request-pool.ts"
@@ -62,10 +62,9 @@ import { SharedPort } from "./shared-port.ts"
 import { connectFrom } from "./simultaneous-open.ts"
 import { TlsAcceptor } from "./tls-socket.ts"
 import { untilGone } from "./until-gone.ts"
+import { Welcome } from "./welcome.ts"
 
 const STOP_TIMEOUT_MS = 1_500
-/** The round trip that proves a new connection; long, since a busy machine is not a refusal. */
-const CHECK_TIMEOUT_MS = 10_000
 const SAVE_TIMEOUT_MS = 500
 
 /** What the network is given. */
@@ -160,7 +159,8 @@ class Libp2pNetwork implements PeerNetwork {
   readonly #puncher: Puncher
   readonly #observer: AddressObserver
   readonly #liveness: Liveness
-  readonly #checked = new WeakSet<Connection>()
+  readonly #refusals: RefusalPause
+  readonly #welcome: Welcome
   readonly #handlers = new Map<string, RequestHandler>()
   readonly #topics = new GossipTopics()
   #node: Libp2pNode | undefined
@@ -174,12 +174,27 @@ class Libp2pNetwork implements PeerNetwork {
     this.#bans = new BanList(clock)
     this.#book = new PeerBook({ isInUse: (peer) => this.#peers.has(peer) })
     this.#peers = new ConnectedPeers({ clock, book: this.#book })
+    this.#refusals = new RefusalPause(clock)
+    this.#welcome = new Welcome({
+      clock,
+      ping: async ({ remotePeer }, signal) =>
+        this.#running().services.ping.ping(remotePeer, { signal }),
+      onWelcome: (connection) => {
+        this.#refusals.delete(connection.remotePeer.toString())
+        this.#opened(connection)
+      },
+      onRefused: ({ remotePeer }) => this.#refusals.add(remotePeer.toString()),
+    })
     const untilPeerGone = (peer: PeerId, signal: AbortSignal) =>
       untilGone(this.#peers, peer, signal)
     const relays = options.relays ?? []
     this.#relayClient = new RelayClient({ clock, log, untilGone: untilPeerGone }, { relays })
     this.#gate = createPeerGate(
-      { bans: this.#bans, admission: options.admission ?? NO_FLEET },
+      {
+        bans: this.#bans,
+        refusals: this.#refusals,
+        admission: options.admission ?? NO_FLEET,
+      },
       {
         isLan: options.isLan,
         peers: [...options.peers, ...relays],
@@ -278,7 +293,11 @@ class Libp2pNetwork implements PeerNetwork {
     this.#liveness.start()
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
-    node.addEventListener("connection:open", ({ detail }) => this.#opened(detail))
+    node.addEventListener("connection:open", ({ detail }) => {
+      // Who dialled here was let in by the gate; whom this node dialled may not want it.
+      if (detail.direction === "inbound") this.#opened(detail)
+      else this.#welcome.check(detail).catch(() => {})
+    })
     node.addEventListener("connection:close", ({ detail }) => this.#peers.closed(detail))
     node.addEventListener("peer:identify", ({ detail: { peerId, listenAddrs } }) =>
       this.#finder.takeIdentify(peerId.toString(), listenAddrs.map(String)),
@@ -314,6 +333,7 @@ class Libp2pNetwork implements PeerNetwork {
     }
     // libp2p would open one more relayed connection each time.
     if (id !== undefined && this.#peers.connection(id)?.direct === false) return id
+    if (id !== undefined) this.#refusals.end(id)
     const to = address ?? peerIdFromString(target)
     const connection = await this.#open(to, id, options.signal)
     return connection.remotePeer.toString()
@@ -545,8 +565,10 @@ class Libp2pNetwork implements PeerNetwork {
     const limits = maxInboundStreams === undefined ? {} : { maxInboundStreams }
     const takeAllowed: StreamHandler = (stream, connection) => {
       const peer = connection.remotePeer.toString()
-      if (this.#gate.isPeerAllowed(peer)) return take(stream, connection)
-      stream.abort(stranger(peer))
+      if (!this.#gate.isPeerAllowed(peer)) return stream.abort(stranger(peer))
+      // It may ask before this node's own round trip is over.
+      if (connection.direction === "outbound") this.#welcome.proven(connection)
+      return take(stream, connection)
     }
     node
       .handle(protocol, takeAllowed, { ...limits, runOnLimitedConnection: true })
@@ -577,7 +599,7 @@ class Libp2pNetwork implements PeerNetwork {
       const connection = isPeerId(to)
         ? await dialPeer({ node, clock: this.#deps.clock }, to, signal)
         : await node.dial(to, signal === undefined ? {} : { signal })
-      if (!this.#checked.has(connection)) await this.#check(connection, signal)
+      if (connection.direction === "outbound") await this.#welcome.check(connection, signal)
       return connection
     } catch (cause) {
       signal?.throwIfAborted()
@@ -586,29 +608,12 @@ class Libp2pNetwork implements PeerNetwork {
     }
   }
 
-  /** The other side's refusal shows only after the dial: one round trip proves that it is none. */
-  async #check(connection: Connection, signal: AbortSignal | undefined): Promise<void> {
-    const { ping } = this.#running().services
-    const closing = new AbortController()
-    const onClose = () => closing.abort(gone(connection.remotePeer.toString()))
-    connection.addEventListener("close", onClose)
-    // A ping whose connection closes, or whose answer never comes, would wait for ever.
-    const deadline = startDeadline(this.#deps.clock, CHECK_TIMEOUT_MS, signal)
-    try {
-      connection.rtt = await ping.ping(connection.remotePeer, {
-        signal: AbortSignal.any([deadline.signal, closing.signal]),
-      })
-    } finally {
-      deadline.clear()
-      connection.removeEventListener("close", onClose)
-    }
-    this.#checked.add(connection)
-  }
-
   async #dialKept(target: KeptTarget, signal: AbortSignal): Promise<PeerId> {
     const addresses = target.addresses.map(parseAddress)
     const id = addresses.map(peerOfAddress).find((found) => found !== undefined)
     const known = id === undefined ? undefined : this.#peers.connection(id)
+    // The keeper has pauses of its own.
+    if (id !== undefined) this.#refusals.end(id)
     const connection = known ?? (await this.#open(addresses, id, signal))
     const peer = connection.remotePeer.toString()
     if (target.source !== undefined) this.#book.addSource(peer, target.source)

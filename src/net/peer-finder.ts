@@ -56,9 +56,9 @@ export class PeerFinder {
     return this.#kept.has(address) || this.#kept.size < KEPT_PEERS_MAX
   }
 
-  /** Keeps one more peer connected from now on. */
+  /** Keeps one more peer connected from now on; one that is kept already is tried at once. */
   keep(address: string): void {
-    if (this.#kept.has(address) || !this.hasRoomFor(address)) return
+    if (!this.hasRoomFor(address)) return
     this.#kept.add(address)
     this.keepConfigured(address)
   }

@@ -10,6 +10,7 @@ import { firstHopOf, isLoopback, parseAddress, plainHost, relayOf } from "./addr
 import { isAdmittedBy } from "./admission.ts"
 import type { BanList } from "./ban-list.ts"
 import type { Admission, PeerId } from "./net.ts"
+import type { RefusalPause } from "./refusal-pause.ts"
 
 /** Answers for hosts and peers. */
 export interface PeerGate {
@@ -41,10 +42,10 @@ export interface GateOptions {
  * no host is refused before it is known.
  */
 export function createPeerGate(
-  deps: { bans: BanList; admission: Admission },
+  deps: { bans: BanList; refusals: Pick<RefusalPause, "has">; admission: Admission },
   options: GateOptions,
 ): PeerGate {
-  const { bans, admission } = deps
+  const { bans, refusals, admission } = deps
   const configured = new Set<string | undefined>()
   const allowHostOf = (text: string) => void configured.add(firstHopOf(parseAddress(text))?.host)
   for (const text of options.peers) allowHostOf(text)
@@ -71,7 +72,7 @@ export function createPeerGate(
     isPeerAllowed,
     isServed,
     gater: {
-      denyDialPeer: isPeerDenied,
+      denyDialPeer: (peer) => isPeerDenied(peer) || refusals.has(peer.toString()),
       denyDialMultiaddr: isAddressDenied,
       denyInboundConnection: (connection) => isAddressDenied(connection.remoteAddr),
       denyInboundEncryptedConnection: isPeerDenied,

@@ -36,18 +36,24 @@ export interface KeptTarget {
 export class PeerKeeper {
   readonly #deps: KeeperDeps
   readonly #stopped = new AbortController()
-  readonly #targets = new Set<string>()
+  /** Each with what ends its pause. */
+  readonly #targets = new Map<string, () => void>()
 
   constructor(deps: KeeperDeps) {
     this.#deps = deps
   }
 
-  /** Begins to keep a target. @param name - the same name is kept only once at a time */
+  /**
+   * Begins to keep a target; a configured one that is kept already is tried at once.
+   * @param name - the same name is kept only once at a time
+   */
   keep(name: string, target: KeptTarget, firstPauseMs = 0): void {
-    if (this.#stopped.signal.aborted || this.#targets.has(name)) return
+    if (this.#stopped.signal.aborted) return
+    const wake = this.#targets.get(name)
+    if (target.isConfigured) wake?.()
+    if (wake !== undefined) return
     if (this.#targets.size >= TARGETS_MAX && !target.isConfigured) return
-    this.#targets.add(name)
-    this.#run(target, firstPauseMs)
+    this.#run(name, target, firstPauseMs)
       .catch((error: unknown) => {
         if (this.#stopped.signal.aborted) return
         this.#deps.log.error({ name, error: messageOf(error) }, "stopped keeping a peer")
@@ -59,10 +65,9 @@ export class PeerKeeper {
     this.#stopped.abort(new Error("the network is stopping"))
   }
 
-  async #run(target: KeptTarget, firstPauseMs: number): Promise<void> {
+  async #run(name: string, target: KeptTarget, firstPauseMs: number): Promise<void> {
     const { signal } = this.#stopped
-    const { clock } = this.#deps
-    if (firstPauseMs > 0) await clock.sleep(firstPauseMs, { signal })
+    await this.#pause(name, firstPauseMs)
     let failures = 0
     while (!signal.aborted) {
       const peer = await this.#tryToDial(target, failures)
@@ -74,7 +79,20 @@ export class PeerKeeper {
         await this.#deps.untilGone(peer, signal)
         if (!target.isConfigured) return
       }
-      await clock.sleep(pauseMs(failures), { signal })
+      await this.#pause(name, pauseMs(failures))
+    }
+  }
+
+  /** Waits, unless somebody wants the target now. */
+  async #pause(name: string, ms: number): Promise<void> {
+    const waking = new AbortController()
+    this.#targets.set(name, () => waking.abort())
+    if (ms === 0) return
+    const signal = AbortSignal.any([this.#stopped.signal, waking.signal])
+    try {
+      await this.#deps.clock.sleep(ms, { signal })
+    } catch {
+      this.#stopped.signal.throwIfAborted()
     }
   }
 

@@ -45,6 +45,20 @@ export function testPeerAdmission(name: string, createWorld: () => Promise<Netwo
       expect(seen).toEqual([member.id])
     })
 
+    test("never counts as connected where it is not let in, so that nothing asks again", async () => {
+      const { node, stranger, dial } = await trio()
+      let connected = 0
+      stranger.onConnect(({ id }) => {
+        connected++
+        stranger.request(id, PROTOCOL, new Uint8Array(), withSignal()).catch(() => {})
+      })
+      for (let count = 0; count < 3; count++) {
+        await expect(dial(stranger, node)).rejects.toMatchObject(unreachable)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      expect([connected, stranger.peers()]).toEqual([0, []])
+    })
+
     test("lets everybody in without a fleet", async () => {
       const { node, admission, stranger, dial } = await trio()
       admission.isIn = false

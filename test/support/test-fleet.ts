@@ -6,6 +6,7 @@ import type { Admission, InviteKeys, PeerId } from "../../src/net/net.ts"
 export class TestAdmission implements Admission {
   readonly members: Set<PeerId>
   isIn: boolean
+  onAsked: (peer: PeerId) => void = () => {}
 
   constructor(options: { isIn?: boolean; members?: readonly PeerId[] } = {}) {
     this.isIn = options.isIn ?? true
@@ -17,6 +18,7 @@ export class TestAdmission implements Admission {
   }
 
   isAdmitted(peer: PeerId): boolean {
+    this.onAsked(peer)
     return this.members.has(peer)
   }
 }

@@ -5,6 +5,7 @@ import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { BanList } from "../../../src/net/ban-list.ts"
 import { PeerBook } from "../../../src/net/peer-book.ts"
 import { type KeptTarget, PeerKeeper } from "../../../src/net/peer-keeper.ts"
+import { RefusalPause } from "../../../src/net/refusal-pause.ts"
 
 describe("ban list", () => {
   test("refuses a peer until the time is over", async () => {
@@ -31,6 +32,49 @@ describe("ban list", () => {
     bans.add("first to end", "", 1)
     for (let count = 0; count < 1024; count++) bans.add(`peer ${count}`, "", 1_000)
     expect([bans.all().length, bans.has("first to end")]).toEqual([1024, false])
+  })
+})
+
+describe("the pause after a refusal", () => {
+  test("doubles from one second to a minute, until the peer lets this node in", async () => {
+    const clock = new VirtualClock()
+    const refusals = new RefusalPause(clock)
+    const pauses: number[] = []
+    for (let count = 0; count < 8; count++) {
+      const startMs = clock.now()
+      refusals.add("peer")
+      while (refusals.has("peer")) await clock.advance(500)
+      pauses.push(clock.now() - startMs)
+    }
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+    refusals.delete("peer")
+    refusals.add("peer")
+    await clock.advance(1_000)
+    expect([refusals.has("peer"), refusals.has("another")]).toEqual([false, false])
+  })
+
+  test("ends when somebody wants the peer, but the next one is longer", async () => {
+    const clock = new VirtualClock()
+    const refusals = new RefusalPause(clock)
+    refusals.add("peer")
+    refusals.end("peer")
+    refusals.end("another")
+    expect([refusals.has("peer"), refusals.has("another")]).toEqual([false, false])
+    refusals.add("peer")
+    await clock.advance(1_999)
+    expect(refusals.has("peer")).toBe(true)
+  })
+
+  test("is bounded: the oldest refusal gives way", () => {
+    const refusals = new RefusalPause(new VirtualClock())
+    for (let count = 0; count < 1_024; count++) refusals.add(`peer ${count}`)
+    refusals.add("peer 0")
+    refusals.add("one more")
+    expect(["peer 0", "peer 1", "peer 2"].map((peer) => refusals.has(peer))).toEqual([
+      true,
+      false,
+      true,
+    ])
   })
 })
 
@@ -112,6 +156,21 @@ describe("peer keeper", () => {
     state.leave()
     await clock.advance(500)
     expect(state.dials.length).toBe(2)
+    keeper.stop()
+  })
+
+  test("dials a configured peer at once when it is wanted again in a pause", async () => {
+    const { clock, state, keeper } = world()
+    keeper.keep("peer", target(true))
+    await clock.advance(600_000)
+    const before = state.dials.length
+    state.isThere = true
+    keeper.keep("peer", target(true))
+    await clock.advance(0)
+    expect(state.dials.length).toBe(before + 1)
+    keeper.keep("peer", target(true))
+    await clock.advance(600_000)
+    expect(state.dials.length).toBe(before + 1)
     keeper.stop()
   })
 
