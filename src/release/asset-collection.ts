@@ -6,6 +6,7 @@ import type { Stats } from "node:fs"
 import { lstat, readdir } from "node:fs/promises"
 import { basename, extname, join } from "node:path"
 import { faultOfPaths } from "../core/asset-path.ts"
+import { codeOf } from "../core/errors.ts"
 import { FILES_MAX, MODE_MAX } from "../seal/bag.ts"
 import { ReleaseError } from "./errors.ts"
 import type { VariantPaths } from "./releases.ts"
@@ -47,8 +48,8 @@ export interface CollectedFiles {
  * others beside it, it stays a folder of its name.
  * @param paths - absolute paths of files and folders
  * @throws {@link ReleaseError} `PATH_REFUSED` for a link, a special file or a path that is not safe
- * everywhere; `PUBLISH_INVALID` when there is no file, or there are too many
- * @throws Error a fault of the file system, with its code
+ * everywhere; `PUBLISH_INVALID` when there is no file, one is missing, or there are too many
+ * @throws Error another fault of the file system, with its code
  */
 export async function collectFiles(paths: readonly string[]): Promise<readonly AssetFile[]> {
   return inOrder(await collectAll(paths, { isAlone: paths.length === 1 }))
@@ -103,11 +104,23 @@ async function collectAll(
 ): Promise<AssetFile[]> {
   const found: AssetFile[] = []
   for (const path of paths) {
-    const stats = await lstat(path)
-    const isRoot = isAlone && stats.isDirectory()
-    await collect(found, path, { stats, target: isRoot ? "" : basename(path) })
+    try {
+      const stats = await lstat(path)
+      const isRoot = isAlone && stats.isDirectory()
+      await collect(found, path, { stats, target: isRoot ? "" : basename(path) })
+    } catch (error) {
+      throw unreadable(path, error) ?? error
+    }
   }
   return found
+}
+
+/** Gives the error of a path that is not there, or that the node may not read. */
+function unreadable(path: string, error: unknown): ReleaseError | undefined {
+  const code = codeOf(error)
+  if (code === "ENOENT" || code === "ENOTDIR") return invalid(`there is no ${path}`)
+  if (code === "EACCES" || code === "EPERM") return invalid(`the node may not read all of ${path}`)
+  return undefined
 }
 
 function inOrder(files: AssetFile[]): readonly AssetFile[] {

@@ -96,7 +96,11 @@ export class GateKeeper implements GateAnswering {
     const { nodeKeys, fleet } = this.#deps
     const isSelf = node === fleet.membership?.peer
     const key = isSelf ? await nodeKeys.own() : await nodeKeys.of(node, options)
-    if (key === undefined) throw refused(`no key of node ${node} can be had`)
+    if (key === undefined) {
+      throw refused(
+        `no node here has a key of node ${node}: let it connect to one of the fleet once, or check the id`,
+      )
+    }
     return await this.#grant(release, key, node)
   }
 

@@ -36,10 +36,11 @@ export async function verifyHere(
   known: KnownRelease,
   { isDeep, ...watch }: { readonly isDeep: boolean } & Watch,
 ): Promise<VerifyReport> {
-  const report = await reportRelease(deps, known)
   const files = wantedHere(deps.fleet, known) ?? []
   const stored = await verifyStoredFiles(deps.store, files, watch)
   const deep = isDeep ? [await verifyPlainFiles(deps, known, watch)] : []
+  // Opening brings what was still elsewhere, such as the gate's grant: that counts as well.
+  const report = await reportRelease(deps, known)
   const verdicts = [stored, ...deep]
   const rules = [
     signatureRule(deps, known),

@@ -41,7 +41,10 @@ export const partyInitCommand: CommandSpec = {
       ].join("\n"),
     )
     const named = `${name}=${publicPathOf(path)}`
-    out.note(`next, on a node of the fleet: "sealift fleet policy set NAMESPACE --party ${named}"`)
+    out.note(
+      "next, on a node of the fleet, with every party in one command (it replaces the policy):",
+    )
+    out.note(`"sealift fleet policy set NAMESPACE --party ${named} --party …"`)
   },
 }
 

@@ -273,7 +273,7 @@ describe("files", () => {
     expect(await codeOf(collectFiles([odd]))).toBe("PUBLISH_INVALID")
     await writeFile(join(odd, "con.txt"), "x")
     expect(await codeOf(collectFiles([odd]))).toBe("PATH_REFUSED")
-    expect(await codeOf(collectFiles([join(odd, "none")]))).toBe("ENOENT")
+    expect(await codeOf(collectFiles([join(odd, "none")]))).toBe("PUBLISH_INVALID")
   })
 })
 
