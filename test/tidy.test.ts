@@ -48,7 +48,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   "shamir-secret-sharing": ["seal"],
   "tuf-js": ["trust"],
   uqr: ["cli"],
-  undici: ["registry", "hub", "cli"],
+  undici: ["registry", "hub", "cli", "fleet"],
   ws: ["swarm"],
   yaml: ["daemon"],
   zod: ["daemon"],

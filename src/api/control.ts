@@ -15,6 +15,7 @@ import type { PublicSide } from "../swarm/public/public.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import type { ConfigReport, NodeDescription } from "./api.ts"
 import { addBlobRoutes } from "./blob-routes.ts"
+import { addDraftRoutes } from "./draft-routes.ts"
 import { ApiError } from "./errors.ts"
 import { statusOf } from "./fault.ts"
 import { errorBodyOf } from "./fault-body.ts"
@@ -138,6 +139,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addFleetRoutes(app, deps)
   addPolicyRoutes(app, deps)
   addFleetFileRoutes(app, deps)
+  addDraftRoutes(app, deps)
   addReleaseRoutes(app, deps, options)
   addReleaseFileRoutes(app, deps)
   return app

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Labels } from "../fleet/access-field.ts"
+import type { RuleRequest } from "../fleet/rule-acts.ts"
 import type { DeviceState } from "../trust/policy.ts"
 
 /** Body of `POST /v1/fleet/init`. */
@@ -51,6 +52,11 @@ export interface GroupRequest {
   readonly peers: readonly string[]
 }
 
+/** Body of `POST /v1/fleet/rule`. */
+export interface RuleChangeRequest extends RuleRequest {
+  readonly action: "add" | "remove"
+}
+
 /** A party of a request: its name, and the public files of its devices as base64. */
 export interface PartyRequest {
   readonly name: string
@@ -70,6 +76,18 @@ export interface PolicySetRequest {
   readonly allowsNoGate?: boolean | undefined
   readonly keepsOpenable?: boolean | undefined
 }
+
+/** Body of `POST /v1/fleet/draft`; the answer is a draft (`fleet/role-draft.ts`). */
+export type DraftRequest =
+  | {
+      readonly act: "hold"
+      readonly roles: readonly string[]
+      /** Public keys. */
+      readonly keys: readonly string[]
+      readonly threshold: number
+    }
+  | { readonly act: "renew" }
+  | ({ readonly act: "policy" } & PolicySetRequest)
 
 /** A party, or the gate, as `GET /v1/fleet/policy` shows it. */
 export interface PartyReport {

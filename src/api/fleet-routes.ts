@@ -67,4 +67,16 @@ function addMemberRoutes(app: FastifyInstance, deps: FleetRouteDeps): void {
       ? await desk.addToGroup(group, peers)
       : await desk.removeFromGroup(group, peers)
   })
+  app.post("/v1/fleet/rule", async (request): Promise<FleetReceipt> => {
+    const types = { action: "text", who: "text", verbs: "texts", where: "texts" } as const
+    const fields = fieldsOf(request.body, types)
+    const action = choiceOf(fields.action, "action", ["add", "remove"])
+    const rule = {
+      who: required(fields.who, "who"),
+      verbs: required(fields.verbs, "verbs"),
+      where: required(fields.where, "where"),
+    }
+    const desk = deskOf(deps)
+    return action === "add" ? await desk.addRule(rule) : await desk.removeRule(rule)
+  })
 }

@@ -10,11 +10,12 @@ import { ApiError } from "./errors.ts"
 import type { PartyReport, PolicyReport } from "./fleet-api.ts"
 import { deskOf, type FleetRouteDeps, membershipOf } from "./fleet-deps.ts"
 import { differenceOf, gateOf, type PartyWish, partiesOf } from "./policy-request.ts"
-import { fieldsOf, required } from "./request.ts"
+import { type Fields, fieldsOf, required } from "./request.ts"
 
 /** Sixteen parties of sixteen devices: files of 3 KiB, in base64. */
 export const PARTIES_BODY_BYTES_MAX: number = 2 * 1024 * 1024
-const POLICY_FIELDS = {
+/** Fields of a policy that is to be set. */
+export const POLICY_FIELDS = {
   namespace: "text",
   parties: "objects",
   gate: "object",
@@ -32,15 +33,19 @@ export function addPolicyRoutes(app: FastifyInstance, deps: FleetRouteDeps): voi
   })
   const options = { bodyLimit: PARTIES_BODY_BYTES_MAX }
   app.post("/v1/fleet/policy", options, async (request): Promise<PolicyReceipt> => {
-    const { namespace, parties, gate, ...rest } = fieldsOf(request.body, POLICY_FIELDS)
-    const wish: PolicyRequest = {
-      ...rest,
-      namespace: required(namespace, "namespace"),
-      parties: partiesOf(required(parties, "parties")),
-      ...(gate === undefined ? {} : { gate: gateOf(gate)! }),
-    }
-    return await deskOf(deps).setPolicy(wish)
+    return await deskOf(deps).setPolicy(policyRequestOf(fieldsOf(request.body, POLICY_FIELDS)))
   })
+}
+
+/** Reads what is asked of a policy. @throws ApiError `REQUEST_INVALID`; FleetError `DEVICE_INVALID` */
+export function policyRequestOf(fields: Fields<typeof POLICY_FIELDS>): PolicyRequest {
+  const { namespace, parties, gate, ...rest } = fields
+  return {
+    ...rest,
+    namespace: required(namespace, "namespace"),
+    parties: partiesOf(required(parties, "parties")),
+    ...(gate === undefined ? {} : { gate: gateOf(gate)! }),
+  }
 }
 
 /**

@@ -20,6 +20,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   store: "check the store",
   fleet: "the nodes that belong together: make a fleet, let nodes in, take them out",
   "fleet group": "named sets of nodes that releases are for",
+  "fleet rule": "who may do what in which namespace",
   "fleet policy": "whose approval the releases of a namespace need",
   "fleet desk": "the one node that says what is newest",
   party: "keys of those whose approval a release needs",
@@ -154,6 +155,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/fleet-members.ts")).fleetGroupRemoveCommand,
   },
   {
+    group: "fleet rule",
+    usage: "list",
+    summary: "show who may do what, where",
+    load: async () => (await import("./command/fleet-rule.ts")).fleetRuleListCommand,
+  },
+  {
+    group: "fleet rule",
+    usage: "add",
+    summary: "allow something",
+    load: async () => (await import("./command/fleet-rule.ts")).fleetRuleAddCommand,
+  },
+  {
+    group: "fleet rule",
+    usage: "remove <number>",
+    summary: "take a rule out; what it alone allowed is denied",
+    load: async () => (await import("./command/fleet-rule.ts")).fleetRuleRemoveCommand,
+  },
+  {
     group: "fleet policy",
     usage: "set <namespace>",
     summary: "say which parties must approve what is released in a namespace",
@@ -176,6 +195,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "rotate <role>",
     summary: "give a role a new key: desk, access, plan, releases.NS, targets or root",
     load: async () => (await import("./command/fleet-upkeep.ts")).fleetRotateCommand,
+  },
+  {
+    group: "fleet",
+    usage: "hold <role...>",
+    summary: "draft that keys of several people sign for root, targets or both",
+    load: async () => (await import("./command/fleet-draft.ts")).fleetHoldCommand,
+  },
+  {
+    group: "fleet",
+    usage: "sign <draft>",
+    summary: "show what a draft changes, and sign it; no node is needed",
+    load: async () => (await import("./command/fleet-draft.ts")).fleetSignCommand,
+  },
+  {
+    group: "fleet",
+    usage: "submit <draft...>",
+    summary: "publish a draft that enough keys have signed",
+    load: async () => (await import("./command/fleet-draft.ts")).fleetSubmitCommand,
   },
   {
     group: "fleet desk",

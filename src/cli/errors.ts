@@ -24,6 +24,8 @@ export type CliErrorCode =
   | "STORE_CORRUPT"
   /** `verify` found a rule that is not met, or wrong bytes. */
   | "VERIFY_FAILED"
+  /** A program that should sign could not be run, or gave no signature. */
+  | "SIGNER_FAILED"
   /** A benchmark did not come to its end. */
   | "BENCH_FAILED"
   /** A client's configuration file cannot be read or changed. */

@@ -14,6 +14,7 @@ const ENTRIES_MAX = 256
 
 /** Relays of one node: each costs a connection that is always open. */
 const RELAYS_MAX = 8
+const FLEET_MIRRORS_MAX = 4
 
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const
 const LOG_FORMATS = ["auto", "json", "pretty"] as const
@@ -62,6 +63,8 @@ export interface NodeConfig {
   readonly mdns: boolean
   /** Relays through which nodes that cannot reach this one do. */
   readonly relays: readonly string[]
+  /** URLs of web servers that have the fleet's files. */
+  readonly fleetMirrors: readonly string[]
   /** This node relays, for those of `relayFor`. */
   readonly relay: boolean
   /** Ids of the peers that this node relays for. */
@@ -190,6 +193,7 @@ const rootKeys = {
   relay: leaf(value.BOOLEAN),
   relayFor: listOf(value.PEER_ID),
   relayRate: leaf(value.RATE),
+  fleetMirrors: z.array(leaf(value.WEB_URL)).max(FLEET_MIRRORS_MAX),
   data: leaf(value.PATH),
   quota: leaf(value.SIZE),
   limits: z.strictObject(limitKeys),
@@ -257,6 +261,12 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   { path: "relay", kind: "boolean", variable: "SEALIFT_RELAY", flag: "--relay" },
   { path: "relayFor", kind: "list", variable: "SEALIFT_RELAY_FOR", flag: "--relay-for" },
   { path: "relayRate", kind: "text", variable: "SEALIFT_RELAY_RATE", flag: "--relay-rate" },
+  {
+    path: "fleetMirrors",
+    kind: "list",
+    variable: "SEALIFT_FLEET_MIRRORS",
+    flag: "--fleet-mirror",
+  },
   { path: "data", kind: "text", variable: "SEALIFT_DATA", flag: "--data" },
   { path: "quota", kind: "text", variable: "SEALIFT_QUOTA", flag: "--quota" },
   { path: "limits.up", kind: "text", variable: "SEALIFT_UP_LIMIT", flag: "--up-limit" },
@@ -309,6 +319,7 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   lan: false,
   peers: [],
   relays: [],
+  fleetMirrors: [],
   relay: false,
   relayFor: [],
   relayRate: "2MiB",

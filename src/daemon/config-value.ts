@@ -133,6 +133,18 @@ export const RELAY_ADDRESS: ValueKind<string> = {
   parse: fromText((text) => (isRelayAddress(text) ? text : undefined)),
 }
 
+export const WEB_URL: ValueKind<string> = {
+  allowed: "an http or https URL without a query, such as https://fleet.example/lab",
+  parse: fromText((text) => (isWebUrl(text) ? text : undefined)),
+}
+
+/** A name and a password in it would end up in logs. */
+function isWebUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || !["http:", "https:"].includes(url.protocol)) return false
+  return url.search === "" && url.hash === "" && url.username === "" && url.password === ""
+}
+
 export const PEER_ID: ValueKind<string> = {
   allowed: "the id of a peer such as 12D3KooW… (`sealift id` prints it)",
   parse: fromText((text) => (PEER_ID_TEXT.test(text) ? text : undefined)),

@@ -16,6 +16,7 @@ import { openMembership } from "../fleet/fleet-opening.ts"
 import { FleetNodeKeys } from "../fleet/node-keys.ts"
 import { peerSources } from "../fleet/peer-source.ts"
 import { TufExchange } from "../fleet/tuf-exchange.ts"
+import { type WebSource, webSource } from "../fleet/web-source.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Kv } from "../store/kv.ts"
 import { readVersion } from "./version.ts"
@@ -35,6 +36,7 @@ interface World {
 export interface OpenedFleet {
   readonly home: FleetHome
   readonly fleet: FleetHolder
+  readonly mirrors: readonly WebSource[]
   /** Tells the fleet of the network, which it cuts peers off. */
   connect(net: PeerNetwork): void
 }
@@ -52,17 +54,28 @@ export interface FleetRooms extends FleetDeps {
  * @throws FleetError, TrustError
  */
 export async function openFleet(
-  { clock, log }: Pick<World, "clock" | "log">,
-  { data, peer }: { readonly data: string; readonly peer: PeerId },
+  { clock, log, undo }: World,
+  options: {
+    readonly data: string
+    readonly peer: PeerId
+    /** URLs of web servers that have the fleet's files. */
+    readonly mirrors: readonly string[]
+  },
 ): Promise<OpenedFleet> {
+  const { data, peer } = options
   let net: PeerNetwork | undefined
   const home = openFleetHome(join(data, "fleet"))
   const fleet = new FleetHolder({ log, onCut: async () => net?.recheck() })
-  const remotes = () => (net === undefined ? [] : peerSources({ net, clock }))
+  const mirrors = options.mirrors.map((url) => webSource(clock, url))
+  undo.defer(async () => {
+    await Promise.all(mirrors.map((mirror) => mirror.close()))
+  })
+  const remotes = () => [...(net === undefined ? [] : peerSources({ net, clock })), ...mirrors]
   await openMembership({ home, clock, log, peer, remotes }, fleet)
   return {
     home,
     fleet,
+    mirrors,
     connect: (network) => {
       net = network
     },
@@ -72,11 +85,11 @@ export async function openFleet(
 /** Puts the fleet to work over a network that has started. */
 export async function startFleet(
   { clock, log, undo }: World,
-  { home, fleet }: OpenedFleet,
+  { home, fleet, mirrors }: OpenedFleet,
   { net, kv }: { readonly net: PeerNetwork; readonly kv: Kv },
 ): Promise<FleetRooms> {
   const deps = { net, fleet, clock, log }
-  const exchange = new TufExchange(deps)
+  const exchange = new TufExchange({ ...deps, mirrors })
   const nodeKeys = new FleetNodeKeys({ ...deps, kv }, { folder: home.folder })
   const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys }, { folder: home.folder })
   const options = { version: readVersion() }

@@ -224,8 +224,8 @@ async function openRooms(
   const identity = await loadIdentity(join(config.data, "identity"))
   const fleetLog = log.child({ room: "fleet" })
   const opened = await openFleet(
-    { clock: base.clock, log: fleetLog },
-    { data: config.data, peer: identity.id },
+    { clock: base.clock, log: fleetLog, undo },
+    { data: config.data, peer: identity.id, mirrors: config.fleetMirrors },
   )
   const access = createFleetAccess(opened.fleet)
   const shared = { access, places }

@@ -30,9 +30,9 @@ export const ACCESS_BYTES_MAX: number = 2 * 1024 * 1024
 export const NODES_MAX = 10_000
 const GROUPS_MAX = 256
 const GROUPS_PER_NODE_MAX = 16
-const RULES_MAX = 256
-const PLACES_MAX = 64
-const PLACE_CHARACTERS_MAX = 255
+export const RULES_MAX = 256
+export const PLACES_MAX = 64
+export const PLACE_CHARACTERS_MAX = 255
 const VERBS_MAX = 9
 /** Secrets of earlier epochs that a group carries along. */
 export const PREVIOUS_MAX = 16

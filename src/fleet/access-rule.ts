@@ -28,6 +28,9 @@ const VERBS: Readonly<Record<Verb, true>> = {
   audit: true,
 }
 
+/** All of them, as the format spells them. */
+export const VERB_NAMES: readonly string[] = Object.keys(VERBS)
+
 export interface Rule {
   readonly who:
     | { readonly kind: "all" }

@@ -14,9 +14,12 @@ import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
+import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
-import { FleetAuthor } from "./fleet-author.ts"
+import { FleetAuthor, type Prepare } from "./fleet-author.ts"
 import type {
+  DraftReceipt,
+  DraftRequest,
   FleetDesk,
   FleetReceipt,
   FleetReport,
@@ -25,6 +28,7 @@ import type {
   PolicyRequest,
   RotationReceipt,
 } from "./fleet-desk.ts"
+import { collectFleetFiles } from "./fleet-files.ts"
 import { foundFleet } from "./fleet-founding.ts"
 import type { FleetHolder } from "./fleet-holder.ts"
 import { FLEET_NAME_CHARACTERS_MAX, type FleetHome } from "./fleet-home.ts"
@@ -35,11 +39,15 @@ import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
 import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
-import { setPolicy } from "./policy-act.ts"
+import { setPolicy, settingPolicy } from "./policy-act.ts"
+import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
+import { HELD_ROLES, holding, renewing } from "./role-holding.ts"
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
+import { addingRule, type RuleRequest, removingRule } from "./rule-acts.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
 
+const MET_WITHIN_MS = 5_000
 /** Who joined is told so once it has met somebody of the fleet, or after this time. */
 const MEETING_MS_MAX = 5_000
 
@@ -48,7 +56,7 @@ export interface AdministrationDeps {
   readonly home: FleetHome
   readonly net: PeerNetwork
   readonly fleet: FleetHolder
-  readonly exchange: Pick<TufExchange, "announce" | "askAll">
+  readonly exchange: Pick<TufExchange, "announce" | "askAll" | "hasMet" | "met">
   readonly clock: Clock
   readonly log: Logger
 }
@@ -58,6 +66,8 @@ export interface AdministrationOptions {
   /** Of the software. */
   readonly version: string
   readonly labels?: Labels
+  /** After a start another node of the fleet is waited for so long before anything is signed. */
+  readonly metWithinMs?: number
 }
 
 /** One per node. */
@@ -68,6 +78,8 @@ export class Administration implements FleetDesk {
   readonly #invites: InviteBook
   #office: Office | undefined
   readonly #turns = new Serial<"act">()
+  /** Whether what this node keeps may be signed over: it cannot be an old copy, or somebody says so. */
+  #isSure = false
   readonly #upkeep: FleetUpkeep
 
   /** Opens what is kept. @throws FleetError `FLEET_HOME_INVALID` */
@@ -98,12 +110,17 @@ export class Administration implements FleetDesk {
   /** Completes what was cut off, keeps to whoever let this node in, and renews from now on. */
   async start(): Promise<void> {
     const { net, home, fleet } = this.#deps
+    const { membership } = fleet
+    // Who is in no fleet yet, or alone in it, has nobody to compare with.
+    this.#isSure = membership === undefined || othersOf(membership) === 0
     net.onJoin(this.#invites, (request, { id }) => this.#welcome(request, id))
     if (fleet.membership !== undefined) {
       await this.#officeOf(fleet.membership).author.recover()
       for (const address of (await home.readRecord())?.addresses ?? []) this.#keep(address)
     }
     this.#upkeep.start()
+    // What was due, and had to wait.
+    void this.#deps.exchange.met.then(() => this.#upkeep.look())
   }
 
   /** Waits for the act that goes on. */
@@ -163,6 +180,14 @@ export class Administration implements FleetDesk {
     return this.#edit(() => removingFrom(group, peers))
   }
 
+  addRule(rule: RuleRequest): Promise<FleetReceipt> {
+    return this.#edit(() => addingRule(rule))
+  }
+
+  removeRule(rule: RuleRequest): Promise<FleetReceipt> {
+    return this.#edit(() => removingRule(rule))
+  }
+
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt> {
     return this.#publish(({ author, member }) => {
       const { home } = this.#deps
@@ -210,9 +235,54 @@ export class Administration implements FleetDesk {
     })
   }
 
-  takeDesk(): Promise<FleetReceipt> {
+  draft(request: DraftRequest): Promise<Uint8Array> {
     return this.#publish(async ({ author, member }) => {
+      const { fleet } = member
+      const change = await author.draft(this.#drafting(request, fleet))
+      return encodeRoleDraft({ fleet, files: await collectFleetFiles(member), change })
+    })
+  }
+
+  #drafting(request: DraftRequest, fleet: string): Prepare {
+    const { home } = this.#deps
+    if (request.act === "hold") return holding(request)
+    if (request.act === "renew") return renewing(HELD_ROLES)
+    return settingPolicy({ home, ring: this.#ring, fleet }, request).prepare
+  }
+
+  submit(draft: Uint8Array): Promise<DraftReceipt> {
+    return this.#publish(async ({ author, member }) => {
+      const { fleet, change } = parseRoleDraft(draft)
+      if (fleet !== member.fleet) {
+        const message = `a draft of fleet ${fleet}; this node is in ${member.fleet}`
+        throw new FleetError("FLEET_WRONG", message)
+      }
+      const roles = [...filesOfChange(change).keys()]
+      await author.publish(async ({ repository }) => {
+        verifyFollows(change, repository)
+        verifySigned(standingOfDraft(change, repository))
+        return change
+      })
+      for (const role of HELD_ROLES) await this.#forget(role, member)
+      this.#deps.log.warn({ fleet, roles }, "a draft that several have signed counts now")
+      return { ...receiptOf(member), roles }
+    })
+  }
+
+  /** A key that others took over is of no use here, and of some to a thief. */
+  async #forget(role: string, member: FleetMember): Promise<void> {
+    const key = await this.#ring.find(role)
+    const holders = member.roleHolders(role)?.keys
+    if (key === undefined || holders === undefined || holders.has(key.publicKey)) return
+    await this.#ring.erase(role)
+    this.#deps.log.warn({ role }, "erased a key that counts no more")
+  }
+
+  takeDesk(): Promise<FleetReceipt> {
+    return this.#announcing(async ({ author, member }) => {
       await author.takeDesk()
+      // Whoever takes the desk answers for it that this node knows what is newest.
+      this.#isSure = true
       this.#deps.log.warn({ fleet: member.fleet }, "this node is the desk now")
       return receiptOf(member)
     })
@@ -225,8 +295,27 @@ export class Administration implements FleetDesk {
     })
   }
 
-  /** Does something that is told to the peers before it resolves. */
+  /** Signs something, once it is sure that nothing newer is known to the others. */
   #publish<T>(act: (office: Office) => Promise<T>): Promise<T> {
+    return this.#announcing(async (office) => {
+      await this.#verifyMet(office.member)
+      return await act(office)
+    })
+  }
+
+  /**
+   * A desk that was restored from an old copy would sign over what it has forgotten, and undo a
+   * revocation (docs/threat-model.md, 13).
+   */
+  async #verifyMet(member: FleetMember): Promise<void> {
+    if (this.#isSure) return
+    if (await this.#deps.exchange.hasMet(this.#options.metWithinMs ?? MET_WITHIN_MS)) return
+    const message = `since it started this node has met none of the other ${othersOf(member)} of its fleet, so what it keeps may be old: let it meet one, or say that it knows what is newest by "sealift fleet desk take"`
+    throw new FleetError("DESK_UNMET", message)
+  }
+
+  /** Does something that is told to the peers before it resolves. */
+  #announcing<T>(act: (office: Office) => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
       const office = this.#enrolled()
       const before = office.member.newest
@@ -300,4 +389,10 @@ export class Administration implements FleetDesk {
 
 function receiptOf(member: FleetMember): FleetReceipt {
   return { fleet: member.fleet, accessVersion: member.access()?.list.version ?? 0 }
+}
+
+/** How many others the list names. */
+function othersOf(member: FleetMember): number {
+  const peers = [...(member.access()?.list.members.keys() ?? [])]
+  return peers.filter((peer) => peer !== member.peer).length
 }

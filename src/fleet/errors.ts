@@ -52,6 +52,14 @@ export type FleetErrorCode =
   | "FLEET_FILES_INVALID"
   /** Another desk has published meanwhile, so that what was signed here does not count. */
   | "DESK_CONFLICT"
+  /** A draft whose form is wrong, or copies of different drafts (tuf-profile.md §4, drafts). */
+  | "DRAFT_INVALID"
+  /** A draft of a file that has been followed by another meanwhile. */
+  | "DRAFT_OUTDATED"
+  /** A key that has signed another file of the same version before. */
+  | "DRAFT_CONFLICT"
+  /** A desk that has met no node of its fleet since it started: what it keeps may be old. */
+  | "DESK_UNMET"
   /** A node key's statement whose form, signature, fleet, counter, recipient or time is wrong (§5). */
   | "NODE_KEY_INVALID"
   /** No anchor gives the secret of an epoch: forbidden, unknown and absent are one answer (§5). */

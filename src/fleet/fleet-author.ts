@@ -5,7 +5,6 @@
  */
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
-import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
@@ -14,7 +13,12 @@ import type { NamedBytes, Publication } from "../trust/tuf/publication.ts"
 import { timestampVersionOf, withFiles } from "../trust/tuf/repository-overlay.ts"
 import { holdersIn, rootRolesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
 import { targetName } from "../trust/tuf/target-file.ts"
-import { draftTargets, signMetadata, type TargetsChange } from "../trust/tuf/tuf-author.ts"
+import {
+  draftTargets,
+  type RoleSigners,
+  signMetadata,
+  type TargetsChange,
+} from "../trust/tuf/tuf-author.ts"
 import {
   type DeskOptions,
   type FleetChange,
@@ -54,7 +58,10 @@ export interface Base {
   readonly nowMs: number
   /** Gives the bytes of a target file; undefined when nobody has signed it. */
   read(path: string): Promise<Uint8Array | undefined>
-  /** Gives who signs here for a role, as the files above it say. @throws FleetError `ROLE_KEY_MISSING` */
+  /**
+   * Gives who signs here for a role, as the files above it say: enough, or in a draft whoever is here.
+   * @throws FleetError `ROLE_KEY_MISSING`
+   */
   signersOf(role: string): Promise<readonly Signer[]>
   /** Signs the next file of a targets role. @throws FleetError `ROLE_KEY_MISSING` */
   sign(role: string, change: Omit<TargetsChange, "expiresMs">): Promise<FleetChange>
@@ -91,12 +98,31 @@ export class FleetAuthor {
     })
   }
 
+  /**
+   * Gives what a change would publish, signed by the keys that are here, for others to sign.
+   * @throws FleetError `DESK_CONFLICT` while something else is published, `FLEET_REQUEST_INVALID` when
+   * nothing would change
+   */
+  async draft(prepare: Prepare): Promise<FleetChange> {
+    let change: FleetChange | undefined
+    await this.#act(async (base, isPending) => {
+      if (isPending) {
+        throw new FleetError("DESK_CONFLICT", "something is being published here: try again")
+      }
+      const signersOf = (role: string) => this.#foundOf(role, holdersIn(base.repository, role))
+      change = await prepare({ ...base, signersOf, sign: this.#signing(base, signersOf) })
+      return undefined
+    })
+    if (change !== undefined) return change
+    throw new FleetError("FLEET_REQUEST_INVALID", "nothing would change")
+  }
+
   /** Signs anew what is due by the keys that are here. @returns false when nothing was */
   async renew(): Promise<boolean> {
     let isRenewed = false
     await this.#act(async ({ repository, nowMs }, isPending) => {
       const keyOf = this.#keysIn(repository)
-      if ((await keyOf("desk")) === undefined) return undefined
+      if ((await keyOf("desk")).length === 0) return undefined
       const renewal = { nowMs, isWhole: false, keyOf }
       const change = await withRenewals(repository, {}, renewal)
       const isChange = change.root !== undefined || change.targets !== undefined
@@ -115,8 +141,8 @@ export class FleetAuthor {
 
   /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
   signersOf(role: string): Promise<readonly Signer[]> {
-    const keys = this.#deps.member.roleHolders(role)?.keys ?? []
-    return this.#signersOf(role, [...keys])
+    const keys = [...(this.#deps.member.roleHolders(role)?.keys ?? [])]
+    return this.#signersOf(role, { keys, threshold: 1 })
   }
 
   /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
@@ -203,27 +229,31 @@ export class FleetAuthor {
     const repository = withFiles(repositoryOf(accepted), pending)
     const nowMs = member.nowMs()
     const source = this.#sourceOf(pending)
-    const signersOf = (role: string) => this.#signersOf(role, holdersIn(repository, role)?.keys)
-    return {
+    const signersOf = (role: string) => this.#signersOf(role, holdersIn(repository, role))
+    const base = {
       repository,
       signersOf,
       nowMs,
-      read: async (path) => {
+      read: async (path: string) => {
         const role = roleOfTarget(path) ?? ""
         const targets = fileOf(repository, role)?.signed.targets
         const file = Object.hasOwn(targets ?? {}, path) ? targets?.[path] : undefined
         if (file === undefined) return undefined
         return source.read(targetName(path, file.hashes.sha256), { bytesMax: TARGET_BYTES_MAX })
       },
-      sign: async (role, change) => {
-        const signers = await signersOf(role)
-        const expiresMs = nowMs + lifeMsOf(role)
-        const draft = draftTargets(role, fileOf(repository, role), { ...change, expiresMs })
-        const file = await signMetadata(draft, signers)
-        const contents = change.add ?? new Map<string, Uint8Array>()
-        if (role === "targets") return { targets: file, contents }
-        return { roles: new Map([[role, file]]), contents }
-      },
+    }
+    return { ...base, sign: this.#signing(base, signersOf) }
+  }
+
+  #signing({ repository, nowMs }: Omit<Base, "sign">, signersOf: Base["signersOf"]): Base["sign"] {
+    return async (role, change) => {
+      const signers = await signersOf(role)
+      const expiresMs = nowMs + lifeMsOf(role)
+      const draft = draftTargets(role, fileOf(repository, role), { ...change, expiresMs })
+      const file = await signMetadata(draft, signers)
+      const contents = change.add ?? new Map<string, Uint8Array>()
+      if (role === "targets") return { targets: file, contents }
+      return { roles: new Map([[role, file]]), contents }
     }
   }
 
@@ -245,17 +275,26 @@ export class FleetAuthor {
     }
   }
 
+  /** Only where enough keys of a role are here: fewer would make a file that nobody takes. */
   #keysIn(repository: FleetRepository): KeyFinder {
     return async (role) => {
-      const [key] = await this.#deps.ring.among(role, holdersIn(repository, role)?.keys ?? [])
-      return key
+      const holders = holdersIn(repository, role)
+      const signers = await this.#foundOf(role, holders)
+      return signers.length < (holders?.threshold ?? 1) ? [] : signers
     }
   }
 
-  async #signersOf(role: string, keys: readonly PublicKey[] = []): Promise<readonly Signer[]> {
-    const signers = await this.#deps.ring.among(role, keys)
-    if (signers.length > 0) return signers
-    throw this.#deps.ring.missing(role, this.#holder())
+  #foundOf(role: string, holders: RoleSigners | undefined): Promise<readonly Signer[]> {
+    return this.#deps.ring.among(role, holders?.keys ?? [])
+  }
+
+  async #signersOf(role: string, holders: RoleSigners | undefined): Promise<readonly Signer[]> {
+    const signers = await this.#foundOf(role, holders)
+    const { keys, threshold } = holders ?? { keys: [], threshold: 1 }
+    if (signers.length >= threshold) return signers
+    const { ring } = this.#deps
+    if (threshold === 1) throw ring.missing(role, this.#holder())
+    throw ring.tooFew(role, { threshold, total: keys.length, here: signers.length })
   }
 
   /** While the desk's key changes the one before signs too: readers may have its root still. */
@@ -265,7 +304,7 @@ export class FleetAuthor {
     const roots = [root, ...(change.root === undefined ? [] : [change.root])]
     const keys = roots.flatMap((one) => rootRolesOf(one).desk.keys)
     return {
-      signers: await this.#signersOf("desk", [...known, ...keys]),
+      signers: await this.#signersOf("desk", { keys: [...known, ...keys], threshold: 1 }),
       nowMs: member.nowMs(),
       snapshotMs: SNAPSHOT_LIFE_MS,
       timestampMs: TIMESTAMP_LIFE_MS,

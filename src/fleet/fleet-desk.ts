@@ -7,7 +7,9 @@ import type { PeerId } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { Labels } from "./access-field.ts"
 import type { DevicePublic } from "./device.ts"
+import type { Holding } from "./role-holding.ts"
 import type { Rotation } from "./role-rotation.ts"
+import type { RuleRequest } from "./rule-acts.ts"
 
 /** What became of an act: the version of the file that now counts. */
 export interface FleetReceipt {
@@ -28,6 +30,13 @@ export interface FleetReport {
   readonly isEnrolled: boolean
   /** Roles whose keys lie here: `root`, `targets`, `desk`, `access`, `plan`, `releases.NAMESPACE`. */
   readonly roles: readonly string[]
+  /** Who signs for root and targets: how many of how many keys, and how many of them are here. */
+  readonly holders: readonly {
+    readonly role: string
+    readonly threshold: number
+    readonly keys: readonly string[]
+    readonly here: number
+  }[]
   readonly nodes: readonly {
     readonly peer: PeerId
     readonly groups: readonly string[]
@@ -40,6 +49,7 @@ export interface FleetReport {
     readonly epoch: number
     readonly size: number
   }[]
+  readonly rules: readonly RuleRequest[]
   readonly revoked: readonly PeerId[]
   /** When what it says runs out, milliseconds since 1970; `warning` from half of its life on. */
   readonly lifetimes: readonly {
@@ -89,6 +99,19 @@ export interface RotationReceipt extends FleetReceipt {
   readonly key: string
 }
 
+/** What is drafted for keys that lie elsewhere. */
+export type DraftRequest =
+  | ({ readonly act: "hold" } & Holding)
+  /** Root and targets say what they said, for a longer time. */
+  | { readonly act: "renew" }
+  | ({ readonly act: "policy" } & PolicyRequest)
+
+/** A draft that counts now. */
+export interface DraftReceipt extends FleetReceipt {
+  /** The roles whose files it has changed. */
+  readonly roles: readonly string[]
+}
+
 /** The acts. Each is checked, signed, published, mirrored and told to the peers before it resolves. */
 export interface FleetDesk {
   /**
@@ -115,6 +138,10 @@ export interface FleetDesk {
   revoke(peers: readonly PeerId[]): Promise<FleetReceipt>
   addToGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
   removeFromGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
+  /** @throws FleetError `FLEET_REQUEST_INVALID`, `GROUP_UNKNOWN`, `PEER_UNKNOWN` */
+  addRule(rule: RuleRequest): Promise<FleetReceipt>
+  /** @throws FleetError `FLEET_REQUEST_INVALID` when there is no such rule */
+  removeRule(rule: RuleRequest): Promise<FleetReceipt>
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt>
   /**
    * Signs and publishes a target file of a role whose keys lie here, such as a release.
@@ -136,6 +163,17 @@ export interface FleetDesk {
    * @throws FleetError `ROLE_KEY_MISSING`, `FLEET_REQUEST_INVALID`
    */
   rotate(role: string, rotation?: Rotation): Promise<RotationReceipt>
+  /**
+   * Writes a draft of a change that others sign (`role-draft.ts`). Nothing is published.
+   * @throws FleetError `FLEET_REQUEST_INVALID`, `DESK_CONFLICT`
+   */
+  draft(request: DraftRequest): Promise<Uint8Array>
+  /**
+   * Publishes a draft that has been signed. Keys of this node that count no more by it are erased.
+   * @throws FleetError `DRAFT_INVALID`, `DRAFT_OUTDATED`, `FLEET_WRONG`; TrustError
+   * `TUF_SIGNATURES_MISSING`
+   */
+  submit(draft: Uint8Array): Promise<DraftReceipt>
   /** Makes this node the desk: an operator's act (protocol/tuf-profile.md §5). */
   takeDesk(): Promise<FleetReceipt>
 }

@@ -3,12 +3,14 @@
  * @module
  */
 import type { PeerNetwork } from "../net/net.ts"
-import { livesOf } from "../trust/tuf/role-holders.ts"
+import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
 import { fingerprintOf } from "./fingerprint.ts"
 import type { FleetReport } from "./fleet-desk.ts"
 import type { FleetMember } from "./fleet-member.ts"
+import { HELD_ROLES } from "./role-holding.ts"
 import { warningOf } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
+import { textOfRule } from "./rule-acts.ts"
 
 /** Gives what is known of the fleet now. */
 export async function reportOf(
@@ -27,16 +29,28 @@ export async function reportOf(
     isStale: access?.isStale ?? true,
     isEnrolled: access?.list.members.has(peer) ?? false,
     roles: await ring.roles(),
+    holders: await Promise.all(HELD_ROLES.map((role) => holdersOf(role, member, ring))),
     nodes: nodes.map(({ minCounter: _, ...node }) => {
       return { ...node, isConnected: node.peer === peer || net.peer(node.peer) !== undefined }
     }),
     groups: [...(access?.list.groups.values() ?? [])].map((group) => {
       return { name: group.name, epoch: group.epoch, size: sizeOf(group.name) }
     }),
+    rules: (access?.list.rules ?? []).map(textOfRule),
     revoked: [...(access?.list.revoked ?? [])],
     lifetimes: livesOf(member.accepted ?? new Map()).map(({ role, expiresAtMs }) => {
       const warning = warningOf(role, expiresAtMs, member.nowMs())
       return { role, expiresAtMs, ...(warning === undefined ? {} : { warning }) }
     }),
   }
+}
+
+async function holdersOf(
+  role: string,
+  member: FleetMember,
+  ring: RoleRing,
+): Promise<FleetReport["holders"][number]> {
+  const none = { keys: [], threshold: 1 }
+  const { keys, threshold } = signersOfRole(member.accepted ?? new Map(), role) ?? none
+  return { role, threshold, keys, here: (await ring.among(role, keys)).length }
 }

@@ -53,6 +53,11 @@ export class FleetUpkeep {
     })
   }
 
+  /** Looks once, now. */
+  look(): void {
+    if (!this.#isStopped) void this.#tend()
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#cancel?.()
@@ -74,6 +79,8 @@ export class FleetUpkeep {
         if (hasOldEpochs && (await this.#canAdmit())) await access.publish(renewingEpochs(nowMs))
       })
     } catch (error) {
+      // Until it meets a node nobody would hear of what it signs.
+      if (codeOf(error) === "DESK_UNMET") return
       const fields = { code: codeOf(error), error: messageOf(error) }
       log.error(fields, "what runs out could not be signed anew")
     }

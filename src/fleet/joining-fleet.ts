@@ -17,8 +17,9 @@ import { enterFleet, makeRoom } from "./fleet-opening.ts"
 import { type Invite, inviteKey, parseInvite } from "./invite.ts"
 import { parseJoinAnswer } from "./join-answer.ts"
 import { peerSource } from "./peer-source.ts"
+import { webSource } from "./web-source.ts"
 
-/** `FLEETID@ADDRESS,ADDRESS…`: what a node is told that is admitted by its fingerprint. */
+/** `FLEETID@ADDRESS,ADDRESS…` or a URL: what a node is told that is admitted by its fingerprint. */
 const ADMITTED = /^(?<fleet>[0-9a-f]{64})@(?<addresses>\S+)$/
 
 /** What joining works with. */
@@ -78,7 +79,7 @@ async function redeem(
   }
 }
 
-/** The first address that answers is asked for the fleet's files, as any peer is. */
+/** The first address that answers is asked for the fleet's files, as any peer is, or a web server. */
 async function joinAdmitted(
   deps: JoiningDeps,
   { fleet, addresses }: Pick<FleetRecord, "fleet" | "addresses">,
@@ -87,8 +88,9 @@ async function joinAdmitted(
   let fault: unknown
   for (const address of addresses) {
     try {
+      const record = { fleet, name: fleet.slice(0, 8), addresses: addresses.filter(isMultiaddr) }
+      if (!isMultiaddr(address)) return await settleByWeb(deps, record, { url: address, signal })
       const peer = await deps.net.dial(address, { signal })
-      const record = { fleet, name: fleet.slice(0, 8), addresses }
       return await settle(deps, record, { source: peerSource(deps, peer), signal })
     } catch (error) {
       signal.throwIfAborted()
@@ -97,6 +99,30 @@ async function joinAdmitted(
     }
   }
   throw fault
+}
+
+function isMultiaddr(address: string): boolean {
+  return address.startsWith("/")
+}
+
+async function settleByWeb(
+  deps: JoiningDeps,
+  record: FleetRecord,
+  { url, signal }: { readonly url: string; readonly signal: AbortSignal },
+): Promise<FleetMember> {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    const shown = JSON.stringify(url.slice(0, 80))
+    throw new FleetError(
+      "INVITE_INVALID",
+      `${shown} is neither a multiaddr nor an http or https URL`,
+    )
+  }
+  const source = webSource(deps.clock, url)
+  try {
+    return await settle(deps, record, { source, signal })
+  } finally {
+    await source.close()
+  }
 }
 
 async function settle(

@@ -9,7 +9,7 @@ import { type Policy, parsePolicy } from "../trust/policy.ts"
 import { releasesRole } from "../trust/tuf/fleet-role.ts"
 import type { TargetsChange } from "../trust/tuf/tuf-author.ts"
 import { FleetError } from "./errors.ts"
-import type { Base, FleetAuthor } from "./fleet-author.ts"
+import type { Base, FleetAuthor, Prepare } from "./fleet-author.ts"
 import type { PolicyReceipt, PolicyRequest } from "./fleet-desk.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import { makeGateDevice } from "./gate-device.ts"
@@ -21,9 +21,14 @@ import type { RoleRing } from "./role-ring.ts"
 export interface PolicyActDeps {
   readonly home: FleetHome
   readonly ring: RoleRing
-  readonly author: FleetAuthor
   /** The fleet id. */
   readonly fleet: string
+}
+
+/** A policy that is to be set: what is published for it, and what was written. */
+export interface PolicyAct {
+  readonly prepare: Prepare
+  readonly receipt: () => PolicyReceipt
 }
 
 /**
@@ -32,16 +37,28 @@ export interface PolicyActDeps {
  * @throws TrustError `POLICY_INVALID`, `POLICY_KEY_SHARED`; FleetError `ROLE_KEY_MISSING`
  */
 export async function setPolicy(
-  { home, ring, author, fleet }: PolicyActDeps,
+  { author, ...deps }: PolicyActDeps & { readonly author: FleetAuthor },
   request: PolicyRequest,
 ): Promise<PolicyReceipt> {
+  const { prepare, receipt } = settingPolicy(deps, request)
+  await author.publish(prepare)
+  return receipt()
+}
+
+/** Prepares the policy of a namespace. @throws as {@link setPolicy} */
+export function settingPolicy(
+  { home, ring, fleet }: PolicyActDeps,
+  request: PolicyRequest,
+): PolicyAct {
   const { namespace } = request
   if (!isName(namespace)) {
     const shown = JSON.stringify(namespace.slice(0, 80))
     throw new FleetError("FLEET_REQUEST_INVALID", `${shown} is no namespace`)
   }
   let file: Uint8Array = new Uint8Array()
-  await author.publish(async (base) => {
+  const prepare: Prepare = async (base) => {
+    // Whoever cannot sign it makes no keys for it.
+    await base.signersOf("targets")
     const known = await base.read(policyPath(namespace))
     const before = known && parsePolicy(known, { fleet, namespace })
     const terms = { ...request, gate: request.gate ?? (await gateOf(before, home)) }
@@ -51,8 +68,8 @@ export async function setPolicy(
     if (isSame) return undefined
     const add = new Map([[policyPath(namespace), file]])
     return base.sign("targets", { add, ...(await delegationFor(namespace, base, ring)) })
-  })
-  return receiptOf(file, parsePolicy(file, { fleet, namespace }))
+  }
+  return { prepare, receipt: () => receiptOf(file, parsePolicy(file, { fleet, namespace })) }
 }
 
 /** The keepers that are named already, or this node alone. */

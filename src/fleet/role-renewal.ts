@@ -51,8 +51,8 @@ export function warningOf(role: string, expiresAtMs: number, nowMs: number): str
   return WARNINGS.find(([share]) => spent >= share)?.[1]
 }
 
-/** Gives the keys that are here; undefined for the others. */
-export type KeyFinder = (role: string) => Promise<Signer | undefined>
+/** Gives the keys of a role when enough of them are here; none otherwise. */
+export type KeyFinder = (role: string) => Promise<readonly Signer[]>
 
 /** Which files are signed anew. */
 export interface Renewal {
@@ -75,18 +75,18 @@ export async function withRenewals(
   const roles = new Map(change.roles)
   let { root, targets } = change
   for (const [role, file] of filesBeside(base, change)) {
-    const key = await keyFor(role, file.signed.expires, renewal)
-    if (key === undefined) continue
+    const keys = await keysFor(role, file.signed.expires, renewal)
+    if (keys.length === 0) continue
     const draft = draftTargets(role, file, { expiresMs: nowMs + lifeMsOf(role) })
-    const signed = await signMetadata(draft, [key])
+    const signed = await signMetadata(draft, keys)
     if (role === "targets") targets = signed
     else roles.set(role, signed)
   }
   // Each new root is one more that every later joiner reads, so it is renewed only when it is due.
-  const rootKey = await keyFor("root", base.root.signed.expires, { ...renewal, isWhole: false })
-  if (root === undefined && rootKey !== undefined) {
+  const rootKeys = await keysFor("root", base.root.signed.expires, { ...renewal, isWhole: false })
+  if (root === undefined && rootKeys.length > 0) {
     const draft = draftRoot(base.root, rootRolesOf(base.root), nowMs + lifeMsOf("root"))
-    root = await signMetadata(draft, [rootKey])
+    root = await signMetadata(draft, rootKeys)
   }
   return {
     ...change,
@@ -105,12 +105,12 @@ export function filesBeside(
   return all.filter(([role]) => (role === "targets" ? targets : roles?.get(role)) === undefined)
 }
 
-async function keyFor(
+async function keysFor(
   role: string,
   expires: string,
   { nowMs, keyOf, isWhole }: Renewal,
-): Promise<Signer | undefined> {
-  return isWhole || isDue(role, Date.parse(expires), nowMs) ? keyOf(role) : undefined
+): Promise<readonly Signer[]> {
+  return isWhole || isDue(role, Date.parse(expires), nowMs) ? keyOf(role) : []
 }
 
 function spentShare(role: string, expiresAtMs: number, nowMs: number): number {

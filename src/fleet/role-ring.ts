@@ -16,6 +16,7 @@ import {
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import {
+  eraseSecret,
   invalidSecret,
   replaceSecret,
   SECRET_BYTES_MAX,
@@ -78,6 +79,20 @@ export class RoleRing {
     const path = this.#pathOf(role, SUFFIX)
     const message = `the key of role ${role} that counts is not on this node (${path})${where}`
     return new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
+  }
+
+  /** The error of a role that several keys sign for, of which too few are here. */
+  tooFew(
+    role: string,
+    { threshold, total, here }: { threshold: number; total: number; here: number },
+  ): FleetError {
+    const message = `role ${role} is signed by ${threshold} of ${total} keys, and this node has ${here} of them: write a draft for the others by --draft FILE`
+    return new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
+  }
+
+  /** Erases the key of a role that counts no more. */
+  async erase(role: string): Promise<void> {
+    await eraseSecret(this.#pathOf(role, SUFFIX))
   }
 
   /** Gives the key of a role, which is made when it is not here. */

@@ -25,9 +25,13 @@ import {
   TUF_PROTOCOL,
   TUF_TOPIC,
 } from "./tuf-message.ts"
+import type { WebSource } from "./web-source.ts"
 
 /** How often some peer is asked, in case that gossip was lost. */
 const ASK_EVERY_MS = 30_000
+/** How often each of the fleet's web servers is asked, and the share of it that is random. */
+const ASK_WEB_EVERY_MS = 60_000
+const ASK_WEB_SPREAD_MS = 15_000
 /** Authors of news that are followed at once; of others what is newest is found by asking. */
 const CHASES_MAX = 64
 /** Rounds of asking for a version that somebody spoke of who cannot be asked. */
@@ -45,6 +49,8 @@ export interface ExchangeDeps {
   readonly fleet: FleetHolder
   readonly clock: Clock
   readonly log: Logger
+  /** Web servers that have the fleet's files, too. */
+  readonly mirrors?: readonly WebSource[]
 }
 
 /** One per node; it does nothing while the node is in no fleet. */
@@ -58,10 +64,13 @@ export class TufExchange {
   readonly #chased = new Map<PeerId, number>()
   /** When those are heard again that spoke of what they do not have. */
   readonly #deafUntilMs = new Map<PeerId, number>()
+  /** Resolves once this node has compared its files with those of another one. */
+  readonly #met = Promise.withResolvers<void>()
   /** The version that was told last, and the telling of it. */
   #told = 0
   #telling: Promise<void> = Promise.resolve()
   #cancelAsk: (() => void) | undefined
+  #cancelAskWeb: (() => void) | undefined
 
   constructor(deps: ExchangeDeps) {
     this.#deps = deps
@@ -78,19 +87,47 @@ export class TufExchange {
     )
     this.askAll()
     this.#askLater()
+    this.#askWebLater()
   }
 
   /** Waits for what goes on. */
   async stop(): Promise<void> {
     for (const undo of this.#undo.splice(0)) undo()
     this.#cancelAsk?.()
+    this.#cancelAskWeb?.()
     this.#stopping.abort(new Error("the exchange is stopped"))
     await Promise.all(this.#work)
+  }
+
+  /** Resolves once this node has compared with another one since it started. */
+  get met(): Promise<void> {
+    return this.#met.promise
+  }
+
+  /**
+   * Waits until this node has compared with another one since it started: what it keeps may be a copy
+   * that somebody put back.
+   * @returns false when there was none within the time
+   */
+  async hasMet(withinMs: number): Promise<boolean> {
+    const { clock } = this.#deps
+    const waiting = new AbortController()
+    const signal = AbortSignal.any([waiting.signal, this.#stopping.signal])
+    const late = clock.sleep(withinMs, { signal }).then(() => false)
+    try {
+      return await Promise.race([this.#met.promise.then(() => true), late])
+    } catch {
+      return false
+    } finally {
+      waiting.abort()
+      late.catch(() => {})
+    }
   }
 
   /** Compares with every peer: when the node has joined, nobody was asked before. */
   askAll(): void {
     for (const { id } of this.#deps.net.peers()) this.#ask(id)
+    this.#askWeb()
   }
 
   /** Tells everybody what is newest here, unless that was done. */
@@ -167,16 +204,10 @@ export class TufExchange {
    */
   async #catchUp(member: FleetMember, peer: PeerId): Promise<number | undefined> {
     const { signal } = this.#stopping
-    const source = peerSource(this.#deps, peer)
     try {
-      const version = await versionAt(source, signal)
-      // Asked before and after the turn comes: others may have been faster.
-      if (member.lacks(version)) {
-        await member.author(async (refresh) => {
-          if (member.lacks(version)) await refresh(source, signal)
-        })
-      }
-      return version
+      return await this.#catchUpWith(member, peerSource(this.#deps, peer), () =>
+        this.#met.resolve(),
+      )
     } catch (error) {
       if (signal.aborted) return undefined
       if (error instanceof TrustError && !isFaultOfSource(error)) this.#doNotHear(peer)
@@ -185,6 +216,54 @@ export class TufExchange {
       this.#deps.log.debug(fields, "a peer was of no help to the fleet's files")
       return undefined
     }
+  }
+
+  /**
+   * @param onCompared - called once nothing is older here than there, whether or not what is there can
+   * be had: all of it may have run out
+   * @returns the version that the source says it has
+   */
+  async #catchUpWith(
+    member: FleetMember,
+    source: TufSource,
+    onCompared: () => void = () => {},
+  ): Promise<number> {
+    const { signal } = this.#stopping
+    const version = await versionAt(source, signal)
+    if (version <= member.newest) onCompared()
+    // Asked before and after the turn comes: others may have been faster.
+    if (member.lacks(version)) {
+      await member.author(async (refresh) => {
+        if (member.lacks(version)) await refresh(source, signal)
+      })
+    }
+    onCompared()
+    return version
+  }
+
+  #askWeb(): void {
+    const member = this.#deps.fleet.membership
+    if (member === undefined) return
+    for (const mirror of this.#deps.mirrors ?? []) {
+      this.#run(async () => {
+        try {
+          await this.#catchUpWith(member, mirror)
+        } catch (error) {
+          if (this.#stopping.signal.aborted) return
+          const fields = { mirror: mirror.url, code: codeOf(error), error: messageOf(error) }
+          this.#deps.log.warn(fields, "a web server was of no help to the fleet's files")
+        }
+      })
+    }
+  }
+
+  #askWebLater(): void {
+    if ((this.#deps.mirrors ?? []).length === 0) return
+    const delayMs = ASK_WEB_EVERY_MS - randomInt(ASK_WEB_SPREAD_MS)
+    this.#cancelAskWeb = this.#deps.clock.after(delayMs, () => {
+      this.#askWeb()
+      this.#askWebLater()
+    })
   }
 
   #askLater(): void {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { PartyReport, PolicyReport, PolicySetRequest } from "../../api/fleet-api.ts"
+import { writeDraft } from "../../cli/command/fleet-draft.ts"
 import { encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
@@ -28,10 +29,14 @@ export const fleetPolicySetCommand: CommandSpec = {
       .option("--inspector <recipient>", "age recipient that may be given release keys", collect)
       .option("--allow-classical", "allow recipients that are not post-quantum")
       .option("--allow-no-gate", "allow releases without a gate")
-      .option("--keep-openable", "keep what was approved under the policy before openable"),
+      .option("--keep-openable", "keep what was approved under the policy before openable")
+      .option("--draft <file>", "write a draft that the keys of targets sign elsewhere"),
   async work(invocation) {
-    const { args, out, connect } = invocation
+    const { args, options, out, connect } = invocation
     const request = await requestOf(invocation)
+    if (options.draft !== undefined) {
+      return await writeDraft(invocation, { act: "policy", ...request })
+    }
     const node = await connect()
     const before = await policyBefore(node, request.namespace)
     const receipt = await node.ask<PolicyReceipt>("POST", "/v1/fleet/policy", request)

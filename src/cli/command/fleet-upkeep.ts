@@ -4,15 +4,22 @@
  * @module
  */
 import type { RotateRequest } from "../../api/fleet-api.ts"
+import { writeDraft } from "../../cli/command/fleet-draft.ts"
+import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
-import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
+import { onDisk, readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { requiredText } from "../../cli/option.ts"
 import type { FleetReceipt, FleetReport, RotationReceipt } from "../../fleet/fleet-desk.ts"
-import { FLEET_FILES_BYTES_MAX } from "../../fleet/fleet-files.ts"
+import { FLEET_FILES_BYTES_MAX, parseFleetFiles } from "../../fleet/fleet-files.ts"
+import { writeWebFolder } from "../../fleet/web-folder.ts"
 
 export const fleetRenewCommand: CommandSpec = {
-  examples: ["sealift fleet renew"],
-  async work({ out, connect }) {
+  examples: ["sealift fleet renew", "sealift fleet renew --draft next.draft"],
+  define: (command) =>
+    command.option("--draft <file>", "write root and targets as a draft that others sign"),
+  async work(invocation) {
+    const { options, out, connect } = invocation
+    if (options.draft !== undefined) return await writeDraft(invocation, { act: "renew" })
     const node = await connect()
     const receipt = await node.ask<FleetReceipt>("POST", "/v1/fleet/renew")
     out.result(receipt, () => `signed anew: access list ${receipt.accessVersion}`)
@@ -52,12 +59,26 @@ export const fleetDeskTakeCommand: CommandSpec = {
 }
 
 export const fleetExportCommand: CommandSpec = {
-  examples: ["sealift fleet export --out lab.fleet"],
-  define: (command) => command.option("-o, --out <file>", "file that is written"),
+  examples: ["sealift fleet export --out lab.fleet", "sealift fleet export --folder /srv/www/lab"],
+  define: (command) =>
+    command
+      .option("-o, --out <file>", "file that is written")
+      .option("--folder <dir>", "folder for a web server: what is new is added to it"),
   async work({ options, out, connect }) {
-    const path = requiredText(options.out, "--out")
+    if ((options.out === undefined) === (options.folder === undefined)) {
+      throw new CliError("USAGE_INVALID", "give one of --out FILE and --folder DIR")
+    }
     const node = await connect()
     const bundle = await node.file("GET", "/v1/fleet/files")
+    if (options.folder !== undefined) {
+      const folder = requiredText(options.folder, "--folder")
+      const written = await onDisk(folder, () => writeWebFolder(folder, parseFleetFiles(bundle)))
+      out.result({ folder, ...written }, () => `${folder}: ${written.newFiles} new files`)
+      out.note("next: have a web server give this folder, and name its URL to the nodes by")
+      out.note('"sealift node --fleet-mirror URL"; run this again when something was signed')
+      return
+    }
+    const path = requiredText(options.out, "--out")
     await writeLocalFile(path, bundle)
     out.result({ file: path, sizeBytes: bundle.length }, () => `wrote ${path}`)
     out.note(`next, on a node that no network reaches: "sealift fleet import ${path}"`)

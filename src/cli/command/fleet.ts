@@ -84,11 +84,17 @@ async function qrCodeOf(text: string): Promise<string> {
   return renderUnicodeCompact(text)
 }
 
-function nextStep({ isEnrolled, roles, lifetimes, peer }: FleetReport): string {
-  const isAging = lifetimes.some(
-    ({ role, warning }) => warning !== undefined && roles.includes(role),
+function nextStep({ isEnrolled, roles, holders, lifetimes, peer }: FleetReport): string {
+  const aging = lifetimes.filter(({ warning }) => warning !== undefined).map(({ role }) => role)
+  const isElsewhere = holders.some(
+    ({ role, threshold, here }) => here < threshold && aging.includes(role),
   )
-  if (isAging) return '"sealift fleet renew" signs anew what this node has the keys for'
+  if (isElsewhere && roles.includes("desk")) {
+    return '"sealift fleet renew --draft FILE" drafts what the keys elsewhere sign'
+  }
+  if (aging.some((role) => roles.includes(role))) {
+    return '"sealift fleet renew" signs anew what this node has the keys for'
+  }
   if (!isEnrolled) return `"sealift fleet admit ${peer}" on the node that has the access key`
   if (roles.includes("access")) return '"sealift fleet invite" prints a token for the next node'
   return '"sealift releases" lists what the fleet has released'
@@ -107,6 +113,7 @@ function describe(report: FleetReport, nowMs: number): string {
         `${report.accessVersion}${report.isStale ? "  STALE: nothing new counts" : ""}`,
       ],
       ["roles here", report.roles.length === 0 ? "none" : report.roles.join(", ")],
+      ...report.holders.filter(({ keys }) => keys.length > 1).map(holderCells),
     ]),
     columns([["node", "", "groups", "labels"], ...shown.map(nodeCells)]),
   ]
@@ -118,6 +125,10 @@ function describe(report: FleetReport, nowMs: number): string {
   const lives = lifetimes.map(({ role, expiresAtMs }) => [role, momentText(expiresAtMs, nowMs)])
   if (lives.length > 0) sections.push(columns([["signed by", "until"], ...lives]))
   return sections.join("\n\n")
+}
+
+function holderCells({ role, threshold, keys, here }: FleetReport["holders"][number]): string[] {
+  return [role, `${threshold} of ${keys.length} keys, ${here} here`]
 }
 
 function nodeCells(node: FleetReport["nodes"][number]): string[] {

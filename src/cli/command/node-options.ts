@@ -23,6 +23,11 @@ export function addNodeOptions(command: Command): Command {
     .option("--relay", "relay for the peers of --relay-for, so that they reach each other")
     .option("--relay-for <peer id>", "a peer that this node relays for; repeatable", collect)
     .option("--relay-rate <size>", "most bytes a second through relays (default: 2MiB)")
+    .option(
+      "--fleet-mirror <url>",
+      "web server with the fleet's files (fleet export --folder); repeatable",
+      collect,
+    )
     .option("--quota <size>", "most that the store may use, such as 50GiB")
     .option("--up-limit <rate>", "most that goes to other nodes, such as 10MiB/s")
     .option("--down-limit <rate>", "most that comes from other nodes and from registries")
@@ -51,6 +56,7 @@ const KEYS: Readonly<Record<string, string>> = {
   peer: "peers",
   host: "hosts",
   via: "relays",
+  fleetMirror: "fleetMirrors",
   publicPort: "public.port",
   tracker: "public.trackers",
   dht: "public.dht",

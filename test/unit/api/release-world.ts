@@ -155,6 +155,10 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       revoke: act("revoke", () => receipt),
       addToGroup: act("addToGroup", () => receipt),
       removeFromGroup: act("removeFromGroup", () => receipt),
+      addRule: act("addRule", () => receipt),
+      removeRule: act("removeRule", () => receipt),
+      draft: act("draft", () => Buffer.from("a draft")),
+      submit: act("submit", () => ({ ...receipt, roles: ["root"] })),
       setPolicy: act("setPolicy", (request: PolicyRequest) => ({
         namespace: request.namespace,
         version: 1,
@@ -181,6 +185,8 @@ function reportOf(): FleetReport {
     isStale: false,
     isEnrolled: true,
     roles: ["root", "access"],
+    holders: [{ role: "root", threshold: 2, keys: ["one", "other", "third"], here: 1 }],
+    rules: [{ who: "all", verbs: ["find", "fetch"], where: ["*"] }],
     nodes: [
       {
         peer: PEER,

@@ -263,6 +263,23 @@ describe("bad variables and flags", () => {
   })
 })
 
+describe("web servers of a fleet", () => {
+  test("are none unless they are named", async () => {
+    expect((await load()).config.fleetMirrors).toEqual([])
+    const urls = ["https://fleet.example/lab", "http://192.0.2.7:8080"]
+    expect((await load({ fleetMirrors: urls })).config.fleetMirrors).toEqual(urls)
+  })
+
+  test.each([
+    "ftp://fleet.example/lab",
+    "fleet.example",
+    "https://me:secret@fleet.example/",
+    "https://fleet.example/?token=x",
+  ])("at %s are refused", async (url) => {
+    await expect(load({ fleetMirrors: [url] })).rejects.toMatchObject({ code: "CONFIG_INVALID" })
+  })
+})
+
 describe("relays", () => {
   const ID = "12D3KooW9pP4Seg3kZYhySpuVjn1RPdQBsUFZKiFxGMGQN5MeL6A"
   const RELAY = `/ip4/192.0.2.7/tcp/7071/p2p/${ID}`

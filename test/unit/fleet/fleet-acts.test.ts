@@ -57,6 +57,51 @@ describe("revoking", () => {
   })
 })
 
+describe("rules", () => {
+  const rule = { who: "group:edge", verbs: ["fetch", "open"], where: ["acme"] }
+  const rulesOf = async (node: FleetNode) => (await node.desk.report()).rules
+
+  test("allow what they say, once the wider one is gone", async () => {
+    const second = await world.joiner(first, "second", "edge")
+    const third = await world.joiner(first, "third")
+    await first.desk.addRule(rule)
+    const [wide, , narrow] = await rulesOf(first)
+    expect(narrow).toEqual(rule)
+    await first.desk.removeRule(wide!)
+    await eventually(() => !third.fleet.may(third.net.id, "fetch", "acme"))
+    const may = (node: FleetNode, verb: "fetch" | "open" | "seed", where: string) =>
+      first.fleet.may(node.net.id, verb, where)
+    expect([may(second, "fetch", "acme"), may(second, "open", "acme")]).toEqual([true, true])
+    expect([may(second, "seed", "acme"), may(second, "fetch", "other")]).toEqual([false, false])
+    expect([may(third, "fetch", "acme"), may(third, "open", "acme")]).toEqual([false, false])
+  })
+
+  test("are written once, also in another order, and removed by their words", async () => {
+    await world.joiner(first, "second", "edge")
+    const { accessVersion } = await first.desk.addRule(rule)
+    const turned = { ...rule, verbs: ["open", "fetch"] }
+    expect((await first.desk.addRule(turned)).accessVersion).toBe(accessVersion)
+    await first.desk.removeRule(turned)
+    expect(await rulesOf(first)).toHaveLength(2)
+    await expect(first.desk.removeRule(rule)).rejects.toThrow(coded("FLEET_REQUEST_INVALID"))
+  })
+
+  test.each([
+    [{ ...rule, who: "everybody" }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, who: "group:" }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, who: "node:me" }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, verbs: [] }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, verbs: ["fetch", "steal"] }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, where: [] }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, where: ["x".repeat(256)] }, "FLEET_REQUEST_INVALID"],
+    [{ ...rule, who: "group:nobody" }, "GROUP_UNKNOWN"],
+    [{ ...rule, who: `node:${OTHER}` }, "PEER_UNKNOWN"],
+  ])("like %j are refused with %s", async (wrong, code) => {
+    await expect(async () => first.desk.addRule(wrong)).rejects.toThrow(coded(code))
+    expect(await rulesOf(first)).toHaveLength(2)
+  })
+})
+
 describe("groups", () => {
   test("are made when they are first named, and move on when somebody leaves", async () => {
     await first.desk.admit({ peer: OTHER, groups: ["edge"], labels: { zone: "lab" } })

@@ -32,6 +32,7 @@ import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
 const FOLDER = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
 export const DAY_MS = 86_400_000
 export const HOUR_MS = 3_600_000
+const MET_WITHIN_MS = 200
 
 /** A clock whose wall time a test moves; its timers are the machine's. */
 export class MovedClock implements Clock {
@@ -91,7 +92,7 @@ export class FleetWorld {
     const exchange = new TufExchange({ net, fleet, clock, log })
     const desk = await Administration.open(
       { home, net, fleet, exchange, clock, log },
-      { version: "0.1.0", labels: { arch: "arm64" } },
+      { version: "0.1.0", labels: { arch: "arm64" }, metWithinMs: MET_WITHIN_MS },
     )
     exchange.start()
     await desk.start()

@@ -1,0 +1,57 @@
+/**
+ * Drafts: changes of the fleet that are signed away from this node.
+ * @module
+ */
+import type { FastifyInstance } from "fastify"
+import { FleetError } from "../fleet/errors.ts"
+import type { DraftReceipt, DraftRequest } from "../fleet/fleet-desk.ts"
+import { DRAFT_BYTES_MAX } from "../fleet/role-draft.ts"
+import { HELD_ROLES } from "../fleet/role-holding.ts"
+import { parsePublicKey } from "../trust/public-key.ts"
+import { deskOf, type FleetRouteDeps } from "./fleet-deps.ts"
+import { PARTIES_BODY_BYTES_MAX, POLICY_FIELDS, policyRequestOf } from "./policy-routes.ts"
+import { acceptRawBodies, rawBodyOf, sendRaw } from "./raw-body.ts"
+import { choiceOf, fieldsOf, required } from "./request.ts"
+
+const ACTS = ["hold", "renew", "policy"] as const
+const HOLD_FIELDS = { act: "text", roles: "texts", keys: "texts", threshold: "count" } as const
+
+/** Adds the routes to a server. */
+export function addDraftRoutes(app: FastifyInstance, deps: FleetRouteDeps): void {
+  const options = { bodyLimit: PARTIES_BODY_BYTES_MAX }
+  app.post("/v1/fleet/draft", options, async (request, reply) => {
+    return sendRaw(reply, await deskOf(deps).draft(draftRequestOf(request.body)))
+  })
+  app.register(async (scope) => {
+    acceptRawBodies(scope)
+    const limits = { bodyLimit: DRAFT_BYTES_MAX }
+    scope.post("/v1/fleet/submit", limits, async (request): Promise<DraftReceipt> => {
+      return await deskOf(deps).submit(rawBodyOf(request.body))
+    })
+  })
+}
+
+function draftRequestOf(body: unknown): DraftRequest {
+  const named = fieldsOf(body, { ...HOLD_FIELDS, ...POLICY_FIELDS })
+  const act = choiceOf(named.act, "act", ACTS)
+  if (act === "policy") {
+    const { act: _, ...policy } = fieldsOf(body, { act: "text", ...POLICY_FIELDS })
+    return { act, ...policyRequestOf(policy) }
+  }
+  const { roles, keys, threshold } = fieldsOf(body, HOLD_FIELDS)
+  if (act === "renew") return { act }
+  return {
+    act,
+    roles: required(roles, "roles").map(heldRole),
+    keys: required(keys, "keys").map(parsePublicKey),
+    threshold: required(threshold, "threshold"),
+  }
+}
+
+function heldRole(text: string): (typeof HELD_ROLES)[number] {
+  const role = HELD_ROLES.find((one) => one === text)
+  if (role !== undefined) return role
+  const shown = JSON.stringify(text.slice(0, 80))
+  const message = `${shown} is no role that several hold; these are: ${HELD_ROLES.join(", ")}`
+  throw new FleetError("FLEET_REQUEST_INVALID", message)
+}

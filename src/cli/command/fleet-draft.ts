@@ -1,0 +1,165 @@
+/**
+ * `sealift fleet hold`, `fleet sign`, `fleet submit`: changes that keys in several places sign, away from
+ * every node.
+ * @module
+ */
+import type { DraftRequest } from "../../api/fleet-api.ts"
+import { CliError } from "../../cli/errors.ts"
+import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
+import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
+import { collect, countOf, listOf, requiredText, textOf } from "../../cli/option.ts"
+import { openSigner } from "../../cli/outside-signer.ts"
+import { PASSPHRASE_OPTION, readDevice } from "../../cli/passphrase.ts"
+import { DEVICE_BYTES_MAX, parseDevicePublic } from "../../fleet/device.ts"
+import {
+  type DraftStanding,
+  isSigned,
+  readDraftBase,
+  signDraft,
+  standingOfDraft,
+} from "../../fleet/draft-signing.ts"
+import { describeDraft } from "../../fleet/draft-summary.ts"
+import type { DraftReceipt } from "../../fleet/fleet-desk.ts"
+import {
+  DRAFT_BYTES_MAX,
+  encodeRoleDraft,
+  mergeDrafts,
+  parseRoleDraft,
+  type RoleDraft,
+} from "../../fleet/role-draft.ts"
+import { deviceFolderOf, openDeviceHome } from "../../release/device-pin.ts"
+import { type PublicKey, parsePublicKey } from "../../trust/public-key.ts"
+import type { Signer } from "../../trust/signing-key.ts"
+import { memoryFiles } from "../../trust/tuf/memory-files.ts"
+
+const KEY_HEX = /^[0-9a-f]{64}$/
+
+export const fleetHoldCommand: CommandSpec = {
+  examples: [
+    "sealift fleet hold root targets --by alice.key.pub --by bob.key.pub --by carol.key.pub --threshold 2 -o held.draft",
+  ],
+  define: (command) =>
+    command
+      .option("--by <file>", "a key: its public file, or its 64 hex digits; repeatable", collect)
+      .option("--threshold <count>", "how many of them must sign (default: all)")
+      .option("-o, --out <file>", "where the draft is written"),
+  async work(invocation) {
+    const { args, options } = invocation
+    const keys = await Promise.all(listOf(options.by).map(holderKey))
+    if (keys.length === 0) {
+      throw new CliError("USAGE_INVALID", "no key is named; give --by FILE.pub for each")
+    }
+    const threshold = countOf(options.threshold, "--threshold") ?? keys.length
+    await writeDraft(invocation, { act: "hold", roles: args, keys, threshold })
+  },
+}
+
+async function holderKey(text: string): Promise<PublicKey> {
+  if (KEY_HEX.test(text)) return parsePublicKey(text)
+  return parseDevicePublic(await readLocalFile(text, DEVICE_BYTES_MAX)).key
+}
+
+/** Has a node draft something, and writes it where `--out` or `--draft` says. */
+export async function writeDraft(invocation: Invocation, request: DraftRequest): Promise<void> {
+  const { options, out, connect } = invocation
+  const path = requiredText(options.out ?? options.draft, "--out")
+  const node = await connect()
+  const file = await node.file("POST", "/v1/fleet/draft", request)
+  await writeLocalFile(path, file)
+  const draft = parseRoleDraft(file)
+  const base = await readDraftBase(draft, apart(draft.fleet))
+  const standing = standingOfDraft(draft.change, base)
+  out.result({ file: path, fleet: draft.fleet, standing }, () => `wrote ${path}`)
+  noteStanding(invocation, standing, path)
+}
+
+export const fleetSignCommand: CommandSpec = {
+  examples: [
+    "sealift fleet sign held.draft --dry-run",
+    "sealift fleet sign held.draft --key alice.key -o alice.draft",
+    "sealift fleet sign held.draft --signer ./hsm-signer --state ./hsm.state -o hsm.draft",
+  ],
+  define: (command) =>
+    command
+      .option("--key <file>", "key file that signs")
+      .option(...PASSPHRASE_OPTION)
+      .option("--signer <program>", "program that signs, run as PROGRAM public and PROGRAM sign")
+      .option("--state <dir>", "with --signer: where it is kept what it signed")
+      .option("--fleet <id>", "id of the fleet, for a key that knows none yet")
+      .option("--again", "sign although this key has signed other words of the same version")
+      .option("--dry-run", "show what the draft changes; sign nothing")
+      .option("-o, --out <file>", "where the signed draft is written"),
+  async work(invocation) {
+    const { args, options, out, signal } = invocation
+    const draft = parseRoleDraft(await readLocalFile(args[0]!, DRAFT_BYTES_MAX))
+    if (options.dryRun === true) {
+      const base = await readDraftBase(draft, apart(textOf(options.fleet)))
+      const standing = standingOfDraft(draft.change, base)
+      const changes = describeDraft(draft, base)
+      out.answer({ fleet: draft.fleet, changes, standing }, changes.join("\n"))
+      noteStanding(invocation, standing, args[0]!)
+      return
+    }
+    const target = requiredText(options.out, "--out")
+    const { signer, home } = await signerOf(invocation)
+    const place = { ...home, expectedFleet: textOf(options.fleet) }
+    const base = await readDraftBase(draft, place)
+    out.note(describeDraft(draft, base).join("\n"))
+    const signing = { base, state: home.state, isAgain: options.again === true, signal }
+    const signed = await signDraft(draft, signer, signing)
+    await writeLocalFile(target, encodeRoleDraft(signed.draft))
+    const standing = standingOfDraft(signed.draft.change, base)
+    const result = { file: target, key: signer.publicKey, roles: signed.roles, standing }
+    out.result(result, () => `signed ${signed.roles.join(" and ")}: wrote ${target}`)
+    noteStanding(invocation, standing, target)
+  },
+}
+
+export const fleetSubmitCommand: CommandSpec = {
+  examples: ["sealift fleet submit alice.draft bob.draft"],
+  async work({ args, out, connect }) {
+    const files = await Promise.all(args.map((path) => readLocalFile(path, DRAFT_BYTES_MAX)))
+    const draft: RoleDraft = mergeDrafts(files.map(parseRoleDraft))
+    const node = await connect()
+    const body = encodeRoleDraft(draft)
+    const receipt = await node.ask<DraftReceipt>("POST", "/v1/fleet/submit", body)
+    out.result(receipt, () => `${receipt.roles.join(" and ")}: what was signed counts now`)
+    out.note("keys that count no more were erased on this node; destroy every copy of them")
+    out.note('next: "sealift fleet show" says who signs for what, and until when it is good')
+  },
+}
+
+/** A look at a draft leaves nothing behind. */
+function apart(expectedFleet: string | undefined): Parameters<typeof readDraftBase>[1] {
+  return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
+}
+
+async function signerOf(invocation: Invocation): Promise<{
+  readonly signer: Signer
+  readonly home: ReturnType<typeof openDeviceHome>
+}> {
+  const { options, signal } = invocation
+  const [key, program] = [textOf(options.key), textOf(options.signer)]
+  if ((key === undefined) === (program === undefined)) {
+    throw new CliError("USAGE_INVALID", "give one of --key FILE, --signer PROGRAM and --dry-run")
+  }
+  if (program !== undefined) {
+    const home = openDeviceHome(requiredText(options.state, "--state"))
+    return { signer: await openSigner(program, signal), home }
+  }
+  const { signing } = await readDevice(invocation, key!)
+  return { signer: signing, home: openDeviceHome(deviceFolderOf(key!)) }
+}
+
+function noteStanding({ out }: Invocation, standing: readonly DraftStanding[], path: string): void {
+  for (const { role, by, threshold, signed, missing } of standing) {
+    const words = by === "now" ? "by the keys that count now" : "by those that will count"
+    const asked = signed.length < threshold ? `; still to ask: ${missing.join(", ")}` : ""
+    out.note(`${role}: ${signed.length} of ${threshold} signatures ${words}${asked}`)
+  }
+  out.note(
+    standing.every(isSigned)
+      ? `next, where the desk is: "sealift fleet submit ${path}"`
+      : `next, where another key is: "sealift fleet sign ${path} --key FILE -o SIGNED"`,
+  )
+}

@@ -1,0 +1,227 @@
+/**
+ * Signing a draft where a key is, with or without a node: what it follows is read as any reader reads it,
+ * from the fleet that the key trusts (protocol/tuf-profile.md §5, signing a draft).
+ * @module
+ */
+import { encodeJson } from "../core/json.ts"
+import { countField, parseSection, sectionListField, textField } from "../core/section.ts"
+import { TrustError } from "../trust/errors.ts"
+import type { PublicKey } from "../trust/public-key.ts"
+import { isAccepted } from "../trust/signature.ts"
+import type { Signer } from "../trust/signing-key.ts"
+import { delegatorOf, type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
+import { fleetRules } from "../trust/tuf/fleet-rules.ts"
+import { firstRootOf, joinFleet } from "../trust/tuf/joining.ts"
+import { holdersIn } from "../trust/tuf/role-holders.ts"
+import { signMetadata } from "../trust/tuf/tuf-author.ts"
+import { hexSha256, signedBytesOf, tufKeyId } from "../trust/tuf/tuf-bytes.ts"
+import { TufClient } from "../trust/tuf/tuf-client.ts"
+import type { TufFiles } from "../trust/tuf/tuf-source.ts"
+import { FleetError } from "./errors.ts"
+import { sourceOfFiles } from "./fleet-files.ts"
+import {
+  type DraftChange,
+  type DraftFile,
+  filesOfChange,
+  type RoleDraft,
+  withDraftFiles,
+} from "./role-draft.ts"
+
+const SIGNATURE_HEX = /^[0-9a-f]{128}$/
+const SIGNED_NAME = "signed-roles.json"
+const SIGNED_BYTES_MAX: number = 64 * 1024
+const ROLES_MAX = 256
+
+/** Where a key that signs drafts stands. */
+export interface SigningPlace {
+  /** What it trusts of its fleet; written to. */
+  readonly fleet: TufFiles
+  /** What it signed; written to, before anything that it signed is given out. */
+  readonly state: TufFiles
+  /** The fleet that is expected where the key knows none. */
+  readonly expectedFleet: string | undefined
+}
+
+/** A draft is on its way for days, and what has run out may be followed: nothing is too old to read. */
+const READ_AT_MS = 0
+
+/** Signatures that a file of a draft has and needs by the word of one file above it. */
+export interface DraftStanding {
+  readonly role: string
+  /** `now`: by the keys that count; `next`: by those that the draft itself names. */
+  readonly by: "now" | "next"
+  readonly threshold: number
+  readonly signed: readonly PublicKey[]
+  readonly missing: readonly PublicKey[]
+}
+
+/**
+ * Reads what a draft follows.
+ * @throws {@link FleetError} `FLEET_WRONG`, `DRAFT_OUTDATED`; {@link TrustError} as a reader of the
+ * fleet's files
+ */
+export async function readDraftBase(
+  { fleet, files, change }: RoleDraft,
+  place: SigningPlace,
+): Promise<FleetRepository> {
+  const { expectedFleet } = place
+  if (expectedFleet !== undefined && expectedFleet !== fleet) {
+    throw new FleetError("FLEET_WRONG", `a draft of fleet ${fleet}, expected ${expectedFleet}`)
+  }
+  const source = sourceOfFiles(files)
+  const options = { rules: fleetRules(fleet), nowMs: () => READ_AT_MS, files: place.fleet }
+  if ((await firstRootOf(place.fleet)) === undefined) await joinFleet(source, options)
+  const client = await TufClient.open(options)
+  await client.refresh(source)
+  const base = repositoryOf(client.accepted!)
+  verifyFollows(change, base)
+  return base
+}
+
+/** Refuses a draft of files that others have followed. @throws {@link FleetError} `DRAFT_OUTDATED` */
+export function verifyFollows(change: DraftChange, base: FleetRepository): void {
+  for (const [role, file] of filesOfChange(change)) {
+    const version = fileIn(base, role)?.signed.version ?? 0
+    if (file.signed.version === version + 1) continue
+    const message = `${role} ${file.signed.version} was drafted, and ${version} is what counts: draft it anew`
+    throw new FleetError("DRAFT_OUTDATED", message, { details: { role } })
+  }
+}
+
+/** Gives how far a draft is signed: two rows for a root, one for any other file. */
+export function standingOfDraft(
+  change: DraftChange,
+  base: FleetRepository,
+): readonly DraftStanding[] {
+  const next = nextOf(change, base)
+  return [...filesOfChange(change)].flatMap(([role, file]) => {
+    const rows = [{ by: "next", above: next } as const]
+    const both = role === "root" ? [{ by: "now", above: base } as const, ...rows] : rows
+    return both.map(({ by, above }) => {
+      const { keys, threshold } = holdersIn(above, role) ?? { keys: [], threshold: 1 }
+      const signed = keys.filter((key) => hasSigned(file, key))
+      return { role, by, threshold, signed, missing: keys.filter((key) => !signed.includes(key)) }
+    })
+  })
+}
+
+/** Whether a file of a draft has the signatures that it needs. */
+export function isSigned({ signed, threshold }: DraftStanding): boolean {
+  return signed.length >= threshold
+}
+
+/** Refuses a draft that lacks signatures. @throws {@link TrustError} `TUF_SIGNATURES_MISSING` */
+export function verifySigned(standing: readonly DraftStanding[]): void {
+  const open = standing.find((row) => !isSigned(row))
+  if (open === undefined) return
+  const { role, threshold, signed, missing } = open
+  const message = `${role}: ${signed.length} of ${threshold} signatures; still to ask: ${missing.join(", ")}`
+  throw new TrustError("TUF_SIGNATURES_MISSING", message, {
+    details: { role, missing: [...missing] },
+  })
+}
+
+/**
+ * Signs all files of a draft that a key may sign, and remembers it.
+ * @param isAgain - also where this key has signed another file of the same version before
+ * @throws {@link FleetError} `ROLE_KEY_MISSING` when it may sign none, `DRAFT_CONFLICT`
+ */
+export async function signDraft(
+  draft: RoleDraft,
+  signer: Signer,
+  options: {
+    readonly base: FleetRepository
+    readonly state: TufFiles
+    readonly isAgain: boolean
+    readonly signal?: AbortSignal
+  },
+): Promise<{ readonly draft: RoleDraft; readonly roles: readonly string[] }> {
+  const { base, state, isAgain, signal } = options
+  const next = nextOf(draft.change, base)
+  const key = signer.publicKey
+  const mine = [...filesOfChange(draft.change)].filter(([role]) => {
+    return [base, next].some((above) => holdersIn(above, role)?.keys.includes(key) === true)
+  })
+  if (mine.length === 0) {
+    const message = `${key} signs for none of the roles in this draft`
+    throw new FleetError("ROLE_KEY_MISSING", message)
+  }
+  await remember(state, mine, { fleet: draft.fleet, isAgain })
+  const signed = new Map<string, DraftFile>()
+  for (const [role, file] of mine) {
+    signed.set(role, await signMetadata(file, [signer], signal === undefined ? {} : { signal }))
+  }
+  const change = withDraftFiles(draft.change, (role, file) => signed.get(role) ?? file)
+  return { draft: { ...draft, change }, roles: [...signed.keys()] }
+}
+
+/** The files above, as they are once the draft counts. */
+function nextOf(
+  { root, targets }: DraftChange,
+  base: FleetRepository,
+): Pick<FleetRepository, "root" | "targets"> {
+  return { root: root ?? base.root, targets: targets ?? base.targets }
+}
+
+function fileIn(base: FleetRepository, role: string): DraftFile | undefined {
+  if (role === "root" || role === "targets") return delegatorOfOwn(base, role)
+  return base.roles.get(role)
+}
+
+function delegatorOfOwn(base: FleetRepository, role: "root" | "targets"): DraftFile {
+  return role === "root" ? delegatorOf("root", base) : base.targets
+}
+
+function hasSigned(file: DraftFile, key: PublicKey): boolean {
+  const hex = file.signatures[tufKeyId(key)]?.sig ?? ""
+  if (!SIGNATURE_HEX.test(hex)) return false
+  return isAccepted({ key, bytes: signedBytesOf(file), signature: Buffer.from(hex, "hex") })
+}
+
+/** One version of a role's file is signed once: two of them would divide the fleet. */
+async function remember(
+  state: TufFiles,
+  files: readonly (readonly [string, DraftFile])[],
+  { fleet, isAgain }: { readonly fleet: string; readonly isAgain: boolean },
+): Promise<void> {
+  const known = await readSigned(state, fleet)
+  for (const [role, file] of files) {
+    const { version } = file.signed
+    const digest = hexSha256(signedBytesOf(file))
+    const before = known.get(role)
+    const isSame = before?.version === version && before.digest === digest
+    if (before !== undefined && before.version >= version && !isSame && !isAgain) {
+      const message = `this key has signed ${role} ${before.version} with other words before; if that was given up, say --again`
+      throw new FleetError("DRAFT_CONFLICT", message, { details: { role } })
+    }
+    known.set(role, { version, digest })
+  }
+  const roles = [...known].map(([role, entry]) => ({ role, ...entry }))
+  await state.write(SIGNED_NAME, encodeJson({ v: 1, fleet, roles }))
+}
+
+async function readSigned(
+  state: TufFiles,
+  fleet: string,
+): Promise<Map<string, { readonly version: number; readonly digest: string }>> {
+  const bytes = await state.read(SIGNED_NAME, { bytesMax: SIGNED_BYTES_MAX })
+  if (bytes === undefined) return new Map()
+  const refuse = (reason: string) =>
+    new FleetError("DRAFT_INVALID", `what this key remembers is broken: ${reason}`)
+  const section = parseSection(bytes, { bytesMax: SIGNED_BYTES_MAX, refuse })
+  countField(section, "v", { min: 1, max: 1 })
+  const known = textField(section, "fleet")
+  if (known !== fleet) {
+    throw new FleetError(
+      "FLEET_WRONG",
+      `a draft of fleet ${fleet}, and this key signs for ${known}`,
+    )
+  }
+  const rows = sectionListField(section, "roles", { max: ROLES_MAX })
+  return new Map(
+    rows.map((row) => [
+      textField(row, "role"),
+      { version: countField(row, "version", { min: 1 }), digest: textField(row, "digest") },
+    ]),
+  )
+}

@@ -1,0 +1,93 @@
+/**
+ * What a draft would change, in lines for whoever is asked to sign it: read from the files themselves,
+ * and from nothing that was said about them.
+ * @module
+ */
+import { parsePolicy } from "../trust/policy.ts"
+import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
+import { holdersIn } from "../trust/tuf/role-holders.ts"
+import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
+import { filesOfChange, type RoleDraft } from "./role-draft.ts"
+
+const ROOT_ROLES = ["root", "targets", "desk"] as const
+const POLICY = /^policy\/(?<namespace>[^/]+)\.json$/
+
+/** Gives the lines, file by file. @throws TrustError `POLICY_INVALID` for a policy that is none */
+export function describeDraft(
+  { fleet, change }: RoleDraft,
+  base: FleetRepository,
+): readonly string[] {
+  const next = { root: change.root ?? base.root, targets: change.targets ?? base.targets }
+  const lines = [`fleet ${fleet}`]
+  for (const [role, { signed }] of filesOfChange(change)) {
+    lines.push(`${role} ${signed.version}, good until ${signed.expires}`)
+    if (role === "root") lines.push(...holderLines(ROOT_ROLES, base, next))
+  }
+  if (change.targets !== undefined) {
+    const roles = Object.keys({ ...delegated(base), ...delegated(next) }).toSorted()
+    lines.push(...holderLines(roles, base, next))
+    lines.push(...targetLines(base.targets.signed.targets, change.targets.signed.targets))
+  }
+  for (const [role, file] of change.roles ?? []) {
+    lines.push(...targetLines(base.roles.get(role)?.signed.targets ?? {}, file.signed.targets))
+  }
+  for (const [path, bytes] of change.contents ?? []) {
+    const namespace = POLICY.exec(path)?.groups?.namespace
+    if (namespace !== undefined) lines.push(...policyLines(bytes, fleet, namespace))
+  }
+  return lines
+}
+
+type Above = Pick<FleetRepository, "root" | "targets">
+
+function delegated({ targets }: Above): Readonly<Record<string, unknown>> {
+  return targets.signed.delegations?.roles ?? {}
+}
+
+function holderLines(roles: readonly string[], before: Above, after: Above): readonly string[] {
+  return roles.flatMap((role) => {
+    const [old, now] = [holdersIn(before, role), holdersIn(after, role)]
+    if (old !== undefined && now !== undefined && isSame(old, now)) return []
+    if (now === undefined) return [`  role ${role}: nobody signs for it any more`]
+    return [
+      `  role ${role}: ${now.threshold} of ${now.keys.length} keys must sign${old === undefined ? "" : `, before ${old.threshold} of ${old.keys.length}`}`,
+      ...now.keys.map((key) => `    ${key}${old?.keys.includes(key) === true ? "" : "  NEW"}`),
+      ...(old?.keys ?? [])
+        .filter((key) => !now.keys.includes(key))
+        .map((key) => `    ${key}  GONE`),
+    ]
+  })
+}
+
+function isSame(one: RoleSigners, other: RoleSigners): boolean {
+  const keys = new Set(other.keys)
+  const isSameKeys = one.keys.length === keys.size && one.keys.every((key) => keys.has(key))
+  return one.threshold === other.threshold && isSameKeys
+}
+
+type Listed = FleetRepository["targets"]["signed"]["targets"]
+
+function targetLines(before: Listed, after: Listed): readonly string[] {
+  const paths = Object.keys({ ...before, ...after }).toSorted()
+  return paths.flatMap((path) => {
+    const [old, now] = [before[path], after[path]]
+    if (now === undefined) return [`  - ${path}`]
+    if (old === undefined) return [`  + ${path}`]
+    return old.hashes.sha256 === now.hashes.sha256 ? [] : [`  ~ ${path}`]
+  })
+}
+
+function policyLines(bytes: Uint8Array, fleet: string, namespace: string): readonly string[] {
+  const policy = parsePolicy(bytes, { fleet, namespace })
+  const holders = [...policy.parties, ...(policy.gate === undefined ? [] : [policy.gate])]
+  return [
+    `policy ${policy.version} of ${namespace}`,
+    ...holders.flatMap(({ name, threshold, devices }) => [
+      `  ${name}: ${threshold} of ${devices.filter(({ state }) => state !== "retired").length} devices`,
+      ...devices.map(({ key, state }) => `    ${key}  ${state}`),
+    ]),
+    ...policy.inspectors.map((one) => `  inspector ${one}`),
+    ...(policy.allowsClassical ? ["  classical recipients are ALLOWED"] : []),
+    ...(policy.allowsNoGate ? ["  releases without a gate are ALLOWED"] : []),
+  ]
+}

@@ -1,0 +1,157 @@
+/**
+ * A change of the fleet's files that keys in several places have to sign, as one file: what is newest,
+ * what shall follow, and the signatures so far (protocol/tuf-profile.md §4, drafts).
+ * @module
+ */
+import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import { encodeJson } from "../core/json.ts"
+import {
+  invalidField,
+  parseSection,
+  type Refuse,
+  type Section,
+  sectionListField,
+  textField,
+  textListField,
+} from "../core/section.ts"
+import { encodeDraft, parseRootDraft, parseTargetsDraft } from "../trust/tuf/fleet-repository.ts"
+import type { NamedBytes } from "../trust/tuf/publication.ts"
+import { hexSha256, signedBytesOf } from "../trust/tuf/tuf-bytes.ts"
+import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
+import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
+import { FleetError } from "./errors.ts"
+import { FLEET_FILES_BYTES_MAX, fleetFilesIn } from "./fleet-files.ts"
+
+/** Largest draft. */
+export const DRAFT_BYTES_MAX: number = FLEET_FILES_BYTES_MAX
+/** Files that one draft changes, and target files that come with them. */
+const FILES_MAX = 64
+const PATHS_MAX = 4_096
+const PATH_CHARACTERS_MAX = 512
+const FLEET_ID = /^[0-9a-f]{64}$/
+
+/** What a draft changes. */
+export type DraftChange = Pick<FleetChange, "root" | "targets" | "roles" | "contents" | "mayResign">
+
+/** A draft. Nothing in it is believed before it was read over what a fleet has signed. */
+export interface RoleDraft {
+  readonly fleet: string
+  /** All files of the fleet that it follows. */
+  readonly files: readonly NamedBytes[]
+  readonly change: DraftChange
+}
+
+const refuse: Refuse = (reason, cause) =>
+  new FleetError("DRAFT_INVALID", `the draft is refused: ${reason}`, { cause })
+
+/** Writes a draft. @throws {@link FleetError} `DRAFT_INVALID` when it is too large */
+export function encodeRoleDraft({ fleet, files, change }: RoleDraft): Uint8Array {
+  const draft = encodeJson({
+    v: 1,
+    fleet,
+    files: files.map(({ name, bytes }) => ({ name, bytes: encodeBase64(bytes) })),
+    draft: [...filesOfChange(change)].map(([role, file]) => {
+      return { role, bytes: encodeBase64(encodeDraft(file)) }
+    }),
+    contents: [...(change.contents ?? [])].map(([path, bytes]) => {
+      return { path, bytes: encodeBase64(bytes) }
+    }),
+    mayResign: [...(change.mayResign ?? [])],
+  })
+  if (draft.length > DRAFT_BYTES_MAX) throw refuse(`${draft.length} bytes`)
+  return draft
+}
+
+/** Reads a draft. @throws {@link FleetError} `DRAFT_INVALID`; TrustError `TUF_MALFORMED` */
+export function parseRoleDraft(bytes: Uint8Array): RoleDraft {
+  const section = parseSection(bytes, { bytesMax: DRAFT_BYTES_MAX, refuse })
+  const fleet = textField(section, "fleet")
+  if (!FLEET_ID.test(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const drafts = sectionListField(section, "draft", { max: FILES_MAX })
+  const files = new Map(drafts.map((one) => [textField(one, "role"), bytesOf(one)]))
+  if (files.size === 0 || files.size < drafts.length) {
+    throw invalidField(section, "draft", { reason: "no role, or one twice" })
+  }
+  const contents = sectionListField(section, "contents", { max: PATHS_MAX })
+  const [root, targets] = ["root", "targets"].map((role) => files.get(role))
+  const others = [...files].filter(([role]) => role !== "root" && role !== "targets")
+  const change: DraftChange = {
+    ...(root === undefined ? {} : { root: parseRootDraft(root) }),
+    ...(targets === undefined ? {} : { targets: parseTargetsDraft("targets", targets) }),
+    roles: new Map(others.map(([role, file]) => [role, parseTargetsDraft(role, file)])),
+    contents: new Map(contents.map((one) => [pathOf(one), bytesOf(one)])),
+    mayResign: new Set(textListField(section, "mayResign", { max: PATHS_MAX })),
+  }
+  return { fleet, files: fleetFilesIn(section), change }
+}
+
+/** Gives the files that a change has, by role: the root first. */
+export function filesOfChange({
+  root,
+  targets,
+  roles,
+}: DraftChange): ReadonlyMap<string, DraftFile> {
+  return new Map<string, DraftFile>([
+    ...(root === undefined ? [] : [["root", root] as const]),
+    ...(targets === undefined ? [] : [["targets", targets] as const]),
+    ...(roles ?? []),
+  ])
+}
+
+/** A file that is drafted. */
+export type DraftFile = Parameters<typeof encodeDraft>[0]
+
+/** Gives a change with other files in the place of its own. */
+export function withDraftFiles(
+  change: DraftChange,
+  make: (role: string, file: DraftFile) => DraftFile,
+): DraftChange {
+  const made = <T extends DraftFile>(role: string, file: T) => make(role, file) as T
+  const { root, targets, roles = new Map() } = change
+  return {
+    ...change,
+    ...(root === undefined ? {} : { root: made("root", root) }),
+    ...(targets === undefined ? {} : { targets: made("targets", targets) }),
+    roles: new Map([...roles].map(([role, file]) => [role, made(role, file)])),
+  }
+}
+
+/**
+ * Puts the signatures of copies of one draft together.
+ * @param copies - at least one
+ * @throws {@link FleetError} `DRAFT_INVALID` when they are not copies of one
+ */
+export function mergeDrafts(copies: readonly RoleDraft[]): RoleDraft {
+  const [first, ...others] = copies
+  if (first === undefined) throw refuse("there is none")
+  const isCopy = others.every((other) => digestOfDraft(other) === digestOfDraft(first))
+  if (!isCopy) throw refuse("these are different drafts")
+  const change = withDraftFiles(first.change, (role, file) => {
+    const signed = others.flatMap((other) => filesOfChange(other.change).get(role) ?? [])
+    const all = Object.assign({}, file.signatures, ...signed.map(({ signatures }) => signatures))
+    return Object.assign(Object.create(Object.getPrototypeOf(file)), file, { signatures: all })
+  })
+  return { ...first, change }
+}
+
+/** What tells drafts apart: all that is signed. */
+function digestOfDraft({ fleet, change }: RoleDraft): string {
+  const files = [...filesOfChange(change)].map(([role, file]) => {
+    return `${role} ${hexSha256(signedBytesOf(file))}`
+  })
+  return [fleet, ...files.toSorted()].join("\n")
+}
+
+function pathOf(section: Section): string {
+  const path = textField(section, "path")
+  if (path.length <= PATH_CHARACTERS_MAX) return path
+  throw invalidField(section, "path", { reason: "too long" })
+}
+
+function bytesOf(section: Section): Uint8Array {
+  const bytes = parseBase64(textField(section, "bytes"))
+  if (bytes === undefined || bytes.length > TARGET_BYTES_MAX) {
+    throw invalidField(section, "bytes", { reason: "no base64, or too long" })
+  }
+  return bytes
+}

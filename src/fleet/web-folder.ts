@@ -1,0 +1,45 @@
+/**
+ * A fleet's files as a folder for a web server. A reader that comes while it is written finds the old
+ * state or the new one (protocol/tuf-profile.md §5, publishing).
+ * @module
+ */
+import { access, mkdir } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { codeOf } from "../core/errors.ts"
+import { replaceFile } from "../disk/durable-file.ts"
+import { TIMESTAMP_NAME } from "../trust/tuf/metadata-file.ts"
+import type { NamedBytes } from "../trust/tuf/publication.ts"
+
+/** The server may run as another user. */
+const FILE_MODE = 0o644
+const FOLDER_MODE = 0o755
+
+/**
+ * Adds files to a folder. Those whose names have a version or a digest never change, so what is there
+ * stays; the timestamp is written last, since it names the others.
+ */
+export async function writeWebFolder(
+  folder: string,
+  files: readonly NamedBytes[],
+): Promise<{ readonly files: number; readonly newFiles: number }> {
+  let newFiles = 0
+  const isLast = ({ name }: NamedBytes) => name === TIMESTAMP_NAME
+  for (const file of [...files.filter((one) => !isLast(one)), ...files.filter(isLast)]) {
+    const path = join(folder, file.name)
+    if (!isLast(file) && (await isThere(path))) continue
+    await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
+    await replaceFile(path, file.bytes, FILE_MODE)
+    newFiles++
+  }
+  return { files: files.length, newFiles }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false
+    throw error
+  }
+}
