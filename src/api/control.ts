@@ -25,6 +25,7 @@ import { addFleetRoutes } from "./fleet-routes.ts"
 import { addImageRoutes } from "./image-routes.ts"
 import type { ImageSource } from "./image-source.ts"
 import { addLimitRoutes, type LimitDeps } from "./limit-routes.ts"
+import { addLogRoutes, type LogRouteDeps } from "./log-routes.ts"
 import { addNodeRoutes } from "./node-routes.ts"
 import { addPolicyRoutes } from "./policy-routes.ts"
 import type { ReleaseDeps } from "./release-deps.ts"
@@ -39,7 +40,7 @@ const CLOSE_POLL_MS = 50
 /** Permission bits taken away while the socket is made: only the owner may open it. */
 const OWNER_ONLY_UMASK = 0o177
 
-export interface ControlDeps {
+export interface ControlDeps extends LogRouteDeps {
   readonly store: BlobStore
   readonly net: PeerNetwork
   readonly swarm: Swarm
@@ -140,6 +141,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addPolicyRoutes(app, deps)
   addFleetFileRoutes(app, deps)
   addDraftRoutes(app, deps)
+  addLogRoutes(app, deps)
   addReleaseRoutes(app, deps, options)
   addReleaseFileRoutes(app, deps)
   return app

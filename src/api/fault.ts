@@ -2,6 +2,7 @@
  * The HTTP status of errors on the control API, from one exhaustive table of codes.
  * @module
  */
+import type { AuditErrorCode } from "../audit/errors.ts"
 import { CodedError, type InputErrorCode } from "../core/errors.ts"
 import type { DeliveryErrorCode, OriginErrorCode } from "../delivery/errors.ts"
 import type { NetErrorCode } from "../net/errors.ts"
@@ -21,6 +22,7 @@ export type FaultCode =
   | SwarmErrorCode
   | OriginErrorCode
   | DeliveryErrorCode
+  | AuditErrorCode
   | TrustCode
 
 const STATUS: Readonly<Record<FaultCode, number>> = {
@@ -32,6 +34,11 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   POLICY_MISMATCH: 403,
   MANIFEST_INVALID: 502,
   PIN_UNKNOWN: 404,
+  LOG_ENTRY_UNKNOWN: 404,
+  LOG_CORRUPT: 500,
+  LOG_CHECKPOINT_INVALID: 500,
+  LOG_FULL: 507,
+  EVENT_INVALID: 500,
   TORRENT_UNAVAILABLE: 504,
   INTERNAL: 500,
   DIGEST_INVALID: 400,

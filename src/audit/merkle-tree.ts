@@ -66,7 +66,7 @@ export function isIncluded(
     } else hash = nodeHash(hash, sibling)
     ;[node, last] = [Math.floor(node / 2), Math.floor(last / 2)]
   }
-  return last === 0 && isSame(hash, root)
+  return last === 0 && isSameHash(hash, root)
 }
 
 /**
@@ -90,9 +90,9 @@ export function isConsistent(
 ): boolean {
   if (!isCount(older.size) || !isCount(newer.size) || older.size > newer.size) return false
   if (!isWellFormed([older.root, newer.root, ...proof], proof)) return false
-  if (older.size === newer.size) return proof.length === 0 && isSame(older.root, newer.root)
+  if (older.size === newer.size) return proof.length === 0 && isSameHash(older.root, newer.root)
   // Every list begins with the empty one; there is nothing to prove.
-  if (older.size === 0) return proof.length === 0 && isSame(older.root, treeRoot([]))
+  if (older.size === 0) return proof.length === 0 && isSameHash(older.root, treeRoot([]))
   const path = isPowerOfTwo(older.size) ? [older.root, ...proof] : [...proof]
   return isSamePath(path, { older, newer })
 }
@@ -117,7 +117,7 @@ function isSamePath(
     } else newHash = nodeHash(newHash, sibling)
     ;[node, last] = [Math.floor(node / 2), Math.floor(last / 2)]
   }
-  return last === 0 && isSame(oldHash, older.root) && isSame(newHash, newer.root)
+  return last === 0 && isSameHash(oldHash, older.root) && isSameHash(newHash, newer.root)
 }
 
 /** Goes up past levels where a node at the right edge has no sibling. */
@@ -154,7 +154,8 @@ function parentsOf(level: readonly Uint8Array[]): Uint8Array[] {
   return parents
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+/** Gives the hash of an inner node: SHA-256(0x01 ‖ left ‖ right), 32 bytes. */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   return createHash("sha256").update(NODE_PREFIX).update(left).update(right).digest()
 }
 
@@ -170,4 +171,5 @@ function isPowerOfTwo(count: number): boolean {
   return power === count
 }
 
-const isSame = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
+/** Whether two hashes are the same. */
+export const isSameHash = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0

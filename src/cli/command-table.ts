@@ -41,6 +41,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/status.ts")).statusCommand,
   },
   {
+    usage: "log",
+    summary: "show what happened on this node, follow it, verify it, prove an entry",
+    load: async () => (await import("./command/log.ts")).logCommand,
+  },
+  {
     usage: "peers",
     summary: "list connected peers and bans",
     load: async () => (await import("./command/peers.ts")).peersCommand,

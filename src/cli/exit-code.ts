@@ -72,6 +72,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["SHARE_NOT_FOR_THIS_RELEASE", 3],
   ["FILE_KEY_CONFLICT", 3],
   ["IMAGE_UNKNOWN", 4],
+  ["LOG_ENTRY_UNKNOWN", 4],
   ["PLATFORM_UNKNOWN", 4],
   ["RELEASE_UNKNOWN", 4],
   ["AUDIENCE_UNKNOWN", 4],

@@ -74,6 +74,8 @@ export interface NodeConfig {
   /** The data directory, absolute. */
   readonly data: string
   readonly quota: number
+  /** Bytes that the entries of the node's log may take. */
+  readonly auditQuota: number
   readonly limits: LimitsConfig
   /** The way out of the LAN is paid by the byte: nothing is fetched over it. */
   readonly metered: boolean
@@ -196,6 +198,7 @@ const rootKeys = {
   fleetMirrors: z.array(leaf(value.WEB_URL)).max(FLEET_MIRRORS_MAX),
   data: leaf(value.PATH),
   quota: leaf(value.SIZE),
+  auditQuota: leaf(value.SIZE),
   limits: z.strictObject(limitKeys),
   metered: leaf(value.BOOLEAN),
   addressClasses: z.strictObject(classKeys),
@@ -269,6 +272,12 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   },
   { path: "data", kind: "text", variable: "SEALIFT_DATA", flag: "--data" },
   { path: "quota", kind: "text", variable: "SEALIFT_QUOTA", flag: "--quota" },
+  {
+    path: "auditQuota",
+    kind: "text",
+    variable: "SEALIFT_AUDIT_QUOTA",
+    flag: "--audit-quota",
+  },
   { path: "limits.up", kind: "text", variable: "SEALIFT_UP_LIMIT", flag: "--up-limit" },
   { path: "limits.down", kind: "text", variable: "SEALIFT_DOWN_LIMIT", flag: "--down-limit" },
   { path: "metered", kind: "boolean", variable: "SEALIFT_METERED", flag: "--metered" },
@@ -324,6 +333,7 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   relayFor: [],
   relayRate: "2MiB",
   quota: "50GiB",
+  auditQuota: "1GiB",
   "limits.schedule": [],
   metered: false,
   addressClasses: {},

@@ -15,6 +15,7 @@ import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
+import type { NodeLog } from "../audit/node-log.ts"
 import { createAwakeClock } from "../core/awake-clock.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
@@ -47,6 +48,7 @@ import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
 import { Zones } from "../swarm/zones.ts"
+import { noteFleet, openAudit } from "./audit-room.ts"
 import { defaultListen, type LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
@@ -83,6 +85,7 @@ export interface RunningNode {
 /** The rooms below the fronts. */
 interface Rooms {
   readonly store: BlobStore
+  readonly audit: NodeLog
   readonly net: PeerNetwork
   readonly limits: LimitDeps
   readonly swarm: Swarm
@@ -222,11 +225,17 @@ async function openRooms(
   const places = await BlobPlaces.load({ kv: store.kv("places"), store, log })
   undo.defer(() => places.stop())
   const identity = await loadIdentity(join(config.data, "identity"))
+  const auditLog = log.child({ room: "audit" })
+  const audit = await openAudit(
+    { clock: base.clock, log: auditLog, undo },
+    { data: config.data, identity, quotaBytes: config.auditQuota },
+  )
   const fleetLog = log.child({ room: "fleet" })
   const opened = await openFleet(
     { clock: base.clock, log: fleetLog, undo },
     { data: config.data, peer: identity.id, mirrors: config.fleetMirrors },
   )
+  noteFleet({ undo }, audit, opened.fleet)
   const access = createFleetAccess(opened.fleet)
   const shared = { access, places }
   const net = await createLibp2pNetwork(
@@ -308,13 +317,14 @@ async function openRooms(
       store,
       places,
       delivery,
+      audit,
       layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
     },
     { data: config.data },
   )
   undo.defer(() => releaseRooms.stop())
   const fronts = { upstream, delivery, registry, images, access }
-  return { store, net, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
+  return { store, net, audit, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
 }
 
 /** The fleet's data plane, and the public side beside it. */

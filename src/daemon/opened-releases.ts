@@ -5,6 +5,7 @@
  */
 import { join } from "node:path"
 import type { ReleaseDeps } from "../api/release-deps.ts"
+import type { NodeLog } from "../audit/node-log.ts"
 import type { Clock } from "../core/clock.ts"
 import { assert } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
@@ -15,17 +16,25 @@ import { openGateDevice } from "../fleet/gate-device.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
 import type { LayImage } from "../release/content-making.ts"
+import type { ReadEvidence } from "../release/evidence.ts"
 import { FileKeyStore } from "../release/file-key-store.ts"
 import { gateWarnings } from "../release/gate-warning.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
+import type { Publisher } from "../release/releases.ts"
 import { PayloadPool } from "../seal/payload-pool.ts"
 import type { BlobPlaces } from "../store/blob-places.ts"
 import { wholeBlobPath } from "../store/directory.ts"
 import type { BlobStore } from "../store/store.ts"
 import { diskFiles } from "../trust/tuf/disk-files.ts"
 import type { FleetRooms } from "./fleet-rooms.ts"
+import {
+  eventOfEvidence,
+  eventOfGrant,
+  eventOfOpening,
+  eventOfPublishing,
+} from "./release-events.ts"
 
 const PUBLISHER_KEY = "publisher.key"
 /** Grants that are sealed anew before a node key is erased are waited for this long. */
@@ -40,6 +49,7 @@ export interface ReleaseRoomsDeps {
   readonly store: BlobStore
   readonly places: BlobPlaces
   readonly delivery: Delivery
+  readonly audit: Pick<NodeLog, "note">
   /** Brings an image here to publish it. */
   readonly layImage: LayImage
 }
@@ -56,21 +66,32 @@ export async function openReleases(
   membership: FleetMember,
   data: string,
 ): Promise<OpenedReleases> {
-  const { rooms, home, store } = deps
+  const { rooms, home, store, audit } = deps
   const { desk, nodeKeys, fleet } = rooms
   const files = diskFiles(data)
-  const book = await FleetReleaseBook.open({ ...deps, membership, files })
+  const onEvidence = (evidence: ReadEvidence) => audit.note(eventOfEvidence(evidence))
+  const book = await FleetReleaseBook.open({ ...deps, membership, files, onEvidence })
   const pool = new PayloadPool()
   const keys = new FileKeyStore({ files }, { identityPath: home.pathOf(PUBLISHER_KEY) })
   const { places, layImage } = deps
   const publishing = { membership, desk, book, store, pool, keys, places, layImage }
   const stagingFolder = join(data, "staging")
-  const publisher = await FleetPublisher.open(publishing, { stagingFolder })
+  const makes = await FleetPublisher.open(publishing, { stagingFolder })
+  const publisher: Publisher = {
+    publish: async (request, watch) => {
+      const made = await makes.publish(request, watch)
+      audit.note(eventOfPublishing(made))
+      return made
+    },
+    withdraw: (release, reason, by) => makes.withdraw(release, reason, by),
+  }
   let device = await openGateDevice(home)
   const opener = await createOpener(
     {
       ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
       device: () => device,
+      onOpened: (note) => audit.note(eventOfOpening(note)),
+      onGranted: (note) => audit.note(eventOfGrant(note)),
       blobPath: (digest) => wholeBlobPath(data, digest),
     },
     { notes: join(data, "opening") },

@@ -40,6 +40,8 @@ export interface ReleaseBookDeps {
   readonly log: Logger
   /** Of the data directory (`diskFiles`); the book writes below `releases`. */
   readonly files: TufFiles
+  /** Told of each approval and withdrawal that came to be kept, whoever brought it. */
+  readonly onEvidence?: ((evidence: ReadEvidence) => void) | undefined
 }
 
 /** A book with a lifetime. */
@@ -200,6 +202,7 @@ export class FleetReleaseBook implements ReleaseBook {
   async #takeFromPeer(statement: Uint8Array, release: Digest, from: PeerId): Promise<boolean> {
     const found = await this.#intake.takeFromPeer(statement, release, from)
     if (found === undefined) return false
+    this.#deps.onEvidence?.(found.evidence)
     this.#tell(found.entry)
     if (found.evidence.kind === "approval") void this.#prefetch(found.entry, found.evidence, from)
     return true
@@ -209,6 +212,7 @@ export class FleetReleaseBook implements ReleaseBook {
   async #add(evidence: ReadEvidence, grants: Uint8Array | undefined): Promise<void> {
     const found = await this.#intake.add(evidence, grants)
     if (found === undefined) return
+    this.#deps.onEvidence?.(found.evidence)
     this.#tell(found.entry)
     await this.#evidence.announce(found.entry.release.digest)
   }

@@ -1,0 +1,127 @@
+/**
+ * Checkpoints: a log's size and root, signed by its node (C2SP tlog-checkpoint and signed-note;
+ * protocol/audit-log.md §4).
+ * @module
+ */
+import { createHash } from "node:crypto"
+import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import { parseCountText } from "../core/count-text.ts"
+import { AuditError } from "./errors.ts"
+import { HASH_BYTES } from "./log-tile.ts"
+
+/** Largest checkpoint with all of its signatures. */
+export const CHECKPOINT_BYTES_MAX: number = 16 * 1024
+const SIGNATURES_MAX = 32
+const NAME_CHARACTERS_MAX = 256
+const ED25519 = 1
+const KEY_ID_BYTES = 4
+const SIGNATURE_BYTES = 64
+/** `— NAME BASE64`. */
+const SIGNATURE_LINE = /^\u2014 (?<name>[^ +\n]+) (?<value>\S+)$/u
+
+/** What a checkpoint says. */
+export interface Checkpoint {
+  /** Of which log. */
+  readonly origin: string
+  readonly size: number
+  readonly root: Uint8Array
+}
+
+/** One signature under a note. */
+export interface NoteSignature {
+  readonly name: string
+  readonly keyId: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** A checkpoint with whatever has been signed under it; nothing of it is checked yet. */
+export interface SignedCheckpoint extends Checkpoint {
+  /** The bytes that the signatures cover. */
+  readonly text: Uint8Array
+  readonly signatures: readonly NoteSignature[]
+}
+
+/** Gives the name of a node's log, which is also the name of its key. */
+export function originOf(peer: string): string {
+  return `sealift.log/${peer}`
+}
+
+/** Writes what is signed. */
+export function checkpointText({ origin, size, root }: Checkpoint): Uint8Array {
+  return Buffer.from(`${origin}\n${size}\n${encodeBase64(root)}\n`)
+}
+
+/** Gives the id of a key in a note: the beginning of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key). */
+export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
+  const hash = createHash("sha256").update(`${name}\n`).update(Uint8Array.of(ED25519))
+  return hash.update(publicKey).digest().subarray(0, KEY_ID_BYTES)
+}
+
+/** Writes a signed checkpoint. */
+export function encodeCheckpoint(
+  checkpoint: Checkpoint,
+  signatures: readonly NoteSignature[],
+): Uint8Array {
+  const lines = signatures.map(({ name, keyId, signature }) => {
+    return `\u2014 ${name} ${encodeBase64(Buffer.concat([keyId, signature]))}\n`
+  })
+  return Buffer.concat([checkpointText(checkpoint), Buffer.from(`\n${lines.join("")}`)])
+}
+
+/**
+ * Reads a signed checkpoint. Signatures of other kinds are kept as they are.
+ * @throws {@link AuditError} `LOG_CHECKPOINT_INVALID`
+ */
+export function parseCheckpoint(bytes: Uint8Array): SignedCheckpoint {
+  if (bytes.length > CHECKPOINT_BYTES_MAX) throw invalid(`${bytes.length} bytes`)
+  const note = decode(bytes)
+  const end = note.indexOf("\n\n")
+  if (end < 0) throw invalid("it has no empty line before its signatures")
+  const [origin = "", sizeText = "", rootText = "", ...extensions] = note.slice(0, end).split("\n")
+  if (extensions.length > 0) throw invalid("it has lines that nobody here knows")
+  const size = sizeText === "0" ? 0 : parseCountText(sizeText)
+  const root = parseBase64(rootText)
+  if (origin === "" || origin.length > NAME_CHARACTERS_MAX) throw invalid("its origin is none")
+  if (size === undefined) throw invalid("its size is no number")
+  if (root?.length !== HASH_BYTES || encodeBase64(root) !== rootText) throw invalid("its root")
+  const lines = note.slice(end + 2).split("\n")
+  if (lines.pop() !== "" || lines.length === 0 || lines.length > SIGNATURES_MAX) {
+    throw invalid(`it has not 1 to ${SIGNATURES_MAX} lines of signatures`)
+  }
+  const text = checkpointText({ origin, size, root })
+  return { origin, size, root, text, signatures: lines.map(parseSignature) }
+}
+
+function parseSignature(line: string): NoteSignature {
+  const { name, value } = SIGNATURE_LINE.exec(line)?.groups ?? {}
+  const bytes = value === undefined ? undefined : parseBase64(value)
+  if (name === undefined || bytes === undefined || bytes.length <= KEY_ID_BYTES) {
+    throw invalid("a line of its signatures is none")
+  }
+  return { name, keyId: bytes.subarray(0, KEY_ID_BYTES), signature: bytes.subarray(KEY_ID_BYTES) }
+}
+
+/** Gives the signatures of one key under a checkpoint that have its length; each is to be checked. */
+export function signaturesOf(
+  { signatures }: SignedCheckpoint,
+  name: string,
+  publicKey: Uint8Array,
+): readonly Uint8Array[] {
+  const id = noteKeyId(name, publicKey)
+  return signatures
+    .filter((one) => one.name === name && Buffer.compare(one.keyId, id) === 0)
+    .map(({ signature }) => signature)
+    .filter(({ length }) => length === SIGNATURE_BYTES)
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw invalid("it is no UTF-8", cause)
+  }
+}
+
+function invalid(reason: string, cause?: unknown): AuditError {
+  return new AuditError("LOG_CHECKPOINT_INVALID", `the checkpoint is refused: ${reason}`, { cause })
+}
