@@ -8,6 +8,7 @@ import type { DraftReceipt, DraftRequest } from "../fleet/fleet-desk.ts"
 import { DRAFT_BYTES_MAX } from "../fleet/role-draft.ts"
 import { HELD_ROLES } from "../fleet/role-holding.ts"
 import { parsePublicKey } from "../trust/public-key.ts"
+import type { RoleKeyReport } from "./fleet-api.ts"
 import { deskOf, type FleetRouteDeps } from "./fleet-deps.ts"
 import { PARTIES_BODY_BYTES_MAX, POLICY_FIELDS, policyRequestOf } from "./policy-routes.ts"
 import { acceptRawBodies, rawBodyOf, sendRaw } from "./raw-body.ts"
@@ -19,6 +20,11 @@ const HOLD_FIELDS = { act: "text", roles: "texts", keys: "texts", threshold: "co
 /** Adds the routes to a server. */
 export function addDraftRoutes(app: FastifyInstance, deps: FleetRouteDeps): void {
   const options = { bodyLimit: PARTIES_BODY_BYTES_MAX }
+  app.post("/v1/fleet/key", async (request): Promise<RoleKeyReport> => {
+    const { role } = fieldsOf(request.body, { role: "text" })
+    const named = required(role, "role")
+    return { role: named, key: await deskOf(deps).roleKey(named) }
+  })
   app.post("/v1/fleet/draft", options, async (request, reply) => {
     return sendRaw(reply, await deskOf(deps).draft(draftRequestOf(request.body)))
   })

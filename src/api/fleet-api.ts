@@ -77,6 +77,13 @@ export interface PolicySetRequest {
   readonly keepsOpenable?: boolean | undefined
 }
 
+/** Answer to `POST /v1/fleet/key` `{role}`. */
+export interface RoleKeyReport {
+  readonly role: string
+  /** 64 hex digits. */
+  readonly key: string
+}
+
 /** Body of `POST /v1/fleet/draft`; the answer is a draft (`fleet/role-draft.ts`). */
 export type DraftRequest =
   | {

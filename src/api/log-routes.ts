@@ -12,8 +12,9 @@ import { sendLines } from "./line-stream.ts"
 import type { EntryProofReport, LogLine, LogReport, LogVerdictReport } from "./log-api.ts"
 import { fieldsOf, invalidRequest } from "./request.ts"
 
-/** Events of one answer. */
+/** Events of one answer, at most and unless told. */
 const EVENTS_MAX = 10_000
+const EVENTS_DEFAULT = 100
 /** Events that wait for a client that follows; it is cut off when it is slower. */
 const FOLLOWED_MAX = 10_000
 
@@ -27,9 +28,11 @@ export function addLogRoutes(app: FastifyInstance, { audit }: LogRouteDeps): voi
   if (audit === undefined) return
   app.get("/v1/log", async (request): Promise<LogReport> => {
     const { start, count } = rangeOf(request.query)
-    const from = start ?? Math.max(0, audit.size - count)
-    const events = await audit.entries(from, count)
-    return { size: audit.size, droppedCount: audit.droppedCount, ...checkpointOf(audit), events }
+    // Taken together, before anything more is logged.
+    const { size, droppedCount, checkpoint } = audit
+    const from = start ?? Math.max(0, size - count)
+    const events = await audit.entries(from, Math.min(count, Math.max(0, size - from)))
+    return { size, droppedCount, checkpoint: noteOf(checkpoint), events }
   })
   app.get("/v1/log/follow", async (request, reply) => {
     const { start } = rangeOf(request.query)
@@ -45,24 +48,24 @@ export function addLogRoutes(app: FastifyInstance, { audit }: LogRouteDeps): voi
     if (start === undefined) throw invalidRequest("field start is missing")
     const { index, size, entry, hashes, checkpoint } = await audit.prove(start)
     const texts = hashes.map(encodeBase64)
-    const note = Buffer.from(checkpoint).toString("utf8")
+    const note = noteOf(checkpoint)
     return { index, size, entry: encodeBase64(entry), hashes: texts, checkpoint: note }
   })
   app.post("/v1/log/verify", async (_request, reply): Promise<LogVerdictReport> => {
-    const { root, ...verdict } = await audit.verify({ signal: clientSignal(reply) })
-    return { ...verdict, root: encodeHex(root), ...checkpointOf(audit) }
+    const { root, checkpoint, ...verdict } = await audit.verify({ signal: clientSignal(reply) })
+    return { ...verdict, root: encodeHex(root), checkpoint: noteOf(checkpoint) }
   })
 }
 
-function checkpointOf(audit: NodeLog): { readonly checkpoint: string } {
-  return { checkpoint: Buffer.from(audit.checkpoint).toString("utf8") }
+function noteOf(checkpoint: Uint8Array): string {
+  return Buffer.from(checkpoint).toString("utf8")
 }
 
 function rangeOf(query: unknown): { readonly start: number | undefined; readonly count: number } {
   const { start, count } = fieldsOf(query, { start: "text", count: "text" })
   const first = start === "0" ? 0 : parseCountText(start ?? "")
   if (start !== undefined && first === undefined) throw invalidRequest("field start is no count")
-  const wanted = count === undefined ? 100 : parseCountText(count)
+  const wanted = count === undefined ? EVENTS_DEFAULT : parseCountText(count)
   if (wanted === undefined || wanted > EVENTS_MAX) {
     throw invalidRequest(`field count is not 1 to ${EVENTS_MAX}`)
   }

@@ -114,9 +114,17 @@ export class LogFiles {
   async bundleBytes(count: number): Promise<number> {
     let sizeBytes = 0
     for (let index = 0; index < count; index++) {
-      sizeBytes += (await stat(join(this.#folder, bundleName(index)))).size
+      const name = bundleName(index)
+      const size = await sizeOf(join(this.#folder, name))
+      if (size === undefined) throw new AuditError("LOG_CORRUPT", `${name} is missing`)
+      sizeBytes += size
     }
     return sizeBytes
+  }
+
+  /** Whether there is an entry, whether or not it counts. */
+  async hasEntries(): Promise<boolean> {
+    return (await sizeOf(join(this.#folder, bundleName(0)))) !== undefined
   }
 
   async #read(name: string, bytesMax: number): Promise<Buffer | undefined> {
@@ -144,11 +152,23 @@ export class LogFiles {
     const file = await open(path, isNew ? "w" : "r+", FILE_MODE)
     try {
       if (!isNew) await file.truncate(at)
-      await file.write(bytes, 0, bytes.length, at)
+      const { bytesWritten } = await file.write(bytes, 0, bytes.length, at)
+      if (bytesWritten < bytes.length)
+        throw new AuditError("LOG_FULL", `${name} was not all written`)
       await file.datasync()
     } finally {
       await file.close()
     }
     if (isNew) await syncFolder(dirname(path))
+  }
+}
+
+/** @returns undefined when there is no such file */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
   }
 }

@@ -67,6 +67,8 @@ export interface EntryProof {
 export interface LogVerdict {
   readonly size: number
   readonly root: Uint8Array
+  /** The signed checkpoint that it was compared with. */
+  readonly checkpoint: Uint8Array
   /** Where the time of an entry is before that of the one before. */
   readonly clockWentBackAt: readonly number[]
 }
@@ -117,7 +119,7 @@ export class NodeLog {
     return this.#size
   }
 
-  /** The signed checkpoint; empty before the first entry. */
+  /** The signed checkpoint. */
   get checkpoint(): Uint8Array {
     return this.#checkpoint
   }
@@ -137,12 +139,12 @@ export class NodeLog {
       try {
         const entry = encodeEvent(event, this.#deps.clock.now())
         if (this.#waiting.length >= WAITING_MAX || this.#usedBytes >= this.#quotaBytes) {
-          this.#droppedCount++
           throw new AuditError("LOG_FULL", "the log takes nothing more")
         }
         this.#waiting.push({ entry, resolve, reject })
         this.#writing ??= this.#writeAll()
       } catch (error) {
+        this.#droppedCount++
         reject(error)
       }
     })
@@ -217,7 +219,7 @@ export class NodeLog {
     }
     const root = treeRoot(parents)
     await this.#verifyCheckpoint(checkpoint, { size, root })
-    return { size, root, clockWentBackAt }
+    return { size, root, checkpoint, clockWentBackAt }
   }
 
   onAppend(listener: (event: LoggedEvent) => void): () => void {
@@ -232,7 +234,12 @@ export class NodeLog {
 
   async #load(): Promise<void> {
     const bytes = await this.#files.readCheckpoint()
-    if (bytes === undefined) return
+    if (bytes === undefined) {
+      if (await this.#files.hasEntries()) throw corrupt("it has entries, and no checkpoint")
+      // Before the first entry, so that a crash then does not look like that.
+      this.#checkpoint = await this.#sign(0)
+      return
+    }
     const { size } = parseCheckpoint(bytes)
     for (const [level, edge] of this.#edges.entries()) {
       const index = Math.floor(size / TILE_WIDTH ** (level + 1))
@@ -259,13 +266,13 @@ export class NodeLog {
     this.#usedBytes = this.#bundleBytes + (await this.#files.bundleBytes(whole))
     this.#size = size
     this.#checkpoint = bytes
+    this.#warn(0)
   }
 
   async #verifyCheckpoint(
     bytes: Uint8Array,
     { size, root }: { readonly size: number; readonly root: Uint8Array },
   ): Promise<void> {
-    if (size === 0 && bytes.length === 0) return
     const { signer } = this.#deps
     const checkpoint = parseCheckpoint(bytes)
     if (checkpoint.origin !== this.#origin) throw corrupt(`it is the log ${checkpoint.origin}`)
@@ -290,18 +297,21 @@ export class NodeLog {
     const start = this.#size
     const edges = this.#edges.map((edge) => [...edge])
     const before = { bundleBytes: this.#bundleBytes, usedBytes: this.#usedBytes }
+    let signed: Uint8Array
     try {
       await this.#writeEntries(batch.map(({ entry }) => entry))
-      await this.#sign(start + batch.length)
+      signed = await this.#sign(start + batch.length)
     } catch (error) {
       // What was written and is not covered is overwritten by the next batch.
       for (const [level, edge] of edges.entries()) this.#edges[level] = edge
       this.#bundleBytes = before.bundleBytes
       this.#usedBytes = before.usedBytes
+      this.#droppedCount += batch.length
       for (const { reject } of batch) reject(error)
       return
     }
     this.#size = start + batch.length
+    this.#checkpoint = signed
     this.#warn(before.usedBytes)
     for (const [place, { entry, resolve }] of batch.entries()) {
       resolve(start + place)
@@ -340,15 +350,21 @@ export class NodeLog {
     await this.#writeHashes(level + 1, index, [root])
   }
 
-  async #sign(size: number): Promise<void> {
+  async #sign(size: number): Promise<Uint8Array> {
     const { signer } = this.#deps
     const checkpoint = { origin: this.#origin, size, root: this.#root() }
     const text = checkpointText(checkpoint)
     const signature = await signer.sign(text)
     const keyId = noteKeyId(this.#origin, signer.publicKey)
     const bytes = encodeCheckpoint(checkpoint, [{ name: this.#origin, keyId, signature }])
-    await this.#files.writeCheckpoint(bytes)
-    this.#checkpoint = bytes
+    try {
+      await this.#files.writeCheckpoint(bytes)
+    } catch (error) {
+      // It may be in its place although making that durable failed: then it counts.
+      const kept = await this.#files.readCheckpoint()
+      if (kept === undefined || Buffer.compare(kept, bytes) !== 0) throw error
+    }
+    return bytes
   }
 
   /** The root from the right edge alone: what is not whole on a level is last on the next one. */

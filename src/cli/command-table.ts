@@ -203,8 +203,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "fleet",
+    usage: "key <role>",
+    summary: "make this node's own key for a role, and print its public half",
+    load: async () => (await import("./command/fleet-draft.ts")).fleetKeyCommand,
+  },
+  {
+    group: "fleet",
     usage: "hold <role...>",
-    summary: "draft that keys of several people sign for root, targets or both",
+    summary: "draft who signs for roles: several people for root, a stand-by for desk and access",
     load: async () => (await import("./command/fleet-draft.ts")).fleetHoldCommand,
   },
   {

@@ -54,12 +54,8 @@ function ask(program: string, act: string, input: string, signal: AbortSignal): 
       if (code === 0 && sizeBytes <= ANSWER_BYTES_MAX) {
         return resolve(Buffer.concat(parts).toString("utf8").trim())
       }
-      reject(
-        failed(
-          program,
-          code === 0 || code === null ? "it prints too much" : `it ended with ${code}`,
-        ),
-      )
+      const isTooMuch = sizeBytes > ANSWER_BYTES_MAX
+      reject(failed(program, isTooMuch ? "it prints too much" : `it ended with ${code}`))
     })
     // A program that needs no input may be gone before it was read.
     child.stdin.on("error", () => {})

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net"
 import { isAbsolute } from "node:path"
+import { isWebUrl } from "../fleet/web-source.ts"
 import { isTrackerUrl } from "../swarm/public/torrent-link.ts"
 import { DURATION_ALLOWED, parseDuration, parseSize, SIZE_ALLOWED } from "./unit.ts"
 
@@ -136,13 +137,6 @@ export const RELAY_ADDRESS: ValueKind<string> = {
 export const WEB_URL: ValueKind<string> = {
   allowed: "an http or https URL without a query, such as https://fleet.example/lab",
   parse: fromText((text) => (isWebUrl(text) ? text : undefined)),
-}
-
-/** A name and a password in it would end up in logs. */
-function isWebUrl(text: string): boolean {
-  const url = URL.parse(text)
-  if (url === null || !["http:", "https:"].includes(url.protocol)) return false
-  return url.search === "" && url.hash === "" && url.username === "" && url.password === ""
 }
 
 export const PEER_ID: ValueKind<string> = {

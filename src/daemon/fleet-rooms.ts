@@ -8,7 +8,7 @@ import type { FleetDeps } from "../api/fleet-deps.ts"
 import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
-import { Administration } from "../fleet/administration.ts"
+import { Administration, type FleetAct } from "../fleet/administration.ts"
 import { FleetEpochSecrets } from "../fleet/epoch-secrets.ts"
 import { FleetHolder } from "../fleet/fleet-holder.ts"
 import { type FleetHome, openFleetHome } from "../fleet/fleet-home.ts"
@@ -86,14 +86,22 @@ export async function openFleet(
 export async function startFleet(
   { clock, log, undo }: World,
   { home, fleet, mirrors }: OpenedFleet,
-  { net, kv }: { readonly net: PeerNetwork; readonly kv: Kv },
+  {
+    net,
+    kv,
+    onAct,
+  }: {
+    readonly net: PeerNetwork
+    readonly kv: Kv
+    readonly onAct: (act: FleetAct) => void
+  },
 ): Promise<FleetRooms> {
   const deps = { net, fleet, clock, log }
   const exchange = new TufExchange({ ...deps, mirrors })
   const nodeKeys = new FleetNodeKeys({ ...deps, kv }, { folder: home.folder })
   const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys }, { folder: home.folder })
   const options = { version: readVersion() }
-  const desk = await Administration.open({ ...deps, home, exchange }, options)
+  const desk = await Administration.open({ ...deps, home, exchange, onAct }, options)
   exchange.start()
   undo.defer(() => exchange.stop())
   undo.defer(nodeKeys.start())

@@ -306,6 +306,7 @@ async function openRooms(
   const fleet = await startFleet({ clock: base.clock, log: fleetLog, undo }, opened, {
     net,
     kv: store.kv("node-keys"),
+    onAct: (act) => audit.note(act),
   })
   const releaseRooms = await startReleases(
     {

@@ -29,7 +29,7 @@ export function eventOfEvidence(evidence: ReadEvidence): Event {
   }
   const { said, digest } = evidence.said
   const release = formatAssetVersion(said.release.asset)
-  const reason = said.reason.slice(0, REASON_CHARACTERS_MAX)
+  const reason = said.reason.slice(0, REASON_CHARACTERS_MAX).toWellFormed()
   const facts = { release, digest, by: textOfWithdrawer(said.by), reason }
   return { event: "release.withdrawn", facts }
 }

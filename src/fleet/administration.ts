@@ -41,7 +41,7 @@ import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy, settingPolicy } from "./policy-act.ts"
 import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
-import { HELD_ROLES, holding, renewing } from "./role-holding.ts"
+import { AWAY_ROLES, fileRoleOf, HELD_ROLES, holding, renewing } from "./role-holding.ts"
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
 import { addingRule, type RuleRequest, removingRule } from "./rule-acts.ts"
@@ -59,6 +59,14 @@ export interface AdministrationDeps {
   readonly exchange: Pick<TufExchange, "announce" | "askAll" | "hasMet" | "met">
   readonly clock: Clock
   readonly log: Logger
+  /** Told of each act that was published, for the log of the node. */
+  readonly onAct?: ((act: FleetAct) => void) | undefined
+}
+
+/** An act of an operator that is no change of the access list: those are told by the list itself. */
+export interface FleetAct {
+  readonly event: "policy.set" | "role.rotated" | "draft.submitted" | "desk.taken"
+  readonly facts: Readonly<Record<string, string | number>>
 }
 
 /** What this node says of itself when it joins. */
@@ -157,9 +165,9 @@ export class Administration implements FleetDesk {
 
   invite(request: InviteRequest): Promise<InviteReceipt> {
     return this.#inTurn(async () => {
-      const { member } = this.#enrolled()
+      const { author, member } = this.#enrolled()
       // Whoever redeems it is let in by this node, alone: it must be able to.
-      for (const role of ["access", "desk"]) await this.#ring.take(role)
+      for (const role of ["access", "desk"]) await author.signersOf(role)
       return giveInvite({ net: this.#deps.net, member, invites: this.#invites }, request)
     })
   }
@@ -189,9 +197,15 @@ export class Administration implements FleetDesk {
   }
 
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt> {
-    return this.#publish(({ author, member }) => {
-      const { home } = this.#deps
-      return setPolicy({ home, ring: this.#ring, author, fleet: member.fleet }, request)
+    return this.#publish(async ({ author, member }) => {
+      const { home, onAct } = this.#deps
+      const { newest } = member
+      const deps = { home, ring: this.#ring, author, fleet: member.fleet }
+      const receipt = await setPolicy(deps, request)
+      const { namespace, version, digest } = receipt
+      const facts = { namespace, version, digest }
+      if (member.newest > newest) onAct?.({ event: "policy.set", facts })
+      return receipt
     })
   }
 
@@ -231,7 +245,19 @@ export class Administration implements FleetDesk {
       await author.publish(rotating(role, this.#ring, rotation))
       const { publicKey } = await this.#ring.take(role)
       this.#deps.log.warn({ fleet: member.fleet, role, key: publicKey }, "a role has a new key")
+      this.#deps.onAct?.({ event: "role.rotated", facts: { role, key: publicKey } })
       return { ...receiptOf(member), role, key: publicKey }
+    })
+  }
+
+  roleKey(role: string): Promise<string> {
+    return this.#inTurn(async () => {
+      this.#enrolled()
+      if (!HELD_ROLES.some((one) => one === role)) {
+        const message = `a node has a key of its own for ${HELD_ROLES.join(", ")}`
+        throw new FleetError("FLEET_REQUEST_INVALID", message)
+      }
+      return (await this.#ring.make(role)).publicKey
     })
   }
 
@@ -246,7 +272,7 @@ export class Administration implements FleetDesk {
   #drafting(request: DraftRequest, fleet: string): Prepare {
     const { home } = this.#deps
     if (request.act === "hold") return holding(request)
-    if (request.act === "renew") return renewing(HELD_ROLES)
+    if (request.act === "renew") return renewing(AWAY_ROLES)
     return settingPolicy({ home, ring: this.#ring, fleet }, request).prepare
   }
 
@@ -258,21 +284,33 @@ export class Administration implements FleetDesk {
         throw new FleetError("FLEET_WRONG", message)
       }
       const roles = [...filesOfChange(change).keys()]
+      const counting = await this.#countingKeys(member)
       await author.publish(async ({ repository }) => {
         verifyFollows(change, repository)
         verifySigned(standingOfDraft(change, repository))
         return change
       })
-      for (const role of HELD_ROLES) await this.#forget(role, member)
+      for (const role of counting) await this.#forget(role, member)
       this.#deps.log.warn({ fleet, roles }, "a draft that several have signed counts now")
+      this.#deps.onAct?.({ event: "draft.submitted", facts: { roles: roles.join(" ") } })
       return { ...receiptOf(member), roles }
     })
+  }
+
+  /** Gives the roles that a key of this node signs for: one that was just made may come to. */
+  async #countingKeys(member: FleetMember): Promise<readonly string[]> {
+    const counting: string[] = []
+    for (const role of HELD_ROLES) {
+      const keys = [...(member.roleHolders(fileRoleOf(role))?.keys ?? [])]
+      if ((await this.#ring.among(role, keys)).length > 0) counting.push(role)
+    }
+    return counting
   }
 
   /** A key that others took over is of no use here, and of some to a thief. */
   async #forget(role: string, member: FleetMember): Promise<void> {
     const key = await this.#ring.find(role)
-    const holders = member.roleHolders(role)?.keys
+    const holders = member.roleHolders(fileRoleOf(role))?.keys
     if (key === undefined || holders === undefined || holders.has(key.publicKey)) return
     await this.#ring.erase(role)
     this.#deps.log.warn({ role }, "erased a key that counts no more")
@@ -284,6 +322,8 @@ export class Administration implements FleetDesk {
       // Whoever takes the desk answers for it that this node knows what is newest.
       this.#isSure = true
       this.#deps.log.warn({ fleet: member.fleet }, "this node is the desk now")
+      const facts = { timestamp: member.newest }
+      this.#deps.onAct?.({ event: "desk.taken", facts })
       return receiptOf(member)
     })
   }

@@ -9,10 +9,13 @@ import { TrustError } from "../trust/errors.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import { isAccepted } from "../trust/signature.ts"
 import type { Signer } from "../trust/signing-key.ts"
-import { delegatorOf, type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
-import { fleetRules } from "../trust/tuf/fleet-rules.ts"
+import { encodeDraft, type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
+import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
+import { checkFleetForm, fleetRules } from "../trust/tuf/fleet-rules.ts"
 import { firstRootOf, joinFleet } from "../trust/tuf/joining.ts"
+import { parseMetadataFile } from "../trust/tuf/metadata-file.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
+import { verifyTarget } from "../trust/tuf/target-file.ts"
 import { signMetadata } from "../trust/tuf/tuf-author.ts"
 import { hexSha256, signedBytesOf, tufKeyId } from "../trust/tuf/tuf-bytes.ts"
 import { TufClient } from "../trust/tuf/tuf-client.ts"
@@ -75,7 +78,35 @@ export async function readDraftBase(
   await client.refresh(source)
   const base = repositoryOf(client.accepted!)
   verifyFollows(change, base)
+  await verifyContents(change, base)
   return base
+}
+
+/**
+ * Refuses a draft whose files have another form than a fleet's, or whose target files are others than
+ * those that would be signed: they are what a signer is shown.
+ */
+async function verifyContents({ targets, contents, ...rest }: DraftChange, base: FleetRepository) {
+  for (const [role, file] of filesOfChange({ targets, ...rest } as DraftChange)) {
+    checkFleetForm(role, parseMetadataFile(role, encodeDraft(file)))
+  }
+  const before = base.targets.signed.targets
+  const shown = new Map(contents)
+  for (const [path, target] of Object.entries(targets?.signed.targets ?? {})) {
+    const known = Object.hasOwn(before, path) ? before[path] : undefined
+    if (known?.hashes.sha256 === target.hashes.sha256) continue
+    if (roleOfTarget(path) !== "targets") throw invalid(`targets does not sign ${path}`)
+    const bytes = shown.get(path)
+    if (bytes === undefined) throw invalid(`it names a new ${path}, and does not bring it`)
+    await verifyTarget(target, bytes)
+    shown.delete(path)
+  }
+  const [stray] = shown.keys()
+  if (stray !== undefined) throw invalid(`it brings ${stray}, which nobody would sign`)
+}
+
+function invalid(reason: string): FleetError {
+  return new FleetError("DRAFT_INVALID", `the draft is refused: ${reason}`)
 }
 
 /** Refuses a draft of files that others have followed. @throws {@link FleetError} `DRAFT_OUTDATED` */
@@ -164,12 +195,8 @@ function nextOf(
 }
 
 function fileIn(base: FleetRepository, role: string): DraftFile | undefined {
-  if (role === "root" || role === "targets") return delegatorOfOwn(base, role)
-  return base.roles.get(role)
-}
-
-function delegatorOfOwn(base: FleetRepository, role: "root" | "targets"): DraftFile {
-  return role === "root" ? delegatorOf("root", base) : base.targets
+  if (role === "root") return base.root
+  return role === "targets" ? base.targets : undefined
 }
 
 function hasSigned(file: DraftFile, key: PublicKey): boolean {

@@ -3,13 +3,16 @@
  * and from nothing that was said about them.
  * @module
  */
+import { digestOf } from "../core/digest.ts"
 import { parsePolicy } from "../trust/policy.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
 import { filesOfChange, type RoleDraft } from "./role-draft.ts"
 
-const ROOT_ROLES = ["root", "targets", "desk"] as const
+const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
+/** What a terminal would obey, or that would begin another line. */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 const POLICY = /^policy\/(?<namespace>[^/]+)\.json$/
 
 /** Gives the lines, file by file. @throws TrustError `POLICY_INVALID` for a policy that is none */
@@ -28,14 +31,11 @@ export function describeDraft(
     lines.push(...holderLines(roles, base, next))
     lines.push(...targetLines(base.targets.signed.targets, change.targets.signed.targets))
   }
-  for (const [role, file] of change.roles ?? []) {
-    lines.push(...targetLines(base.roles.get(role)?.signed.targets ?? {}, file.signed.targets))
-  }
   for (const [path, bytes] of change.contents ?? []) {
     const namespace = POLICY.exec(path)?.groups?.namespace
     if (namespace !== undefined) lines.push(...policyLines(bytes, fleet, namespace))
   }
-  return lines
+  return lines.map((line) => line.replace(CONTROLS, "?"))
 }
 
 type Above = Pick<FleetRepository, "root" | "targets">
@@ -70,7 +70,8 @@ type Listed = FleetRepository["targets"]["signed"]["targets"]
 function targetLines(before: Listed, after: Listed): readonly string[] {
   const paths = Object.keys({ ...before, ...after }).toSorted()
   return paths.flatMap((path) => {
-    const [old, now] = [before[path], after[path]]
+    const fileIn = (listed: Listed) => (Object.hasOwn(listed, path) ? listed[path] : undefined)
+    const [old, now] = [fileIn(before), fileIn(after)]
     if (now === undefined) return [`  - ${path}`]
     if (old === undefined) return [`  + ${path}`]
     return old.hashes.sha256 === now.hashes.sha256 ? [] : [`  ~ ${path}`]
@@ -84,9 +85,14 @@ function policyLines(bytes: Uint8Array, fleet: string, namespace: string): reado
     `policy ${policy.version} of ${namespace}`,
     ...holders.flatMap(({ name, threshold, devices }) => [
       `  ${name}: ${threshold} of ${devices.filter(({ state }) => state !== "retired").length} devices`,
-      ...devices.map(({ key, state }) => `    ${key}  ${state}`),
+      ...devices.map(({ key, recipient, state }) => {
+        return `    ${key}  ${state}, shares to ${digestOf(Buffer.from(recipient))}`
+      }),
     ]),
     ...policy.inspectors.map((one) => `  inspector ${one}`),
+    ...(policy.openable.length > 0
+      ? [`  releases under policy ${policy.openable.join(", ")} stay openable`]
+      : []),
     ...(policy.allowsClassical ? ["  classical recipients are ALLOWED"] : []),
     ...(policy.allowsNoGate ? ["  releases without a gate are ALLOWED"] : []),
   ]

@@ -19,6 +19,7 @@ import {
   signMetadata,
   type TargetsChange,
 } from "../trust/tuf/tuf-author.ts"
+import { tufKeyId } from "../trust/tuf/tuf-bytes.ts"
 import {
   type DeskOptions,
   type FleetChange,
@@ -33,8 +34,10 @@ import { FleetError } from "./errors.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember, Refresh } from "./fleet-member.ts"
+import { fileRoleOf } from "./role-holding.ts"
 import {
   isDue,
+  isDueAtStandBy,
   type KeyFinder,
   lifeMsOf,
   SNAPSHOT_LIFE_MS,
@@ -122,13 +125,21 @@ export class FleetAuthor {
     let isRenewed = false
     await this.#act(async ({ repository, nowMs }, isPending) => {
       const keyOf = this.#keysIn(repository)
-      if ((await keyOf("desk")).length === 0) return undefined
+      const desk = await keyOf("desk")
+      if (desk.length === 0) return undefined
+      const isStandBy = !hasSignedSnapshot(repository, desk)
       const renewal = { nowMs, isWhole: false, keyOf }
       const change = await withRenewals(repository, {}, renewal)
       const isChange = change.root !== undefined || change.targets !== undefined
       const isOver = (role: "snapshot" | "timestamp") =>
         isDue(role, Date.parse(repository[role].signed.expires), nowMs)
       isRenewed = true
+      // What another desk says a stand-by only says once more.
+      if (isStandBy) {
+        const { expires } = repository.timestamp.signed
+        isRenewed = isDueAtStandBy(Date.parse(expires), nowMs) && !isOver("snapshot")
+        return isRenewed ? renewTimestamp(repository, await this.#desk(repository)) : undefined
+      }
       if (isChange || change.roles?.size !== 0 || isPending || isOver("snapshot")) {
         return publishChange(repository, change, await this.#desk(repository))
       }
@@ -141,8 +152,17 @@ export class FleetAuthor {
 
   /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
   signersOf(role: string): Promise<readonly Signer[]> {
-    const keys = [...(this.#deps.member.roleHolders(role)?.keys ?? [])]
+    const keys = [...(this.#deps.member.roleHolders(fileRoleOf(role))?.keys ?? [])]
     return this.#signersOf(role, { keys, threshold: 1 })
+  }
+
+  /** Whether this node has a key of the desk, and another node is the desk. */
+  async isStandBy(): Promise<boolean> {
+    const { accepted } = this.#deps.member
+    if (accepted === undefined) return false
+    const repository = repositoryOf(accepted)
+    const desk = await this.#keysIn(repository)("desk")
+    return desk.length > 0 && !hasSignedSnapshot(repository, desk)
   }
 
   /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
@@ -310,6 +330,11 @@ export class FleetAuthor {
       timestampMs: TIMESTAMP_LIFE_MS,
     }
   }
+}
+
+/** Whoever signed the newest snapshot is the desk. */
+function hasSignedSnapshot({ snapshot }: FleetRepository, signers: readonly Signer[]): boolean {
+  return signers.some(({ publicKey }) => snapshot.signatures[tufKeyId(publicKey)] !== undefined)
 }
 
 function fileOf(

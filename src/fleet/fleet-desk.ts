@@ -30,7 +30,7 @@ export interface FleetReport {
   readonly isEnrolled: boolean
   /** Roles whose keys lie here: `root`, `targets`, `desk`, `access`, `plan`, `releases.NAMESPACE`. */
   readonly roles: readonly string[]
-  /** Who signs for root and targets: how many of how many keys, and how many of them are here. */
+  /** Who signs for root, targets, desk, access and plan: how many of how many keys, and how many of them are here. */
   readonly holders: readonly {
     readonly role: string
     readonly threshold: number
@@ -163,6 +163,12 @@ export interface FleetDesk {
    * @throws FleetError `ROLE_KEY_MISSING`, `FLEET_REQUEST_INVALID`
    */
   rotate(role: string, rotation?: Rotation): Promise<RotationReceipt>
+  /**
+   * Gives the public key of this node for a role, which is made when there is none; it counts once
+   * `hold` names it.
+   * @throws FleetError `FLEET_REQUEST_INVALID`
+   */
+  roleKey(role: string): Promise<string>
   /**
    * Writes a draft of a change that others sign (`role-draft.ts`). Nothing is published.
    * @throws FleetError `FLEET_REQUEST_INVALID`, `DESK_CONFLICT`

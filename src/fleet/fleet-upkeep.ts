@@ -76,7 +76,8 @@ export class FleetUpkeep {
     try {
       await act(async ({ author, access }) => {
         if (isOver) await author.renew()
-        if (hasOldEpochs && (await this.#canAdmit())) await access.publish(renewingEpochs(nowMs))
+        if (hasOldEpochs && !(await author.isStandBy()) && (await canAdmit(author)))
+          await access.publish(renewingEpochs(nowMs))
       })
     } catch (error) {
       // Until it meets a node nobody would hear of what it signs.
@@ -85,10 +86,14 @@ export class FleetUpkeep {
       log.error(fields, "what runs out could not be signed anew")
     }
   }
+}
 
-  async #canAdmit(): Promise<boolean> {
-    const { ring } = this.#deps
-    const keys = await Promise.all(["access", "desk"].map((role) => ring.find(role)))
-    return keys.every((key) => key !== undefined)
+async function canAdmit(author: FleetAuthor): Promise<boolean> {
+  try {
+    await Promise.all(["access", "desk"].map((role) => author.signersOf(role)))
+    return true
+  } catch (error) {
+    if (codeOf(error) === "ROLE_KEY_MISSING") return false
+    throw error
   }
 }

@@ -17,7 +17,7 @@ import { enterFleet, makeRoom } from "./fleet-opening.ts"
 import { type Invite, inviteKey, parseInvite } from "./invite.ts"
 import { parseJoinAnswer } from "./join-answer.ts"
 import { peerSource } from "./peer-source.ts"
-import { webSource } from "./web-source.ts"
+import { isWebUrl, webSource } from "./web-source.ts"
 
 /** `FLEETID@ADDRESS,ADDRESS…` or a URL: what a node is told that is admitted by its fingerprint. */
 const ADMITTED = /^(?<fleet>[0-9a-f]{64})@(?<addresses>\S+)$/
@@ -110,12 +110,9 @@ async function settleByWeb(
   record: FleetRecord,
   { url, signal }: { readonly url: string; readonly signal: AbortSignal },
 ): Promise<FleetMember> {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    const shown = JSON.stringify(url.slice(0, 80))
-    throw new FleetError(
-      "INVITE_INVALID",
-      `${shown} is neither a multiaddr nor an http or https URL`,
-    )
+  if (!isWebUrl(url)) {
+    const message = "an address is neither a multiaddr nor an http or https URL without a password"
+    throw new FleetError("INVITE_INVALID", message)
   }
   const source = webSource(deps.clock, url)
   try {

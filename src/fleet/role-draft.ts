@@ -12,7 +12,6 @@ import {
   type Section,
   sectionListField,
   textField,
-  textListField,
 } from "../core/section.ts"
 import { encodeDraft, parseRootDraft, parseTargetsDraft } from "../trust/tuf/fleet-repository.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
@@ -24,14 +23,18 @@ import { FLEET_FILES_BYTES_MAX, fleetFilesIn } from "./fleet-files.ts"
 
 /** Largest draft. */
 export const DRAFT_BYTES_MAX: number = FLEET_FILES_BYTES_MAX
-/** Files that one draft changes, and target files that come with them. */
-const FILES_MAX = 64
+/**
+ * Roles whose files are drafted. What a targets file's signature covers does not say whose it is: a file
+ * that was shown as another role's could be published as that of targets.
+ */
+const DRAFTED_ROLES: readonly string[] = ["root", "targets"]
+/** Target files that come with a draft. */
 const PATHS_MAX = 4_096
 const PATH_CHARACTERS_MAX = 512
 const FLEET_ID = /^[0-9a-f]{64}$/
 
 /** What a draft changes. */
-export type DraftChange = Pick<FleetChange, "root" | "targets" | "roles" | "contents" | "mayResign">
+export type DraftChange = Pick<FleetChange, "root" | "targets" | "contents">
 
 /** A draft. Nothing in it is believed before it was read over what a fleet has signed. */
 export interface RoleDraft {
@@ -56,7 +59,6 @@ export function encodeRoleDraft({ fleet, files, change }: RoleDraft): Uint8Array
     contents: [...(change.contents ?? [])].map(([path, bytes]) => {
       return { path, bytes: encodeBase64(bytes) }
     }),
-    mayResign: [...(change.mayResign ?? [])],
   })
   if (draft.length > DRAFT_BYTES_MAX) throw refuse(`${draft.length} bytes`)
   return draft
@@ -67,34 +69,27 @@ export function parseRoleDraft(bytes: Uint8Array): RoleDraft {
   const section = parseSection(bytes, { bytesMax: DRAFT_BYTES_MAX, refuse })
   const fleet = textField(section, "fleet")
   if (!FLEET_ID.test(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
-  const drafts = sectionListField(section, "draft", { max: FILES_MAX })
+  const drafts = sectionListField(section, "draft", { max: DRAFTED_ROLES.length })
   const files = new Map(drafts.map((one) => [textField(one, "role"), bytesOf(one)]))
-  if (files.size === 0 || files.size < drafts.length) {
-    throw invalidField(section, "draft", { reason: "no role, or one twice" })
+  const isKnown = [...files.keys()].every((role) => DRAFTED_ROLES.includes(role))
+  if (files.size === 0 || files.size < drafts.length || !isKnown) {
+    throw invalidField(section, "draft", { reason: "it is not root, targets or both" })
   }
   const contents = sectionListField(section, "contents", { max: PATHS_MAX })
   const [root, targets] = ["root", "targets"].map((role) => files.get(role))
-  const others = [...files].filter(([role]) => role !== "root" && role !== "targets")
   const change: DraftChange = {
     ...(root === undefined ? {} : { root: parseRootDraft(root) }),
     ...(targets === undefined ? {} : { targets: parseTargetsDraft("targets", targets) }),
-    roles: new Map(others.map(([role, file]) => [role, parseTargetsDraft(role, file)])),
     contents: new Map(contents.map((one) => [pathOf(one), bytesOf(one)])),
-    mayResign: new Set(textListField(section, "mayResign", { max: PATHS_MAX })),
   }
   return { fleet, files: fleetFilesIn(section), change }
 }
 
 /** Gives the files that a change has, by role: the root first. */
-export function filesOfChange({
-  root,
-  targets,
-  roles,
-}: DraftChange): ReadonlyMap<string, DraftFile> {
+export function filesOfChange({ root, targets }: DraftChange): ReadonlyMap<string, DraftFile> {
   return new Map<string, DraftFile>([
     ...(root === undefined ? [] : [["root", root] as const]),
     ...(targets === undefined ? [] : [["targets", targets] as const]),
-    ...(roles ?? []),
   ])
 }
 
@@ -107,12 +102,11 @@ export function withDraftFiles(
   make: (role: string, file: DraftFile) => DraftFile,
 ): DraftChange {
   const made = <T extends DraftFile>(role: string, file: T) => make(role, file) as T
-  const { root, targets, roles = new Map() } = change
+  const { root, targets } = change
   return {
     ...change,
     ...(root === undefined ? {} : { root: made("root", root) }),
     ...(targets === undefined ? {} : { targets: made("targets", targets) }),
-    roles: new Map([...roles].map(([role, file]) => [role, made(role, file)])),
   }
 }
 

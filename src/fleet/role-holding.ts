@@ -1,23 +1,27 @@
 /**
- * Drafts for roles whose keys lie elsewhere: who holds root and targets from now on, and both signed anew
- * before they run out (protocol/tuf-profile.md §5, drafting).
+ * Drafts for roles whose keys lie elsewhere: who holds which roles from now on, and root and targets signed
+ * anew before they run out (protocol/tuf-profile.md §5, drafting).
  * @module
  */
 import type { PublicKey } from "../trust/public-key.ts"
 import { rootRolesOf } from "../trust/tuf/role-holders.ts"
 import { draftRoot, draftTargets, type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
+import { ROLE_KEYS_MAX } from "../trust/tuf/tuf-limits.ts"
 import { FleetError } from "./errors.ts"
 import type { Base, Prepare } from "./fleet-author.ts"
 import { lifeMsOf } from "./role-renewal.ts"
 
 /** Roles whose keys may be held by several people, away from every node. */
-export const HELD_ROLES = ["root", "targets"] as const
+export const AWAY_ROLES = ["root", "targets"] as const
+
+/** Roles that may have several keys: those of stand-bys sign alone, each on its own node. */
+export const HELD_ROLES = ["root", "targets", "desk", "access", "plan"] as const
 
 export type HeldRole = (typeof HELD_ROLES)[number]
 
-/** As many keys as a role may have (protocol/tuf-profile.md §4). */
-const KEYS_MAX = 16
+/** Roles that a node signs for many times a day, and by itself. */
+const BUSY_ROLES: readonly HeldRole[] = ["desk", "access"]
 
 /** Who holds which roles. */
 export interface Holding {
@@ -26,28 +30,45 @@ export interface Holding {
   readonly threshold: number
 }
 
+/** Gives the name by which a role of an operator's is found in accepted files. */
+export function fileRoleOf(role: string): string {
+  return role === "desk" ? "timestamp" : role
+}
+
 /**
- * Drafts a root that names the holders of roles, and targets signed by them where they are held anew.
+ * Drafts the files that name the holders of roles, and targets signed by them where they are held anew.
  * @throws FleetError `FLEET_REQUEST_INVALID`
  */
 export function holding({ roles, keys, threshold }: Holding): Prepare {
   const count = new Set(keys).size
-  if (roles.length === 0 || count < keys.length || count < 1 || count > KEYS_MAX) {
-    throw invalid(`a role is held by 1 to ${KEYS_MAX} different keys`)
+  if (roles.length === 0 || count < keys.length || count < 1 || count > ROLE_KEYS_MAX) {
+    throw invalid(`a role is held by 1 to ${ROLE_KEYS_MAX} different keys`)
   }
   if (!Number.isSafeInteger(threshold) || threshold < 1 || threshold > count) {
     throw invalid(`of ${count} keys 1 to ${count} must sign, and not ${threshold}`)
   }
+  const busy = roles.find((role) => BUSY_ROLES.includes(role))
+  if (busy !== undefined && threshold > 1) {
+    throw invalid(
+      `role ${busy} is signed by a node alone, so by any one of its keys: give --threshold 1`,
+    )
+  }
   const signers: RoleSigners = { keys, threshold }
   return async (base) => {
-    const held = Object.fromEntries(roles.map((role) => [role, signers]))
-    const root = await nextRoot(base, held)
-    return roles.includes("targets") ? { root, targets: await nextTargets(base) } : { root }
+    const isOfRoot = (role: HeldRole) => ["root", "targets", "desk"].includes(role)
+    const ofRoot = roles.filter(isOfRoot)
+    const delegate = new Map(roles.filter((role) => !isOfRoot(role)).map((role) => [role, signers]))
+    const named = Object.fromEntries(ofRoot.map((role) => [role, signers]))
+    const isTargets = roles.includes("targets") || delegate.size > 0
+    return {
+      ...(ofRoot.length === 0 ? {} : { root: await nextRoot(base, named) }),
+      ...(isTargets ? { targets: await nextTargets(base, delegate) } : {}),
+    }
   }
 }
 
 /** Drafts the next root and targets, which say what they said. */
-export function renewing(roles: readonly HeldRole[]): Prepare {
+export function renewing(roles: readonly (typeof AWAY_ROLES)[number][]): Prepare {
   return async (base) => {
     const change: FleetChange = {
       ...(roles.includes("root") ? { root: await nextRoot(base, {}) } : {}),
@@ -66,12 +87,12 @@ async function nextRoot(
   return await signMetadata(draft, await signersOf("root"))
 }
 
-async function nextTargets({
-  repository: { targets },
-  nowMs,
-  signersOf,
-}: Base): Promise<NonNullable<FleetChange["targets"]>> {
-  const draft = draftTargets("targets", targets, { expiresMs: nowMs + lifeMsOf("targets") })
+async function nextTargets(
+  { repository: { targets }, nowMs, signersOf }: Base,
+  delegate: ReadonlyMap<string, RoleSigners> = new Map(),
+): Promise<NonNullable<FleetChange["targets"]>> {
+  const expiresMs = nowMs + lifeMsOf("targets")
+  const draft = draftTargets("targets", targets, { expiresMs, delegate })
   return await signMetadata(draft, await signersOf("targets"))
 }
 

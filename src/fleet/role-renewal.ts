@@ -17,6 +17,8 @@ export const TIMESTAMP_LIFE_MS: number = 86_400_000
 /** The desk renews at half of a life, the other roles at two thirds. */
 const DESK_SHARE = 1 / 2
 const ROLE_SHARE = 2 / 3
+/** Two timestamps of one version, by desk and stand-by, would hide one from the other's readers. */
+const STAND_BY_SHARE = 3 / 4
 /**
  * A file that ends this much of a life later than one that is signed now was signed by a clock that was
  * ahead. Its word would hold until then, and whoever keeps newer ones back would profit.
@@ -42,6 +44,11 @@ export function isDue(role: string, expiresAtMs: number, nowMs: number): boolean
   const share = role === "snapshot" || role === "timestamp" ? DESK_SHARE : ROLE_SHARE
   const spent = spentShare(role, expiresAtMs, nowMs)
   return spent >= share || spent < -AHEAD_SHARE
+}
+
+/** Tells whether the desk has been silent for so long that a stand-by renews the timestamp. */
+export function isDueAtStandBy(expiresAtMs: number, nowMs: number): boolean {
+  return spentShare("timestamp", expiresAtMs, nowMs) >= STAND_BY_SHARE
 }
 
 /** Gives what there is to say about the life of a role's file; undefined: it is young. */

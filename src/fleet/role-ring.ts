@@ -86,7 +86,7 @@ export class RoleRing {
     role: string,
     { threshold, total, here }: { threshold: number; total: number; here: number },
   ): FleetError {
-    const message = `role ${role} is signed by ${threshold} of ${total} keys, and this node has ${here} of them: write a draft for the others by --draft FILE`
+    const message = `role ${role} is signed by ${threshold} of ${total} keys, and this node has ${here} of them: write a draft for the others ("sealift fleet hold", "fleet policy set --draft", "fleet renew --draft")`
     return new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
   }
 

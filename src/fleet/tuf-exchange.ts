@@ -7,6 +7,7 @@ import { randomInt } from "node:crypto"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
 import { parseMetadataFile, TIMESTAMP_NAME, versionOf } from "../trust/tuf/metadata-file.ts"
@@ -29,6 +30,8 @@ import type { WebSource } from "./web-source.ts"
 
 /** How often some peer is asked, in case that gossip was lost. */
 const ASK_EVERY_MS = 30_000
+/** A source that takes longer than this for all that is new has the turn of others no longer. */
+const CATCH_UP_MS_MAX = 60_000
 /** How often each of the fleet's web servers is asked, and the share of it that is random. */
 const ASK_WEB_EVERY_MS = 60_000
 const ASK_WEB_SPREAD_MS = 15_000
@@ -228,17 +231,24 @@ export class TufExchange {
     source: TufSource,
     onCompared: () => void = () => {},
   ): Promise<number> {
-    const { signal } = this.#stopping
-    const version = await versionAt(source, signal)
-    if (version <= member.newest) onCompared()
-    // Asked before and after the turn comes: others may have been faster.
-    if (member.lacks(version)) {
-      await member.author(async (refresh) => {
-        if (member.lacks(version)) await refresh(source, signal)
-      })
+    const deadline = startDeadline(this.#deps.clock, CATCH_UP_MS_MAX, this.#stopping.signal)
+    const { signal } = deadline
+    try {
+      const version = await versionAt(source, signal)
+      // Who has nothing yet is none to compare with.
+      const isKnown = version > 0
+      if (isKnown && version <= member.newest) onCompared()
+      // Asked before and after the turn comes: others may have been faster.
+      if (member.lacks(version)) {
+        await member.author(async (refresh) => {
+          if (member.lacks(version)) await refresh(source, signal)
+        })
+      }
+      if (isKnown) onCompared()
+      return version
+    } finally {
+      deadline.clear()
     }
-    onCompared()
-    return version
   }
 
   #askWeb(): void {

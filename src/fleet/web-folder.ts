@@ -16,17 +16,20 @@ const FOLDER_MODE = 0o755
 
 /**
  * Adds files to a folder. Those whose names have a version or a digest never change, so what is there
- * stays; the timestamp is written last, since it names the others.
+ * stays. Then comes the timestamp, which names the others, and last the roots: a new one may have keys
+ * that have signed nothing else yet.
  */
 export async function writeWebFolder(
   folder: string,
   files: readonly NamedBytes[],
 ): Promise<{ readonly files: number; readonly newFiles: number }> {
   let newFiles = 0
-  const isLast = ({ name }: NamedBytes) => name === TIMESTAMP_NAME
-  for (const file of [...files.filter((one) => !isLast(one)), ...files.filter(isLast)]) {
+  const isTimestamp = ({ name }: NamedBytes) => name === TIMESTAMP_NAME
+  const isRoot = ({ name }: NamedBytes) => name.endsWith(".root.json")
+  const named = files.filter((one) => !isTimestamp(one) && !isRoot(one))
+  for (const file of [...named, ...files.filter(isTimestamp), ...files.filter(isRoot)]) {
     const path = join(folder, file.name)
-    if (!isLast(file) && (await isThere(path))) continue
+    if (!isTimestamp(file) && (await isThere(path))) continue
     await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
     await replaceFile(path, file.bytes, FILE_MODE)
     newFiles++

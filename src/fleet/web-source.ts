@@ -15,6 +15,13 @@ const SOCKETS_MAX = 4
 const HEADERS_BYTES_MAX = 16 * 1024
 const HEADERS = { "user-agent": "sealift", "accept-encoding": "identity" }
 
+/** Whether a text is the URL of such a server. A name and a password in it would end up in logs. */
+export function isWebUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || !["http:", "https:"].includes(url.protocol)) return false
+  return url.search === "" && url.hash === "" && url.username === "" && url.password === ""
+}
+
 /** A source with connections that are kept until it is closed. */
 export interface WebSource extends TufSource {
   readonly url: string

@@ -48,7 +48,7 @@ export class Welcome {
 
   /** Something came over a connection: it is welcome. */
   proven(connection: Connection): void {
-    if (this.#told.has(connection)) return
+    if (this.#told.has(connection) || connection.status !== "open") return
     this.#told.add(connection)
     this.#deps.onWelcome(connection)
   }

@@ -56,9 +56,9 @@ const signBy = async (name: string, draft: string, out: string) =>
     ...["fleet", "sign", fleet.path(draft), "--key", fleet.keyOf(name)],
     ...["--fleet", await fleetId(), "-o", fleet.path(out), "--quiet"],
   )
-const signOutside = (draft: string, out: string) =>
+const signOutside = async (draft: string, out: string) =>
   apart(
-    ...["fleet", "sign", fleet.path(draft), "--signer", program],
+    ...["fleet", "sign", fleet.path(draft), "--signer", program, "--fleet", await fleetId()],
     ...["--state", fleet.path("signer.state"), "-o", fleet.path(out)],
   )
 const submit = (...drafts: string[]) =>
@@ -83,7 +83,7 @@ describe("root and targets that two of three hold", () => {
       expect(existsSync(join(anchor.data, "fleet", "keys", `${role}.key`))).toBe(false)
     }
     const { holders: rows } = JSON.parse(await done(anchor.sealift("fleet", "show", "--json")))
-    expect(rows).toMatchObject([
+    expect(rows.slice(0, 2)).toMatchObject([
       { role: "root", threshold: 2, here: 0 },
       { role: "targets", threshold: 2, here: 0 },
     ])
@@ -123,7 +123,7 @@ describe("root and targets that two of three hold", () => {
     const wrong = ["--fleet", "0".repeat(64), ...key]
     await refused(apart("fleet", "sign", fleet.path("next"), ...wrong), "FLEET_WRONG")
     const state = ["--state", fleet.path("false.state"), "-o", fleet.path("next.false")]
-    const failing = ["--signer", "/bin/false", ...state]
+    const failing = ["--signer", "/bin/false", "--fleet", await fleetId(), ...state]
     await refused(apart("fleet", "sign", fleet.path("next"), ...failing), "SIGNER_FAILED")
     for (const name of ["next.owner", "next.wrong", "next.false"]) {
       expect(existsSync(fleet.path(name))).toBe(false)

@@ -3,7 +3,7 @@
  * every node.
  * @module
  */
-import type { DraftRequest } from "../../api/fleet-api.ts"
+import type { DraftRequest, RoleKeyReport } from "../../api/fleet-api.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
@@ -30,12 +30,27 @@ import {
 import { deviceFolderOf, openDeviceHome } from "../../release/device-pin.ts"
 import { type PublicKey, parsePublicKey } from "../../trust/public-key.ts"
 import type { Signer } from "../../trust/signing-key.ts"
+import { firstRootOf } from "../../trust/tuf/joining.ts"
 import { memoryFiles } from "../../trust/tuf/memory-files.ts"
 
 const KEY_HEX = /^[0-9a-f]{64}$/
 
+export const fleetKeyCommand: CommandSpec = {
+  examples: ["sealift fleet key desk", "sealift fleet key access"],
+  async work({ args, out, connect }) {
+    const node = await connect()
+    const report = await node.ask<RoleKeyReport>("POST", "/v1/fleet/key", { role: args[0]! })
+    out.answer(report, report.key)
+    out.note("it counts for nothing until the fleet names it; next, where the keys of root are:")
+    out.note(
+      `"sealift fleet hold ${report.role} --by OWNKEY --by ${report.key} --threshold 1 -o FILE"`,
+    )
+  },
+}
+
 export const fleetHoldCommand: CommandSpec = {
   examples: [
+    "sealift fleet hold desk --by OWNKEY --by STANDBYKEY --threshold 1 -o desk.draft",
     "sealift fleet hold root targets --by alice.key.pub --by bob.key.pub --by carol.key.pub --threshold 2 -o held.draft",
   ],
   define: (command) =>
@@ -102,6 +117,10 @@ export const fleetSignCommand: CommandSpec = {
     }
     const target = requiredText(options.out, "--out")
     const { signer, home } = await signerOf(invocation)
+    if (options.fleet === undefined && (await firstRootOf(home.fleet)) === undefined) {
+      const message = `this key knows no fleet yet; compare ${draft.fleet} with "sealift fleet show", and give it by --fleet`
+      throw new CliError("USAGE_INVALID", message)
+    }
     const place = { ...home, expectedFleet: textOf(options.fleet) }
     const base = await readDraftBase(draft, place)
     out.note(describeDraft(draft, base).join("\n"))
@@ -124,7 +143,9 @@ export const fleetSubmitCommand: CommandSpec = {
     const body = encodeRoleDraft(draft)
     const receipt = await node.ask<DraftReceipt>("POST", "/v1/fleet/submit", body)
     out.result(receipt, () => `${receipt.roles.join(" and ")}: what was signed counts now`)
-    out.note("keys that count no more were erased on this node; destroy every copy of them")
+    out.note(
+      "keys of this node that count no more, if any, were erased; destroy every copy of them",
+    )
     out.note('next: "sealift fleet show" says who signs for what, and until when it is good')
   },
 }

@@ -26,7 +26,7 @@ export const fleetRuleListCommand: CommandSpec = {
 export const fleetRuleAddCommand: CommandSpec = {
   examples: [
     "sealift fleet rule add --who group:edge --verb fetch --verb open --where acme",
-    "sealift fleet rule add --who all --verb find --verb fetch --verb seed --where docker.io/*",
+    "sealift fleet rule add --who all --verb find --verb fetch --verb seed --where 'docker.io/*'",
   ],
   define: (command: Command) =>
     command

@@ -9,6 +9,7 @@ import { columns } from "../../cli/output.ts"
 import { momentText } from "../../cli/time-text.ts"
 import { systemClock } from "../../core/clock.ts"
 import type { FleetReport } from "../../fleet/fleet-desk.ts"
+import { AWAY_ROLES } from "../../fleet/role-holding.ts"
 
 /** Nodes that are shown to people; with `--json` all are. */
 const NODES_SHOWN_MAX = 100
@@ -86,9 +87,9 @@ async function qrCodeOf(text: string): Promise<string> {
 
 function nextStep({ isEnrolled, roles, holders, lifetimes, peer }: FleetReport): string {
   const aging = lifetimes.filter(({ warning }) => warning !== undefined).map(({ role }) => role)
-  const isElsewhere = holders.some(
-    ({ role, threshold, here }) => here < threshold && aging.includes(role),
-  )
+  const isElsewhere = holders.some(({ role, threshold, here }) => {
+    return AWAY_ROLES.some((away) => away === role) && here < threshold && aging.includes(role)
+  })
   if (isElsewhere && roles.includes("desk")) {
     return '"sealift fleet renew --draft FILE" drafts what the keys elsewhere sign'
   }

@@ -157,6 +157,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       removeFromGroup: act("removeFromGroup", () => receipt),
       addRule: act("addRule", () => receipt),
       removeRule: act("removeRule", () => receipt),
+      roleKey: act("roleKey", () => "00".repeat(32)),
       draft: act("draft", () => Buffer.from("a draft")),
       submit: act("submit", () => ({ ...receipt, roles: ["root"] })),
       setPolicy: act("setPolicy", (request: PolicyRequest) => ({

@@ -159,7 +159,9 @@ describe("a log", () => {
     await expect(log.append(large)).rejects.toMatchObject({ code: "EVENT_INVALID" })
     const own = { event: "release.opened", facts: { at: 1 } } as const
     await expect(log.append(own)).rejects.toMatchObject({ code: "EVENT_INVALID" })
-    expect(log.size).toBe(0)
+    const half = { event: "release.opened", facts: { path: "\ud83d" } } as const
+    await expect(log.append(half)).rejects.toMatchObject({ code: "EVENT_INVALID" })
+    expect([log.size, log.droppedCount]).toEqual([0, 3])
   })
 })
 
@@ -202,6 +204,16 @@ describe("a log that somebody changed", () => {
       await expect(openLog()).rejects.toThrow(corrupt)
     },
   )
+
+  test("is found out when its checkpoint is gone, or a bundle before the last one", async () => {
+    const path = join(folder, "checkpoint")
+    const bytes = readFileSync(path)
+    rmSync(path)
+    await expect(openLog()).rejects.toThrow(corrupt)
+    writeFileSync(path, bytes)
+    rmSync(join(folder, "tile/entries/000"))
+    await expect(openLog()).rejects.toThrow(corrupt)
+  })
 
   test("is found out when its checkpoint is another key's, or another log's", async () => {
     await expect(openLog({ by: createSigningKey() })).rejects.toThrow(corrupt)

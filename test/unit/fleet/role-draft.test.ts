@@ -2,24 +2,33 @@
  * Roles that several keys hold, away from every node: drafts are carried, signed one by one, and count
  * once enough have signed.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
-import { readDraftBase, signDraft, standingOfDraft } from "../../../src/fleet/draft-signing.ts"
+import {
+  readDraftBase,
+  signDraft,
+  standingOfDraft,
+  verifyFollows,
+  verifySigned,
+} from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
   encodeRoleDraft,
+  filesOfChange,
   mergeDrafts,
   parseRoleDraft,
   type RoleDraft,
 } from "../../../src/fleet/role-draft.ts"
 import { RoleRing } from "../../../src/fleet/role-ring.ts"
+import type { PublicKey } from "../../../src/trust/public-key.ts"
 import { signingKeyFromSeed } from "../../../src/trust/signing-key.ts"
 import { repositoryOf } from "../../../src/trust/tuf/fleet-repository.ts"
 import { memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
 import { rootRolesOf } from "../../../src/trust/tuf/role-holders.ts"
 import { draftRoot, signMetadata } from "../../../src/trust/tuf/tuf-author.ts"
+import { signedBytesOf } from "../../../src/trust/tuf/tuf-bytes.ts"
 import { DAY_MS, eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
 let world: FleetWorld
@@ -83,9 +92,14 @@ describe("root and targets that three people hold", () => {
     const keys = people.map(({ key }) => key)
     const { holders, roles } = await first.desk.report()
     expect(roles).toEqual(["access", "desk", "plan"])
-    expect(holders).toEqual([
+    expect(holders.slice(0, 2)).toEqual([
       { role: "root", threshold: 2, keys, here: 0 },
       { role: "targets", threshold: 2, keys, here: 0 },
+    ])
+    expect(holders.slice(2).map(({ role, here }) => [role, here])).toEqual([
+      ["desk", 1],
+      ["access", 1],
+      ["plan", 1],
     ])
     const third = await world.joiner(first, "third")
     expect(third.fleet.membership!.roleHolders("targets")!.keys).toEqual(new Set(keys))
@@ -168,6 +182,55 @@ describe("root and targets that three people hold", () => {
   })
 })
 
+describe("a stand-by with keys of its own", () => {
+  test("takes the desk without a key of the first node's, and lets nodes in and out", async () => {
+    const second = await world.joiner(first, "second")
+    const third = await world.joiner(first, "third")
+    const holders = (await first.desk.report()).holders
+    const ownKey = (role: string) => holders.find((one) => one.role === role)!.keys[0]!
+    for (const role of ["desk", "access"] as const) {
+      await expect(second.desk.revoke([third.net.id])).rejects.toThrow(coded("ROLE_KEY_MISSING"))
+      const keys = [ownKey(role), await second.desk.roleKey(role)] as PublicKey[]
+      expect(await second.desk.roleKey(role)).toBe(keys[1])
+      // Everything that must sign it lies here.
+      const draft = await first.desk.draft({ act: "hold", roles: [role], keys, threshold: 1 })
+      await first.desk.submit(draft)
+      const { newest } = first.fleet.membership!
+      await eventually(() => !second.fleet.membership!.lacks(newest))
+    }
+    await first.desk.admit({ peer: third.net.id, groups: [], labels: { a: "b" } })
+    const { newest } = first.fleet.membership!
+    await eventually(() => !second.fleet.membership!.lacks(newest))
+    await first.stop()
+    await second.desk.takeDesk()
+    await second.desk.revoke([third.net.id])
+    await second.desk.renew()
+    const fourth = await world.joiner(second, "fourth")
+    const list = fourth.fleet.membership!.access()!
+    expect([list.isStale, list.list.revoked.has(third.net.id)]).toEqual([false, true])
+  })
+
+  test("signs alone: a role that a node signs for by itself has no threshold", async () => {
+    const keys = people.slice(0, 2).map(({ key }) => key)
+    for (const role of ["desk", "access"] as const) {
+      const draft = first.desk.draft({ act: "hold", roles: [role], keys, threshold: 2 })
+      await expect(draft).rejects.toThrow(coded("FLEET_REQUEST_INVALID"))
+    }
+    await expect(first.desk.roleKey("releases.acme")).rejects.toThrow(
+      coded("FLEET_REQUEST_INVALID"),
+    )
+  })
+
+  test("signs no plan alone that two of three must sign", async () => {
+    const keys = people.map(({ key }) => key)
+    const draft = await first.desk.draft({ act: "hold", roles: ["plan"], keys, threshold: 2 })
+    await first.desk.submit(draft)
+    await expect(
+      first.desk.publishTarget("plans/p/1.json", Buffer.from("{}")),
+    ).rejects.toMatchObject({ code: "ROLE_KEY_MISSING" })
+  })
+})
+
 describe("a draft", () => {
   const held = (threshold = 2) => {
     const keys = people.map(({ key }) => key)
@@ -197,7 +260,64 @@ describe("a draft", () => {
     const lines = describeDraft(draft, await readDraftBase(draft, place()))
     expect(lines).toContain("  + policy/acme.json")
     expect(lines).toContain("  owner: 1 of 1 devices")
-    expect(lines).toContain(`    ${owner.key}  active`)
+    expect(lines.some((line) => line.startsWith(`    ${owner.key}  active, shares to `))).toBe(true)
+  })
+
+  test("that shows another policy than the one to be signed is refused before it is shown", async () => {
+    const [owner, other] = [await createDevice("owner"), await createDevice("owner")]
+    const draft = parseRoleDraft(await first.desk.draft({ act: "policy", ...policyOf(owner) }))
+    const shown = parseRoleDraft(await first.desk.draft({ act: "policy", ...policyOf(other) }))
+    const { contents } = shown.change
+    const swapped = { ...draft, change: { ...draft.change, contents: contents! } }
+    await expect(readDraftBase(swapped, place())).rejects.toThrow(coded("TUF_TARGET_WRONG"))
+    const without = { ...draft, change: { ...draft.change, contents: new Map() } }
+    await expect(readDraftBase(without, place())).rejects.toThrow(coded("DRAFT_INVALID"))
+  })
+
+  test("of any role but root and targets is refused: what is signed does not say whose it is", async () => {
+    const file = JSON.parse(Buffer.from(await held()).toString())
+    const [targets] = file.draft.filter(({ role }: { role: string }) => role === "targets")
+    for (const role of ["releases.acme", "access", "__proto__", "\u001b[2Jroot"]) {
+      const draft = { ...file, draft: [...file.draft.slice(0, 1), { ...targets, role }] }
+      expect(() => parseRoleDraft(Buffer.from(JSON.stringify(draft)))).toThrow(
+        coded("DRAFT_INVALID"),
+      )
+    }
+  })
+
+  test("that brings what nobody would sign is refused", async () => {
+    const owner = await createDevice("owner")
+    await first.desk.setPolicy(policyOf(owner))
+    const known = (await first.fleet.membership!.readTarget("policy/acme.json"))!.bytes
+    const draft = parseRoleDraft(await first.desk.draft({ act: "renew" }))
+    const contents = new Map([["policy/acme.json", known]])
+    const showing = { ...draft, change: { ...draft.change, contents } }
+    await expect(readDraftBase(showing, place())).rejects.toThrow(coded("DRAFT_INVALID"))
+  })
+
+  test("says nothing that a terminal would obey", async () => {
+    const draft = parseRoleDraft(await held())
+    const base = await readDraftBase(draft, place())
+    const lines = describeDraft({ ...draft, fleet: "\u001b[2J\nfleet\u202e" }, base)
+    expect(lines[0]).toBe("fleet ?[2J?fleet?")
+  })
+
+  test("leaves a key that a node has made and that does not count yet", async () => {
+    const second = await world.joiner(first, "second")
+    const key = await second.desk.roleKey("access")
+    const own = (await first.desk.report()).holders.find(({ role }) => role === "desk")!.keys[0]!
+    const keys = [own, await second.desk.roleKey("desk")] as PublicKey[]
+    await first.desk.submit(
+      await first.desk.draft({ act: "hold", roles: ["desk"], keys, threshold: 1 }),
+    )
+    const { newest } = first.fleet.membership!
+    await eventually(() => !second.fleet.membership!.lacks(newest))
+    await second.desk.takeDesk()
+    const taken = second.fleet.membership!.newest
+    await eventually(() => !first.fleet.membership!.lacks(taken))
+    // It is signed where root and targets lie, and handed in where the desk is now.
+    await second.desk.submit(await first.desk.draft({ act: "renew" }))
+    expect(await second.desk.roleKey("access")).toBe(key)
   })
 
   test("is refused once something else counts", async () => {
@@ -255,18 +375,30 @@ describe("a draft", () => {
     await expect(draft).rejects.toThrow(coded("FLEET_REQUEST_INVALID"))
   })
 
-  test("with one byte changed is refused with a code, or is the same draft", async () => {
-    const draft = await signed(await held(), people[0]!)
-    const before = readFileSync(first.home.pathOf("keys/root.key"))
+  test("with one byte changed has too few signatures, or is refused with a code, or says the same", async () => {
+    const [alice, bob] = people as [DeviceKey, DeviceKey, DeviceKey]
+    const draft = await signed(await signed(await held(), alice), bob)
+    const base = await readDraftBase(parseRoleDraft(draft), place())
+    const wordsOf = ({ change }: RoleDraft) =>
+      [...filesOfChange(change)].map(([role, file]) => {
+        return [role, Buffer.from(signedBytesOf(file)).toString("hex")]
+      })
+    const words = wordsOf(parseRoleDraft(draft))
     const byte = fc.nat(draft.length - 1)
     await fc.assert(
       fc.asyncProperty(byte, fc.integer({ min: 1, max: 255 }), async (at, mask) => {
         const changed = Uint8Array.from(draft)
         changed[at]! ^= mask
-        await expect(first.desk.submit(changed)).rejects.toMatchObject({ code: expect.any(String) })
+        try {
+          const read = parseRoleDraft(changed)
+          verifyFollows(read.change, base)
+          verifySigned(standingOfDraft(read.change, base))
+          expect(wordsOf(read)).toEqual(words)
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.any(String) })
+        }
       }),
       { numRuns: 200, seed: 1 },
     )
-    expect(readFileSync(first.home.pathOf("keys/root.key"))).toEqual(before)
   })
 })

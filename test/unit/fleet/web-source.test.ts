@@ -100,6 +100,9 @@ describe("a folder for a web server", () => {
     undo.push(() => rmSync(folder, { recursive: true }))
     const first = [fileOf(TIMESTAMP, "1"), fileOf("metadata/1.root.json", "root")]
     expect(await writeWebFolder(folder, first)).toEqual({ files: 2, newFiles: 2 })
+    // A root comes behind the timestamp: its keys may have signed nothing else yet.
+    const timeOf = (name: string) => statSync(join(folder, name), { bigint: true }).mtimeNs
+    expect(timeOf("metadata/1.root.json") >= timeOf(TIMESTAMP)).toBe(true)
     const next = [
       fileOf(TIMESTAMP, "2"),
       fileOf("metadata/1.root.json", "another"),
