@@ -25,6 +25,8 @@ const HIGH_BYTES = 100_000_000
 const HEADROOM = 2
 /** Processors that others may use meanwhile. */
 const FOREIGN_MAX = 0.3
+/** Share of one processor that is idle where a limit, and not the machine, decides. */
+const IDLE_MIN = 0.1
 const TRIES_MAX = 3
 const WINDOWS_MIN = 40
 
@@ -103,12 +105,14 @@ describe.skipIf(missing.length > 0)("a limit over real sockets", () => {
   }
 
   function expectKept(samples: readonly Sample[], limit: number): void {
-    const { min, max, count: windows } = windowRates(samples, WINDOW_MS)
+    const { min, max, count: windows, fullCount } = windowRates(samples, WINDOW_MS, IDLE_MIN)
     const [low, high] = [min / limit, max / limit]
     process.stderr.write(
-      `limit ${mb(limit)} MB/s: ${low.toFixed(3)} … ${high.toFixed(3)} in ${windows} windows\n`,
+      `limit ${mb(limit)} MB/s: ${low.toFixed(3)} … ${high.toFixed(3)} in ${windows} windows, ${fullCount} of them with full processors\n`,
     )
     expect(windows).toBeGreaterThan(WINDOWS_MIN)
+    if (fullCount > windows - WINDOWS_MIN)
+      process.stderr.write("limits: too busy to judge the least\n")
     expect(high).toBeLessThanOrEqual(1.02)
     expect(low).toBeGreaterThanOrEqual(0.95)
   }

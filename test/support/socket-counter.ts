@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import process from "node:process"
 import { createInterface } from "node:readline"
 
@@ -13,6 +14,8 @@ const SAMPLE_MS = 100
 export interface Sample {
   readonly atMs: number
   readonly bytes: number
+  /** For how long the processors together had had nothing to do. */
+  readonly idleMs: number
 }
 
 /** Which bytes of which sockets. */
@@ -39,7 +42,8 @@ export async function sampleSockets(
     const bytes = [...bySocket.values()].reduce((sum, one) => sum + one, 0)
     // Before the transfer begins there is the nodes' own talk.
     base ??= bytes
-    if (samples.length > 0 || bytes > base + GREETING_BYTES) samples.push({ atMs, bytes })
+    const isBegun = samples.length > 0 || bytes > base + GREETING_BYTES
+    if (isBegun) samples.push({ atMs, bytes, idleMs: idleMs() })
     if (samples.length > 0 && atMs - samples[0]!.atMs > durationMs) break
   }
   return samples
@@ -102,19 +106,36 @@ async function* watchSockets({ pid, port, direction }: SocketFilter): AsyncGener
   }
 }
 
-/** Gives the smallest and largest mean rate over windows that slide from sample to sample. */
+/** Idle time of all processors (proc(5), /proc/stat): waiting for a disk is idle, too. */
+function idleMs(): number {
+  const [line] = readFileSync("/proc/stat", "utf8").split("\n")
+  const [, , , idle, waiting] = line!.split(/\s+/).slice(1).map(Number)
+  return ((idle! + waiting!) * 1000) / TICKS_PER_SECOND
+}
+
+/** Kernel ticks per second (`getconf CLK_TCK`); 100 on every Linux of today. */
+const TICKS_PER_SECOND = 100
+
+/**
+ * Gives the smallest and largest mean rate over windows that slide from sample to sample.
+ * @param idleShareMin - a window in which one processor was idle for less than this share of it says
+ * nothing about the smallest rate: what is missing there nobody had the time to send or to take
+ */
 export function windowRates(
   samples: readonly Sample[],
   windowMs: number,
-): { min: number; max: number; count: number } {
-  let [min, max, count] = [Number.POSITIVE_INFINITY, 0, 0]
+  idleShareMin: number,
+): { min: number; max: number; count: number; fullCount: number } {
+  let [min, max, count, fullCount] = [Number.POSITIVE_INFINITY, 0, 0, 0]
   for (const [at, start] of samples.entries()) {
     const end = samples.slice(at).find(({ atMs }) => atMs >= start.atMs + windowMs)
     if (end === undefined) break
     const rate = ((end.bytes - start.bytes) * 1000) / (end.atMs - start.atMs)
-    min = Math.min(min, rate)
+    const idleShare = (end.idleMs - start.idleMs) / (end.atMs - start.atMs)
+    if (idleShare < idleShareMin) fullCount++
+    else min = Math.min(min, rate)
     max = Math.max(max, rate)
     count++
   }
-  return { min, max, count }
+  return { min, max, count, fullCount }
 }
