@@ -165,7 +165,7 @@ function notesOf(counts: readonly Count[], limit: number | undefined): Record<st
   }
   const curve = { rateMb: Math.round(meanRate / (MB / 10)) / 10, seconds, rates }
   if (limit === undefined) return curve
-  const { min, max, count } = windowRates(counts, WINDOW_MS, 0)
+  const { min, max, count } = windowRates(counts, WINDOW_MS)
   return { ...curve, least: min / limit, most: max / limit, windows: count }
 }
 

@@ -4,7 +4,6 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
 import process from "node:process"
 import { createInterface } from "node:readline"
 
@@ -14,8 +13,6 @@ const SAMPLE_MS = 100
 export interface Sample {
   readonly atMs: number
   readonly bytes: number
-  /** For how long the processors together had had nothing to do. */
-  readonly idleMs: number
 }
 
 /** Which bytes of which sockets. */
@@ -42,8 +39,7 @@ export async function sampleSockets(
     const bytes = [...bySocket.values()].reduce((sum, one) => sum + one, 0)
     // Before the transfer begins there is the nodes' own talk.
     base ??= bytes
-    const isBegun = samples.length > 0 || bytes > base + GREETING_BYTES
-    if (isBegun) samples.push({ atMs, bytes, idleMs: idleMs() })
+    if (samples.length > 0 || bytes > base + GREETING_BYTES) samples.push({ atMs, bytes })
     if (samples.length > 0 && atMs - samples[0]!.atMs > durationMs) break
   }
   return samples
@@ -106,36 +102,33 @@ async function* watchSockets({ pid, port, direction }: SocketFilter): AsyncGener
   }
 }
 
-/** Idle time of all processors (proc(5), /proc/stat): waiting for a disk is idle, too. */
-function idleMs(): number {
-  const [line] = readFileSync("/proc/stat", "utf8").split("\n")
-  const [, , , idle, waiting] = line!.split(/\s+/).slice(1).map(Number)
-  return ((idle! + waiting!) * 1000) / TICKS_PER_SECOND
-}
-
-/** Kernel ticks per second (`getconf CLK_TCK`); 100 on every Linux of today. */
-const TICKS_PER_SECOND = 100
-
 /**
  * Gives the smallest and largest mean rate over windows that slide from sample to sample.
- * @param idleShareMin - a window in which one processor was idle for less than this share of it says
- * nothing about the smallest rate: what is missing there nobody had the time to send or to take
+ * @param options.wanted - bytes per second; the smallest is looked for from the first moment on at which
+ * so much passed: before that nobody has asked for more
  */
 export function windowRates(
   samples: readonly Sample[],
   windowMs: number,
-  idleShareMin: number,
-): { min: number; max: number; count: number; fullCount: number } {
-  let [min, max, count, fullCount] = [Number.POSITIVE_INFINITY, 0, 0, 0]
+  { wanted = 0 }: { readonly wanted?: number } = {},
+): { min: number; max: number; count: number } {
+  let [min, max, count] = [Number.POSITIVE_INFINITY, 0, 0]
+  const begun = samples.findIndex((sample, at) => {
+    const before = samples[at - 1]
+    return before !== undefined && rateOf(before, sample) >= wanted
+  })
   for (const [at, start] of samples.entries()) {
     const end = samples.slice(at).find(({ atMs }) => atMs >= start.atMs + windowMs)
     if (end === undefined) break
-    const rate = ((end.bytes - start.bytes) * 1000) / (end.atMs - start.atMs)
-    const idleShare = (end.idleMs - start.idleMs) / (end.atMs - start.atMs)
-    if (idleShare < idleShareMin) fullCount++
-    else min = Math.min(min, rate)
+    const rate = rateOf(start, end)
+    if (at >= begun) min = Math.min(min, rate)
     max = Math.max(max, rate)
     count++
   }
-  return { min, max, count, fullCount }
+  return { min, max, count }
+}
+
+/** Bytes per second. */
+function rateOf(start: Sample, end: Sample): number {
+  return ((end.bytes - start.bytes) * 1000) / (end.atMs - start.atMs)
 }
