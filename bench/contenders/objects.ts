@@ -4,11 +4,11 @@
  */
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
-import { mkdir, writeFile } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { hexOf } from "../../src/core/digest.ts"
-import { freePort, type Program, start } from "../../test/support/process.ts"
+import { startNginx } from "../../test/support/web-server.ts"
 import type { GroupTimes, ObjectWorkload } from "../object-workload.ts"
 import { PeerProcess, resetUsage, usageSince } from "../peer-process.ts"
 import type { Contender, Sample } from "../scenario.ts"
@@ -68,7 +68,9 @@ async function measureNginx(workload: ObjectWorkload, signal: AbortSignal): Prom
   await mkdir(folder)
   const stops: (() => Promise<unknown>)[] = []
   try {
-    const { program, origin } = await startNginx(workload)
+    const place = join(workload.folder, "nginx")
+    await mkdir(place, { recursive: true })
+    const { program, url: origin } = await startNginx(place, workload.objectsFolder)
     stops.push(() => program.stop())
     const command = [peerScript("http-object-leech"), folder, workload.planPath, origin] as const
     const leech = new PeerProcess("http client", [process.execPath, ...command], { signal })
@@ -88,36 +90,6 @@ async function measureNginx(workload: ObjectWorkload, signal: AbortSignal): Prom
     await Promise.all(stops.map((stop) => stop()))
     removeFolder(folder)
   }
-}
-
-/** One process, one connection per client: what counts is the round trip. */
-async function startNginx(
-  workload: ObjectWorkload,
-): Promise<{ readonly program: Program; readonly origin: string }> {
-  const place = join(workload.folder, "nginx")
-  await mkdir(place, { recursive: true })
-  const port = await freePort()
-  const scratch = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-  const config = [
-    "daemon off; master_process off; user root; error_log stderr crit;",
-    `pid ${place}/pid;`,
-    "events { worker_connections 1024; }",
-    `http { access_log off; sendfile on; tcp_nodelay on; keepalive_requests 1000000;`,
-    ...scratch.map((name) => `${name}_temp_path ${place}/${name};`),
-    `server { listen 127.0.0.1:${port}; root ${workload.objectsFolder}; } }`,
-  ]
-  const path = join(place, "nginx.conf")
-  await writeFile(path, config.join("\n"))
-  const origin = `http://127.0.0.1:${port}`
-  const command = ["nginx", "-e", "stderr", "-p", place, "-c", path]
-  const program = await start(command, { isReady: () => answers(origin) })
-  return { program, origin }
-}
-
-async function answers(origin: string): Promise<boolean> {
-  const answer = await fetch(origin).catch(() => undefined)
-  await answer?.body?.cancel()
-  return answer !== undefined
 }
 
 /** Makes a contender of libtorrent; `torrentPath` holds all objects as files of one folder. */

@@ -3,10 +3,9 @@
  * @module
  */
 import type { FastifyInstance } from "fastify"
-import { FleetError } from "../fleet/errors.ts"
 import type { DraftReceipt, DraftRequest } from "../fleet/fleet-desk.ts"
 import { DRAFT_BYTES_MAX } from "../fleet/role-draft.ts"
-import { HELD_ROLES } from "../fleet/role-holding.ts"
+import { parseHeldRole } from "../fleet/role-holding.ts"
 import { parsePublicKey } from "../trust/public-key.ts"
 import type { RoleKeyReport } from "./fleet-api.ts"
 import { deskOf, type FleetRouteDeps } from "./fleet-deps.ts"
@@ -48,16 +47,8 @@ function draftRequestOf(body: unknown): DraftRequest {
   if (act === "renew") return { act }
   return {
     act,
-    roles: required(roles, "roles").map(heldRole),
+    roles: required(roles, "roles").map(parseHeldRole),
     keys: required(keys, "keys").map(parsePublicKey),
     threshold: required(threshold, "threshold"),
   }
-}
-
-function heldRole(text: string): (typeof HELD_ROLES)[number] {
-  const role = HELD_ROLES.find((one) => one === text)
-  if (role !== undefined) return role
-  const shown = JSON.stringify(text.slice(0, 80))
-  const message = `${shown} is no role that several hold; these are: ${HELD_ROLES.join(", ")}`
-  throw new FleetError("FLEET_REQUEST_INVALID", message)
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Labels } from "../fleet/access-field.ts"
-import type { RuleRequest } from "../fleet/rule-acts.ts"
+import type { RuleText } from "../fleet/access-rule.ts"
 import type { DeviceState } from "../trust/policy.ts"
 
 /** Body of `POST /v1/fleet/init`. */
@@ -53,7 +53,7 @@ export interface GroupRequest {
 }
 
 /** Body of `POST /v1/fleet/rule`. */
-export interface RuleChangeRequest extends RuleRequest {
+export interface RuleChangeRequest extends RuleText {
   readonly action: "add" | "remove"
 }
 

@@ -1,6 +1,7 @@
 /**
- * Merkle trees as in Certificate Transparency: the root over a list, and proofs that a leaf is in it
- * and that a longer list begins with a shorter one (RFC 6962 §2.1; RFC 9162 §2.1 for verifying).
+ * Merkle trees as in Certificate Transparency: the root over a list, proofs that a leaf is in it, and the
+ * checking of those and of proofs that a longer list begins with a shorter one (RFC 6962 §2.1; RFC 9162
+ * §2.1 for verifying). Proofs of long lists are made from tiles (`tree-reader.ts`).
  * @module
  */
 import { createHash } from "node:crypto"
@@ -70,16 +71,6 @@ export function isIncluded(
 }
 
 /**
- * Proves that a list begins with its own first entries.
- * @param size - how many entries the shorter list has, at least 1 and at most all
- * @returns hashes as in RFC 6962 §2.1.2; none when both lists are the same
- */
-export function consistencyProof(leaves: readonly Uint8Array[], size: number): Uint8Array[] {
-  assert(isCount(size) && size >= 1 && size <= leaves.length, "a part of the list")
-  return subProof(leaves, size, true)
-}
-
-/**
  * Tells whether a proof shows that the longer list begins with the shorter one.
  * @see RFC 9162 §2.1.4.2
  */
@@ -129,17 +120,8 @@ function climbToRight(node: number, last: number): [number, number] {
   return [above, edge]
 }
 
-/** RFC 6962 §2.1.2, SUBPROOF. `isWhole`: the part is a complete subtree of the older list. */
-function subProof(leaves: readonly Uint8Array[], size: number, isWhole: boolean): Uint8Array[] {
-  if (size === leaves.length) return isWhole ? [] : [treeRoot(leaves)]
-  const split = splitOf(leaves.length)
-  const [left, right] = [leaves.slice(0, split), leaves.slice(split)]
-  if (size <= split) return [...subProof(left, size, isWhole), treeRoot(right)]
-  return [...subProof(right, size - split, false), treeRoot(left)]
-}
-
 /** Gives the largest power of two below a number that is at least 2. */
-function splitOf(count: number): number {
+export function splitOf(count: number): number {
   let split = 1
   while (split * 2 < count) split *= 2
   return split
@@ -165,7 +147,8 @@ function isWellFormed(hashes: readonly Uint8Array[], proof: readonly Uint8Array[
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0
 
-function isPowerOfTwo(count: number): boolean {
+/** Whether a number from 1 on is a power of two. */
+export function isPowerOfTwo(count: number): boolean {
   let power = 1
   while (power < count) power *= 2
   return power === count

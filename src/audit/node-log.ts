@@ -19,7 +19,7 @@ import { type Event, encodeEvent, type LoggedEvent, parseEvent } from "./event.t
 import { LogFiles } from "./log-files.ts"
 import { TILE_WIDTH, widthOfTile } from "./log-tile.ts"
 import { isSameHash, leafHash, treeRoot } from "./merkle-tree.ts"
-import { proveConsistency, proveInclusion, rootOf } from "./tree-reader.ts"
+import { proveConsistency, proveInclusion } from "./tree-reader.ts"
 
 /** Entries that are written at once. */
 const BATCH_MAX = 4_096
@@ -248,8 +248,7 @@ export class NodeLog {
       const start = index * TILE_WIDTH
       edge.push(...(await this.#files.hashReader()({ level, start, count })))
     }
-    const root = await rootOf(this.#files.hashReader(), size)
-    await this.#verifyCheckpoint(bytes, { size, root })
+    await this.#verifyCheckpoint(bytes, { size, root: this.#root() })
     const width = size % TILE_WIDTH
     if (width > 0) {
       const { entries, sizeBytes } = await this.#files.readEntries(

@@ -5,7 +5,7 @@
  */
 import { assert } from "../core/errors.ts"
 import { TILE_HEIGHT } from "./log-tile.ts"
-import { nodeHash, treeRoot } from "./merkle-tree.ts"
+import { isPowerOfTwo, nodeHash, splitOf, treeRoot } from "./merkle-tree.ts"
 
 /** Gives hashes of a tile: `count` of them from a place in a level of tiles on, all in one tile. */
 export type ReadHashes = (place: {
@@ -13,11 +13,6 @@ export type ReadHashes = (place: {
   readonly start: number
   readonly count: number
 }) => Promise<readonly Uint8Array[]>
-
-/** Gives the root of the first entries. */
-export async function rootOf(read: ReadHashes, size: number): Promise<Uint8Array> {
-  return size === 0 ? treeRoot([]) : await rangeHash(read, 0, size)
-}
 
 /** Proves that an entry is in the list of the first ones. @returns hashes as in RFC 6962 §2.1.1 */
 export async function proveInclusion(
@@ -76,13 +71,4 @@ async function nodeAt(read: ReadHashes, start: number, count: number): Promise<U
   const level = Math.floor(Math.log2(count) / TILE_HEIGHT)
   const unit = 2 ** (TILE_HEIGHT * level)
   return treeRoot(await read({ level, start: start / unit, count: count / unit }))
-}
-
-/** Gives the largest power of two below a number that is at least 2. */
-function splitOf(count: number): number {
-  return 2 ** (Math.ceil(Math.log2(count)) - 1)
-}
-
-function isPowerOfTwo(count: number): boolean {
-  return 2 ** Math.round(Math.log2(count)) === count
 }

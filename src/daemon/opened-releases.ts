@@ -22,7 +22,7 @@ import { gateWarnings } from "../release/gate-warning.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
-import type { Publisher } from "../release/releases.ts"
+import type { PublishedRelease } from "../release/releases.ts"
 import { PayloadPool } from "../seal/payload-pool.ts"
 import type { BlobPlaces } from "../store/blob-places.ts"
 import { wholeBlobPath } from "../store/directory.ts"
@@ -74,17 +74,10 @@ export async function openReleases(
   const pool = new PayloadPool()
   const keys = new FileKeyStore({ files }, { identityPath: home.pathOf(PUBLISHER_KEY) })
   const { places, layImage } = deps
-  const publishing = { membership, desk, book, store, pool, keys, places, layImage }
+  const onPublished = (made: PublishedRelease) => audit.note(eventOfPublishing(made))
+  const publishing = { membership, desk, book, store, pool, keys, places, layImage, onPublished }
   const stagingFolder = join(data, "staging")
-  const makes = await FleetPublisher.open(publishing, { stagingFolder })
-  const publisher: Publisher = {
-    publish: async (request, watch) => {
-      const made = await makes.publish(request, watch)
-      audit.note(eventOfPublishing(made))
-      return made
-    },
-    withdraw: (release, reason, by) => makes.withdraw(release, reason, by),
-  }
+  const publisher = await FleetPublisher.open(publishing, { stagingFolder })
   let device = await openGateDevice(home)
   const opener = await createOpener(
     {

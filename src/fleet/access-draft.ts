@@ -12,7 +12,7 @@ import {
   type Member,
   PREVIOUS_MAX,
 } from "./access-list.ts"
-import type { Rule } from "./access-rule.ts"
+import { textOfRule } from "./access-rule.ts"
 import { FleetError } from "./errors.ts"
 
 /** What a list shall say. Fleet, version and time are added when it is written. */
@@ -51,7 +51,7 @@ export function encodeAccess(draft: AccessDraft, head: AccessHead): Uint8Array {
     issuedAt: head.issuedAtMs,
     nodes: [...draft.members.values()].map(memberOf),
     groups: [...draft.groups.values()].map(groupOf),
-    rules: draft.rules.map(ruleOf),
+    rules: draft.rules.map((rule): JsonValue => ({ ...textOfRule(rule) })),
     revoked: [...draft.revoked],
   })
 }
@@ -147,13 +147,4 @@ function memberOf({ peer, groups, labels, isAnchor, minCounter }: Member): JsonV
 
 function groupOf({ name, epoch, recipient, sinceMs, previous }: Group): JsonValue {
   return { name, epoch, recipient, since: sinceMs, previous }
-}
-
-function ruleOf({ who, verbs, where }: Rule): JsonValue {
-  return { who: whoOf(who), verbs, where }
-}
-
-function whoOf(who: Rule["who"]): string {
-  if (who.kind === "all") return "all"
-  return who.kind === "group" ? `group:${who.name}` : `node:${who.peer}`
 }

@@ -2,6 +2,7 @@
  * What a rule of the access list allows, and to whom (protocol/fleet.md §5, deciding).
  * @module
  */
+import { EVERYBODY } from "../core/name.ts"
 import type { AccessList, Member } from "./access-list.ts"
 
 /** Something that a node may be allowed to do. */
@@ -39,6 +40,21 @@ export interface Rule {
   readonly verbs: readonly Verb[]
   /** Namespaces or registries; `*` is every one, and a trailing `/*` all below. */
   readonly where: readonly string[]
+}
+
+/** A rule as files and operators write it. */
+export interface RuleText {
+  /** `all`, `group:NAME` or `node:PEERID`. */
+  readonly who: string
+  readonly verbs: readonly string[]
+  /** Namespaces, or registries with names; `*` is every one, a trailing `/*` all below. */
+  readonly where: readonly string[]
+}
+
+/** Writes a rule. */
+export function textOfRule({ who, verbs, where }: Rule): RuleText {
+  if (who.kind === "all") return { who: EVERYBODY, verbs, where }
+  return { who: who.kind === "group" ? `group:${who.name}` : `node:${who.peer}`, verbs, where }
 }
 
 export function isVerb(text: string): text is Verb {

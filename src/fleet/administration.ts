@@ -14,6 +14,7 @@ import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
+import type { RuleText } from "./access-rule.ts"
 import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { FleetAuthor, type Prepare } from "./fleet-author.ts"
@@ -41,10 +42,10 @@ import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy, settingPolicy } from "./policy-act.ts"
 import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
-import { AWAY_ROLES, fileRoleOf, HELD_ROLES, holding, renewing } from "./role-holding.ts"
+import { AWAY_ROLES, HELD_ROLES, holding, parseHeldRole, renewing } from "./role-holding.ts"
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
-import { addingRule, type RuleRequest, removingRule } from "./rule-acts.ts"
+import { addingRule, removingRule } from "./rule-acts.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
 
 const MET_WITHIN_MS = 5_000
@@ -188,11 +189,11 @@ export class Administration implements FleetDesk {
     return this.#edit(() => removingFrom(group, peers))
   }
 
-  addRule(rule: RuleRequest): Promise<FleetReceipt> {
+  addRule(rule: RuleText): Promise<FleetReceipt> {
     return this.#edit(() => addingRule(rule))
   }
 
-  removeRule(rule: RuleRequest): Promise<FleetReceipt> {
+  removeRule(rule: RuleText): Promise<FleetReceipt> {
     return this.#edit(() => removingRule(rule))
   }
 
@@ -253,11 +254,7 @@ export class Administration implements FleetDesk {
   roleKey(role: string): Promise<string> {
     return this.#inTurn(async () => {
       this.#enrolled()
-      if (!HELD_ROLES.some((one) => one === role)) {
-        const message = `a node has a key of its own for ${HELD_ROLES.join(", ")}`
-        throw new FleetError("FLEET_REQUEST_INVALID", message)
-      }
-      return (await this.#ring.make(role)).publicKey
+      return (await this.#ring.make(parseHeldRole(role))).publicKey
     })
   }
 
@@ -301,7 +298,7 @@ export class Administration implements FleetDesk {
   async #countingKeys(member: FleetMember): Promise<readonly string[]> {
     const counting: string[] = []
     for (const role of HELD_ROLES) {
-      const keys = [...(member.roleHolders(fileRoleOf(role))?.keys ?? [])]
+      const keys = [...(member.roleHolders(role)?.keys ?? [])]
       if ((await this.#ring.among(role, keys)).length > 0) counting.push(role)
     }
     return counting
@@ -310,7 +307,7 @@ export class Administration implements FleetDesk {
   /** A key that others took over is of no use here, and of some to a thief. */
   async #forget(role: string, member: FleetMember): Promise<void> {
     const key = await this.#ring.find(role)
-    const holders = member.roleHolders(fileRoleOf(role))?.keys
+    const holders = member.roleHolders(role)?.keys
     if (key === undefined || holders === undefined || holders.has(key.publicKey)) return
     await this.#ring.erase(role)
     this.#deps.log.warn({ role }, "erased a key that counts no more")

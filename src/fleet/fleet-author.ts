@@ -34,7 +34,6 @@ import { FleetError } from "./errors.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember, Refresh } from "./fleet-member.ts"
-import { fileRoleOf } from "./role-holding.ts"
 import {
   isDue,
   isDueAtStandBy,
@@ -127,7 +126,6 @@ export class FleetAuthor {
       const keyOf = this.#keysIn(repository)
       const desk = await keyOf("desk")
       if (desk.length === 0) return undefined
-      const isStandBy = !hasSignedSnapshot(repository, desk)
       const renewal = { nowMs, isWhole: false, keyOf }
       const change = await withRenewals(repository, {}, renewal)
       const isChange = change.root !== undefined || change.targets !== undefined
@@ -135,7 +133,7 @@ export class FleetAuthor {
         isDue(role, Date.parse(repository[role].signed.expires), nowMs)
       isRenewed = true
       // What another desk says a stand-by only says once more.
-      if (isStandBy) {
+      if (!hasSignedSnapshot(repository, desk)) {
         const { expires } = repository.timestamp.signed
         isRenewed = isDueAtStandBy(Date.parse(expires), nowMs) && !isOver("snapshot")
         return isRenewed ? renewTimestamp(repository, await this.#desk(repository)) : undefined
@@ -152,7 +150,7 @@ export class FleetAuthor {
 
   /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
   signersOf(role: string): Promise<readonly Signer[]> {
-    const keys = [...(this.#deps.member.roleHolders(fileRoleOf(role))?.keys ?? [])]
+    const keys = [...(this.#deps.member.roleHolders(role)?.keys ?? [])]
     return this.#signersOf(role, { keys, threshold: 1 })
   }
 

@@ -6,10 +6,10 @@
 import type { PeerId } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { Labels } from "./access-field.ts"
+import type { RuleText } from "./access-rule.ts"
 import type { DevicePublic } from "./device.ts"
 import type { Holding } from "./role-holding.ts"
 import type { Rotation } from "./role-rotation.ts"
-import type { RuleRequest } from "./rule-acts.ts"
 
 /** What became of an act: the version of the file that now counts. */
 export interface FleetReceipt {
@@ -49,7 +49,7 @@ export interface FleetReport {
     readonly epoch: number
     readonly size: number
   }[]
-  readonly rules: readonly RuleRequest[]
+  readonly rules: readonly RuleText[]
   readonly revoked: readonly PeerId[]
   /** When what it says runs out, milliseconds since 1970; `warning` from half of its life on. */
   readonly lifetimes: readonly {
@@ -139,9 +139,9 @@ export interface FleetDesk {
   addToGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
   removeFromGroup(group: string, peers: readonly PeerId[]): Promise<FleetReceipt>
   /** @throws FleetError `FLEET_REQUEST_INVALID`, `GROUP_UNKNOWN`, `PEER_UNKNOWN` */
-  addRule(rule: RuleRequest): Promise<FleetReceipt>
+  addRule(rule: RuleText): Promise<FleetReceipt>
   /** @throws FleetError `FLEET_REQUEST_INVALID` when there is no such rule */
-  removeRule(rule: RuleRequest): Promise<FleetReceipt>
+  removeRule(rule: RuleText): Promise<FleetReceipt>
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt>
   /**
    * Signs and publishes a target file of a role whose keys lie here, such as a release.

@@ -4,13 +4,13 @@
  */
 import type { PeerNetwork } from "../net/net.ts"
 import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
+import { textOfRule } from "./access-rule.ts"
 import { fingerprintOf } from "./fingerprint.ts"
 import type { FleetReport } from "./fleet-desk.ts"
 import type { FleetMember } from "./fleet-member.ts"
-import { fileRoleOf, HELD_ROLES } from "./role-holding.ts"
+import { HELD_ROLES } from "./role-holding.ts"
 import { warningOf } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
-import { textOfRule } from "./rule-acts.ts"
 
 /** Gives what is known of the fleet now. */
 export async function reportOf(
@@ -51,6 +51,6 @@ async function holdersOf(
   ring: RoleRing,
 ): Promise<FleetReport["holders"][number]> {
   const none = { keys: [], threshold: 1 }
-  const { keys, threshold } = signersOfRole(member.accepted ?? new Map(), fileRoleOf(role)) ?? none
+  const { keys, threshold } = signersOfRole(member.accepted ?? new Map(), role) ?? none
   return { role, threshold, keys, here: (await ring.among(role, keys)).length }
 }

@@ -30,9 +30,12 @@ export interface Holding {
   readonly threshold: number
 }
 
-/** Gives the name by which a role of an operator's is found in accepted files. */
-export function fileRoleOf(role: string): string {
-  return role === "desk" ? "timestamp" : role
+/** Reads the name of such a role. @throws FleetError `FLEET_REQUEST_INVALID` */
+export function parseHeldRole(text: string): HeldRole {
+  const role = HELD_ROLES.find((one) => one === text)
+  if (role !== undefined) return role
+  const shown = JSON.stringify(text.slice(0, 80))
+  throw invalid(`${shown} is no role that several hold; these are: ${HELD_ROLES.join(", ")}`)
 }
 
 /**

@@ -8,30 +8,15 @@ import type { EditAccess } from "./access-author.ts"
 import { memberIn } from "./access-draft.ts"
 import { isPeerId } from "./access-field.ts"
 import { PLACE_CHARACTERS_MAX, PLACES_MAX, RULES_MAX } from "./access-list.ts"
-import { isVerb, type Rule, VERB_NAMES } from "./access-rule.ts"
+import { isVerb, type Rule, type RuleText, textOfRule, VERB_NAMES } from "./access-rule.ts"
 import { FleetError } from "./errors.ts"
-
-/** A rule as an operator writes it. */
-export interface RuleRequest {
-  /** `all`, `group:NAME` or `node:PEERID`. */
-  readonly who: string
-  readonly verbs: readonly string[]
-  /** Namespaces, or registries with names; `*` is every one, a trailing `/*` all below. */
-  readonly where: readonly string[]
-}
-
-/** Writes a rule as an operator reads it. */
-export function textOfRule({ who, verbs, where }: Rule): RuleRequest {
-  if (who.kind === "all") return { who: EVERYBODY, verbs, where }
-  return { who: who.kind === "group" ? `group:${who.name}` : `node:${who.peer}`, verbs, where }
-}
 
 /**
  * Adds a rule. One that is there already changes nothing.
  * @throws FleetError `FLEET_REQUEST_INVALID`, `GROUP_UNKNOWN`, `PEER_UNKNOWN`
  */
-export function addingRule(request: RuleRequest): EditAccess {
-  const rule = parseRuleRequest(request)
+export function addingRule(request: RuleText): EditAccess {
+  const rule = parseRuleText(request)
   return async ({ list }) => {
     const { who } = rule
     if (who.kind === "group" && !list.groups.has(who.name)) {
@@ -46,8 +31,8 @@ export function addingRule(request: RuleRequest): EditAccess {
 }
 
 /** Takes a rule out. @throws FleetError `FLEET_REQUEST_INVALID` when there is no such rule */
-export function removingRule(request: RuleRequest): EditAccess {
-  const rule = parseRuleRequest(request)
+export function removingRule(request: RuleText): EditAccess {
+  const rule = parseRuleText(request)
   return async ({ list }) => {
     const rules = list.rules.filter((known) => !isSame(known, rule))
     if (rules.length < list.rules.length) return { ...list, rules }
@@ -55,7 +40,7 @@ export function removingRule(request: RuleRequest): EditAccess {
   }
 }
 
-function parseRuleRequest({ who, verbs, where }: RuleRequest): Rule {
+function parseRuleText({ who, verbs, where }: RuleText): Rule {
   const known = verbs.filter(isVerb)
   if (known.length < verbs.length || known.length === 0) {
     throw invalid(`a rule allows one or more of ${VERB_NAMES.join(", ")}`)

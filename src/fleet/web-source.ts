@@ -3,7 +3,8 @@
  * URL of the operator's own. It is not trusted (protocol/fleet.md §5, the TUF exchange).
  * @module
  */
-import { Agent, type Dispatcher, request } from "undici"
+import { Agent, request } from "undici"
+import { readBoundedBody } from "../core/bounded-body.ts"
 import type { Clock } from "../core/clock.ts"
 import { startDeadline } from "../net/deadline.ts"
 import { TrustError } from "../trust/errors.ts"
@@ -46,7 +47,9 @@ export function webSource(clock: Clock, url: string): WebSource {
         const { statusCode, body } = await request(new URL(pathOf(name), base), options)
         // A body that is ended early has an error of its own, which nobody needs.
         body.on("error", () => {})
-        if (statusCode === 200) return await readBounded(body, name, bytesMax)
+        if (statusCode === 200) {
+          return await readBoundedBody(body, bytesMax, () => tooLarge(name, bytesMax))
+        }
         body.destroy()
         if (statusCode === 404 || statusCode === 410) return undefined
         throw new TrustError("SOURCE_UNAVAILABLE", `${url} answers ${statusCode} for ${name}`)
@@ -64,22 +67,4 @@ export function webSource(clock: Clock, url: string): WebSource {
 /** Names have characters that a URL's path reads as something else, such as `%`. */
 function pathOf(name: string): string {
   return name.split("/").map(encodeURIComponent).join("/")
-}
-
-async function readBounded(
-  body: Dispatcher.ResponseData["body"],
-  name: string,
-  bytesMax: number,
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of body as AsyncIterable<Uint8Array>) {
-    sizeBytes += part.length
-    if (sizeBytes > bytesMax) {
-      body.destroy()
-      throw tooLarge(name, bytesMax)
-    }
-    parts.push(part)
-  }
-  return Uint8Array.from(Buffer.concat(parts))
 }

@@ -37,3 +37,8 @@ export class NetError extends CodedError<NetErrorCode> {}
 export function requestRefused(code: string): NetError {
   return new NetError("REQUEST_REFUSED", `the peer refused: ${code}`, { details: { code } })
 }
+
+/** The error of whoever waits for a peer that went. */
+export function peerGone(peer: string): NetError {
+  return new NetError("PEER_UNREACHABLE", `${peer} is no longer connected`)
+}

@@ -25,7 +25,7 @@ import { ChannelDesk, TICKET_PROTOCOL, WIRE_PROTOCOL } from "./channel-desk.ts"
 import { ConnectedPeers } from "./connected-peers.ts"
 import { findProviders, provide } from "./dht.ts"
 import { dialPeer } from "./dial-order.ts"
-import { NetError } from "./errors.ts"
+import { NetError, peerGone } from "./errors.ts"
 import { type GossipListener, GossipTopics } from "./gossip-topics.ts"
 import { type Identity, isSignedBy, publicKeyOf } from "./identity.ts"
 import { JoinDesk } from "./join-desk.ts"
@@ -291,7 +291,7 @@ class Libp2pNetwork implements PeerNetwork {
     this.#peers.onConnect(({ id }) => this.#liveness.add(id))
     this.#peers.onDisconnect((peer) => this.#liveness.delete(peer))
     this.#liveness.start()
-    this.#peers.onDisconnect((peer) => this.#channels.cut(peer, gone(peer)))
+    this.#peers.onDisconnect((peer) => this.#channels.cut(peer, peerGone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => {
       // Who dialled here was let in by the gate; whom this node dialled may not want it.
@@ -341,7 +341,7 @@ class Libp2pNetwork implements PeerNetwork {
 
   async disconnect(peer: PeerId): Promise<void> {
     const node = this.#running()
-    this.#channels.cut(peer, gone(peer))
+    this.#channels.cut(peer, peerGone(peer))
     if (this.#peers.has(peer)) await node.hangUp(peerIdFromString(peer))
   }
 
@@ -632,8 +632,4 @@ function stopped(): NetError {
 
 function stranger(peer: PeerId): NetError {
   return new NetError("PEER_UNREACHABLE", `${peer} is not of this fleet`)
-}
-
-function gone(peer: PeerId): NetError {
-  return new NetError("PEER_UNREACHABLE", `${peer} is no longer connected`)
 }

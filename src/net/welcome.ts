@@ -8,7 +8,7 @@ import type { Connection } from "@libp2p/interface"
 import type { Clock } from "../core/clock.ts"
 import { untilAborted } from "../core/until-aborted.ts"
 import { startDeadline } from "./deadline.ts"
-import { NetError } from "./errors.ts"
+import { peerGone } from "./errors.ts"
 
 /** One round trip is waited for this long: a busy machine is not a refusal. */
 const ROUND_TRIP_MS_MAX = 10_000
@@ -56,11 +56,11 @@ export class Welcome {
   async #ask(connection: Connection): Promise<void> {
     try {
       connection.rtt = await this.#roundTrip(connection)
-      if (connection.status !== "open") throw gone(connection)
+      if (connection.status !== "open") throw peerGone(connection.remotePeer.toString())
     } catch (error) {
       if (this.#told.has(connection)) return
       this.#deps.onRefused(connection)
-      connection.abort(error instanceof Error ? error : gone(connection))
+      connection.abort(error instanceof Error ? error : peerGone(connection.remotePeer.toString()))
       throw error
     }
     this.proven(connection)
@@ -68,7 +68,7 @@ export class Welcome {
 
   async #roundTrip(connection: Connection): Promise<number> {
     const closing = new AbortController()
-    const onClose = () => closing.abort(gone(connection))
+    const onClose = () => closing.abort(peerGone(connection.remotePeer.toString()))
     connection.addEventListener("close", onClose)
     // A ping whose connection closes, or whose answer never comes, would wait for ever.
     const deadline = startDeadline(this.#deps.clock, ROUND_TRIP_MS_MAX, closing.signal)
@@ -79,8 +79,4 @@ export class Welcome {
       connection.removeEventListener("close", onClose)
     }
   }
-}
-
-function gone({ remotePeer }: Connection): NetError {
-  return new NetError("PEER_UNREACHABLE", `${remotePeer} is no longer connected`)
 }

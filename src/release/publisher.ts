@@ -52,6 +52,7 @@ export interface PublisherDeps {
   readonly places: { add(digest: Digest, place: string): void | Promise<void> }
   /** Without it images cannot be published. */
   readonly layImage?: LayImage
+  readonly onPublished?: ((made: PublishedRelease) => void) | undefined
 }
 
 export interface PublisherOptions {
@@ -90,7 +91,10 @@ export class FleetPublisher implements Publisher {
   async publish(request: PublishRequest, watch: Watch): Promise<PublishedRelease> {
     verifyRequest(request)
     // One at a time: the next one needs the next sequence.
-    return await this.#turns.run("publish", () => this.#publish(this.#completed(request), watch))
+    const publishing = () => this.#publish(this.#completed(request), watch)
+    const made = await this.#turns.run("publish", publishing)
+    this.#deps.onPublished?.(made)
+    return made
   }
 
   async withdraw(release: KnownRelease, reason: string, by: Uint8Array | undefined): Promise<void> {

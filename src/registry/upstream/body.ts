@@ -3,6 +3,7 @@
  * @module
  */
 import type { Readable } from "node:stream"
+import { readBoundedBody } from "../../core/bounded-body.ts"
 import type { Clock } from "../../core/clock.ts"
 import { OriginError } from "../../delivery/errors.ts"
 import { transportFault } from "./fault.ts"
@@ -15,16 +16,9 @@ export async function readBody(
   body: AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let received = 0
-  for await (const part of body) {
-    received += part.length
-    if (received > bytesMax) {
-      throw new OriginError("ORIGIN_CORRUPT", `an answer of more than ${bytesMax} bytes`)
-    }
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
+  return await readBoundedBody(body, bytesMax, () => {
+    return new OriginError("ORIGIN_CORRUPT", `an answer of more than ${bytesMax} bytes`)
+  })
 }
 
 /** Lets the rest of a body go by, so that its connection can be used again; gives up on a long one. */

@@ -5,6 +5,7 @@
 import { once } from "node:events"
 import { get as getPlain, type IncomingMessage } from "node:http"
 import { get as getSecure } from "node:https"
+import { readBoundedBody } from "../../core/bounded-body.ts"
 import { parseBencode } from "../bencode.ts"
 import { SwarmError } from "../errors.ts"
 import { ADDRESSES_WANTED, type AnnounceAnswer, type Announcement } from "./announce-tracker.ts"
@@ -35,7 +36,9 @@ export async function announceByHttp(
   const [answer] = (await once(asking, "response", { signal })) as [IncomingMessage]
   try {
     if (answer.statusCode !== 200) throw failed(`it answers ${answer.statusCode}`)
-    return parseHttpAnswer(await readBounded(answer))
+    return parseHttpAnswer(
+      await readBoundedBody(answer, ANSWER_BYTES_MAX, () => failed("its answer is too long")),
+    )
   } finally {
     answer.destroy()
   }
@@ -73,17 +76,6 @@ function queryOf(announcement: Announcement): string {
 
 function escapeBytes(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex").replace(/../g, "%$&")
-}
-
-async function readBounded(answer: IncomingMessage): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of answer as AsyncIterable<Uint8Array>) {
-    sizeBytes += part.length
-    if (sizeBytes > ANSWER_BYTES_MAX) throw failed("its answer is too long")
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
 }
 
 function failed(why: string): SwarmError {

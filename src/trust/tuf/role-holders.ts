@@ -18,12 +18,12 @@ export interface RoleLife {
 }
 
 /**
- * Gives the keys that sign for a role: one of a root's four, or a delegated one.
+ * Gives the keys that sign for a role: one of a root's four, a delegated one, or `desk`.
  * @returns undefined when nobody signs for it
  */
 export function signersOfRole(set: AcceptedSet, role: string): RoleSigners | undefined {
-  const file = set.get(CHAIN.includes(role) ? "root" : "targets")
-  return signersIn(file?.used?.metadata.signed, role)
+  const { above, named } = placeOf(role)
+  return signersIn(set.get(above)?.used?.metadata.signed, named)
 }
 
 /**
@@ -32,11 +32,17 @@ export function signersOfRole(set: AcceptedSet, role: string): RoleSigners | und
  * @returns undefined when nobody signs for it
  */
 export function holdersIn(
-  { root, targets }: Pick<FleetRepository, "root" | "targets">,
+  files: Pick<FleetRepository, "root" | "targets">,
   role: string,
 ): RoleSigners | undefined {
-  if (role === "desk") return signersIn(root.signed, "timestamp")
-  return signersIn(CHAIN.includes(role) ? root.signed : targets.signed, role)
+  const { above, named } = placeOf(role)
+  return signersIn(files[above].signed, named)
+}
+
+/** In which file a role's keys stand, and under which name: an operator calls two roles the desk. */
+function placeOf(role: string): { readonly above: "root" | "targets"; readonly named: string } {
+  const named = role === "desk" ? "timestamp" : role
+  return { above: CHAIN.includes(named) ? "root" : "targets", named }
 }
 
 /** Gives the keys that sign for a root's roles: those of its next version, unless they change. */
