@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from "zod"
-import { DAY_MINUTES, type Weekday } from "../swarm/limit-schedule.ts"
+import { DAY_MINUTES, type Weekday } from "../core/wall-clock.ts"
 import type { ClassRanges } from "../swarm/peer-class.ts"
 import type { Rate, RateLimits, TrafficClass } from "../swarm/traffic-class.ts"
 import * as value from "./config-value.ts"

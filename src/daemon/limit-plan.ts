@@ -2,8 +2,9 @@
  * Makes the limits of the configuration a plan.
  * @module
  */
+
+import { localTimeZone } from "../core/wall-clock.ts"
 import type { LimitPlan } from "../swarm/limit-keeper.ts"
-import { localTimeZone } from "../swarm/limit-schedule.ts"
 import type { NodeConfig } from "./config-schema.ts"
 
 /** A rule without a zone follows the clock of this machine. */

@@ -2,8 +2,9 @@
  * The leaves of `limits` and of the classes of addresses: rates, times of day, days, zones, ranges.
  * @module
  */
+
+import { isTimeZone, WEEKDAYS, type Weekday } from "../core/wall-clock.ts"
 import { isAddressRange } from "../net/address-range.ts"
-import { isTimeZone, WEEKDAYS, type Weekday } from "../swarm/limit-schedule.ts"
 import { RATE_BYTES_MIN } from "../swarm/traffic-class.ts"
 import { isZone } from "../swarm/zones.ts"
 import type { ValueKind } from "./config-value.ts"

@@ -4,16 +4,14 @@
  * an hour that a clock shows twice counts twice.
  * @module
  */
+import {
+  DAY_MINUTES,
+  nextClockTurnMs,
+  WEEKDAYS,
+  type Weekday,
+  wallTime,
+} from "../core/wall-clock.ts"
 import type { Rate, RateLimits } from "./traffic-class.ts"
-
-/** In the order of `Date.getUTCDay`. */
-export const WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const
-export type Weekday = (typeof WEEKDAYS)[number]
-
-const MINUTE_MS = 60_000
-export const DAY_MINUTES: number = 24 * 60
-/** Time zones whose clocks are kept ready. */
-const ZONES_MAX = 64
 
 /** What holds at one moment. */
 export interface LimitState extends RateLimits {
@@ -68,24 +66,6 @@ export function nextChangeMs(rules: readonly LimitRule[], instantMs: number): nu
   return changes.length === 0 ? undefined : Math.min(...changes)
 }
 
-/** Tells whether a text names a time zone. */
-export function isTimeZone(text: string): boolean {
-  // An offset such as +02:00 is no zone: it knows no summer.
-  if (!/^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/.test(text)) return false
-  try {
-    clockOf(text)
-    return true
-  } catch {
-    // It throws on a name that it does not know.
-    return false
-  }
-}
-
-/** The zone of this machine. */
-export function localTimeZone(): string {
-  return new Intl.DateTimeFormat().resolvedOptions().timeZone
-}
-
 function isInForce(rule: LimitRule, instantMs: number): boolean {
   const { fromMinute, toMinute } = rule
   const { minute, day } = wallTime(rule.zone, instantMs)
@@ -103,60 +83,5 @@ function withRate(rate: Rate | undefined, more: Rate | undefined): Rate | undefi
 }
 
 function nextOf({ fromMinute, toMinute, zone }: LimitRule, instantMs: number): number {
-  const startMs = Math.floor(instantMs / MINUTE_MS) * MINUTE_MS
-  const { minute } = wallTime(zone, startMs)
-  const waits = [fromMinute, toMinute, DAY_MINUTES].map((at) => at - minute)
-  const wait = Math.min(...waits.filter((minutes) => minutes > 0))
-  const nextMs = startMs + wait * MINUTE_MS
-  // Within that time the clock may be set: then everything is looked at anew.
-  const offset = offsetMinutes(zone, startMs)
-  if (offsetMinutes(zone, nextMs) === offset) return nextMs
-  let [same, other] = [startMs / MINUTE_MS, nextMs / MINUTE_MS]
-  while (other - same > 1) {
-    const middle = Math.floor((same + other) / 2)
-    if (offsetMinutes(zone, middle * MINUTE_MS) === offset) same = middle
-    else other = middle
-  }
-  return other * MINUTE_MS
-}
-
-/** Minutes after midnight and weekday (0: Sunday) on the clock of a zone. */
-function wallTime(zone: string, instantMs: number): { minute: number; day: number } {
-  const wall = wallMinutes(zone, instantMs)
-  const days = Math.floor(wall / DAY_MINUTES)
-  // 1 January 1970 was a Thursday.
-  return { minute: wall - days * DAY_MINUTES, day: (((days + 4) % 7) + 7) % 7 }
-}
-
-function offsetMinutes(zone: string, instantMs: number): number {
-  return wallMinutes(zone, instantMs) - Math.floor(instantMs / MINUTE_MS)
-}
-
-/** Minutes since 1970 as the clock of a zone shows them. */
-function wallMinutes(zone: string, instantMs: number): number {
-  const parts: Record<string, number> = {}
-  for (const { type, value } of clockOf(zone).formatToParts(instantMs)) parts[type] = Number(value)
-  const { year, month, day, hour, minute } = parts
-  return Date.UTC(year!, month! - 1, day!, hour!, minute!) / MINUTE_MS
-}
-
-const clocks = new Map<string, Intl.DateTimeFormat>()
-
-function clockOf(zone: string): Intl.DateTimeFormat {
-  const known = clocks.get(zone)
-  if (known !== undefined) return known
-  const clock = new Intl.DateTimeFormat("en-US", {
-    timeZone: zone,
-    calendar: "gregory",
-    numberingSystem: "latn",
-    hourCycle: "h23",
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-  })
-  if (clocks.size >= ZONES_MAX) clocks.clear()
-  clocks.set(zone, clock)
-  return clock
+  return nextClockTurnMs(zone, instantMs, [fromMinute, toMinute, DAY_MINUTES])
 }

@@ -3,15 +3,10 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { silentLogger } from "../../../src/core/log.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import { WEEKDAYS } from "../../../src/core/wall-clock.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { LimitKeeper } from "../../../src/swarm/limit-keeper.ts"
-import {
-  isTimeZone,
-  type LimitRule,
-  nextChangeMs,
-  stateAt,
-  WEEKDAYS,
-} from "../../../src/swarm/limit-schedule.ts"
+import { type LimitRule, nextChangeMs, stateAt } from "../../../src/swarm/limit-schedule.ts"
 import { PeerClasses } from "../../../src/swarm/peer-class.ts"
 import { Shaping } from "../../../src/swarm/shaping.ts"
 
@@ -107,18 +102,6 @@ describe("a rule", () => {
       metered: true,
     })
   })
-})
-
-test.each([
-  ["Europe/Berlin", true],
-  ["UTC", true],
-  ["America/Argentina/Buenos_Aires", true],
-  ["Europe/Nowhere", false],
-  ["+02:00", false],
-  ["", false],
-  [`A${"a".repeat(64)}`, false],
-])("%s is a time zone: %s", (text, isOne) => {
-  expect(isTimeZone(text)).toBe(isOne)
 })
 
 const ZONES = [
