@@ -22,6 +22,8 @@ export type RolloutErrorCode =
   /** An operator asks for what cannot be done in the state in which the rollout is. */
   | "ROLLOUT_STATE_WRONG"
   | "REPORT_INVALID"
+  /** A message of a peer that is none. */
+  | "ROLLOUT_MESSAGE_MALFORMED"
   | "ROSTER_INVALID"
   /** The node's own configuration does not allow it. */
   | "ACTIVATION_REFUSED"

@@ -57,6 +57,24 @@ export function rosterOf(
   return { waves, others: [...free].toSorted() }
 }
 
+/**
+ * Tells whether a node that was not there at the start follows once every wave stands: when a wave takes
+ * whoever its selector names, and names it now. A share or a count of a group was chosen once, and a
+ * list names nobody new.
+ */
+export function mayComeLate(
+  { waves }: Pick<Plan, "waves">,
+  { members }: Pick<AccessList, "members">,
+  peer: PeerId,
+): boolean {
+  const member = members.get(peer)
+  if (member === undefined) return false
+  return waves.some(({ select, amount }) => {
+    const isWhole = amount === undefined || (amount.kind === "percent" && amount.percent === 100)
+    return isWhole && select.kind !== "list" && namerOf(select)(member)
+  })
+}
+
 /** Gives the first of those that a wave names and nobody has taken, as many as it says. */
 function choose(
   { select, amount }: Wave,

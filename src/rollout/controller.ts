@@ -1,0 +1,255 @@
+/**
+ * The controller of one plan: gathers reports, judges the waves, and says what is next
+ * (protocol/rollout.md §5, deciding). What it decided lies in the book; a controller that starts again
+ * goes on from there.
+ * @module
+ */
+
+import type { Clock } from "../core/clock.ts"
+import { digestOfRaw } from "../core/digest.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
+import type { Membership } from "../fleet/fleet.ts"
+import type { PeerId } from "../net/net.ts"
+import { signDraft } from "../release/signing.ts"
+import type { Signer } from "../trust/signing-key.ts"
+import { type Act, encodeDecision } from "./decision.ts"
+import { RolloutError } from "./errors.ts"
+import { isSamePlan } from "./plan-subject.ts"
+import { type HealthReport, readReport } from "./report.ts"
+import type { ReportShelf } from "./report-shelf.ts"
+import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import { mayAct } from "./rollout-view.ts"
+import { encodeRoster, type Roster, rosterRoot, rosterSize } from "./roster.ts"
+import { rosterOf } from "./wave-choosing.ts"
+import { type Findings, judge, type ReceivedReport } from "./wave-judging.ts"
+
+/** A decision that could not be made is tried again after this time. */
+const RETRY_MS = 2_000
+/** Reports of nodes that came late, beside those of the roster. */
+const LATE_REPORTS_MAX = 10_000
+
+/**
+ * Has what was decided witnessed before anybody acts on it. Left out where the fleet names no witness.
+ * @throws when too few have signed
+ */
+export type Witnessing = (known: KnownPlan, envelope: Uint8Array) => Promise<void>
+
+/** What is decided by hand; a start freezes the waves by itself. */
+export type ActByHand =
+  | { readonly kind: "start" | "pause" | "resume" | "abort" }
+  | { readonly kind: "rollback"; readonly wave: number }
+
+export interface ControllerDeps {
+  readonly book: RolloutBook
+  readonly membership: Membership
+  readonly signer: Signer
+  readonly shelf: ReportShelf
+  readonly clock: Clock
+  readonly log: Logger
+  /** Tells the fleet. */
+  readonly announce: (known: KnownPlan, envelope: Uint8Array) => Promise<void>
+  /** Whether a node may open what the plan rolls out. */
+  readonly audience: (known: KnownPlan) => (peer: PeerId) => boolean
+  readonly witness?: Witnessing | undefined
+  /** Told of each report that counts, and of each that does not. */
+  readonly onReport?: ((known: KnownPlan, report: HealthReport) => void) | undefined
+  readonly onRefused?: ((known: KnownPlan, node: PeerId, code: string) => void) | undefined
+}
+
+export class RolloutController {
+  readonly #deps: ControllerDeps
+  readonly #known: KnownPlan
+  readonly #turns = new Serial<"decide">()
+  readonly #reports = new Map<PeerId, ReceivedReport>()
+  #cancelLook: () => void = () => {}
+  #isStopped = false
+
+  constructor(deps: ControllerDeps, known: KnownPlan) {
+    this.#deps = deps
+    this.#known = known
+  }
+
+  /** Begins to judge, from where book and shelf say that it is. */
+  async start(): Promise<void> {
+    for (const report of await this.#deps.shelf.load(this.#known)) {
+      this.#reports.set(report.said.node, report)
+    }
+    this.look()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelLook()
+  }
+
+  /** The newest report of each node. */
+  get reports(): ReadonlyMap<PeerId, ReceivedReport> {
+    return this.#reports
+  }
+
+  /** What it judges by; undefined before the start. */
+  findings(): Findings | undefined {
+    const { book, membership } = this.#deps
+    const roster = book.roster(this.#known)
+    if (roster === undefined) return undefined
+    const { plan } = this.#known
+    const view = book.view(this.#known)
+    const nowMs = membership.nowMs()
+    return { plan: plan.said, view, waves: roster.waves, reports: this.#reports, nowMs }
+  }
+
+  /**
+   * Takes a report in.
+   * @returns false when a newer one of the node is here
+   * @throws {@link RolloutError} `REPORT_INVALID`; TrustError as `readStatement`
+   */
+  takeReport(node: PeerId, envelope: Uint8Array): boolean {
+    const { book, membership, onReport, onRefused } = this.#deps
+    let said: HealthReport
+    try {
+      said = readReport(envelope, { node, fleet: membership.fleet }).said
+      verifyReport(said, this.#known, book.roster(this.#known))
+      if (membership.access()?.list.members.has(node) !== true) {
+        throw new RolloutError("REPORT_INVALID", `${node} is not in the fleet`)
+      }
+    } catch (error) {
+      onRefused?.(this.#known, node, codeOf(error) ?? "UNKNOWN")
+      throw error
+    }
+    const before = this.#reports.get(node)?.said
+    if (before !== undefined && before.counter >= said.counter)
+      return before.counter === said.counter
+    if (before === undefined && this.#reports.size >= LATE_REPORTS_MAX * 2) return false
+    const isSame = before?.outcome === said.outcome && before.attempt === said.attempt
+    const firstMs = isSame ? this.#reports.get(node)?.receivedAtMs : undefined
+    const received = { said, receivedAtMs: firstMs ?? membership.nowMs() }
+    this.#reports.set(node, received)
+    this.#deps.shelf.put(this.#known, { ...received, envelope })
+    onReport?.(this.#known, said)
+    this.look()
+    return true
+  }
+
+  /**
+   * Decides by hand.
+   * @throws {@link RolloutError} `ROLLOUT_STATE_WRONG`, `PLAN_INVALID` when the waves are none
+   */
+  async act(act: ActByHand, reason: string): Promise<void> {
+    await this.#turns.run("decide", async () => {
+      const view = this.#deps.book.view(this.#known)
+      if (!mayAct(view, act.kind)) {
+        const message = `the rollout is ${view.phase}: nothing to ${act.kind}`
+        throw new RolloutError("ROLLOUT_STATE_WRONG", message)
+      }
+      await this.#decide(await this.#actOf(act), reason)
+    })
+    this.look()
+  }
+
+  /** Judges what is known now, and again when time alone may change it. */
+  look(): void {
+    void this.#turns.run("decide", async () => {
+      this.#cancelLook()
+      if (this.#isStopped) return
+      try {
+        await this.#judgeOn()
+      } catch (error) {
+        const fields = { code: codeOf(error), error: messageOf(error) }
+        this.#deps.log.warn(fields, "nothing could be decided: it is tried again")
+        this.#lookIn(RETRY_MS)
+      }
+    })
+  }
+
+  async #judgeOn(): Promise<void> {
+    for (;;) {
+      const findings = this.findings()
+      if (findings === undefined || this.#isStopped) return
+      if (findings.nowMs > findings.plan.expiresAtMs) return
+      const { act, reason, lookAtMs } = judge(findings)
+      if (act === undefined) {
+        if (lookAtMs !== undefined) this.#lookIn(Math.max(0, lookAtMs - findings.nowMs))
+        return
+      }
+      await this.#decide(act, reason)
+    }
+  }
+
+  async #actOf(act: ActByHand): Promise<Act> {
+    if (act.kind === "rollback") return act
+    return act.kind === "start" ? await this.#freeze() : { kind: act.kind }
+  }
+
+  /** The waves as they are now, kept before the decision that names them. */
+  async #freeze(): Promise<Act> {
+    const { membership, book, audience } = this.#deps
+    const access = membership.access()
+    if (access === undefined || access.isStale) {
+      throw new RolloutError(
+        "ROLLOUT_STATE_WRONG",
+        "what is newest in the fleet is not known any more",
+      )
+    }
+    const choice = rosterOf(this.#known.plan.said, access.list, audience(this.#known))
+    const roster: Roster = { waves: choice.waves }
+    if (rosterSize(roster) === 0) {
+      throw new RolloutError("PLAN_INVALID", "no node of the fleet is in any wave")
+    }
+    const root = digestOfRaw(rosterRoot(roster))
+    book.proposeRoster(this.#known.named.digest, encodeRoster(roster))
+    return {
+      kind: "start",
+      roster: { root, size: rosterSize(roster) },
+      access: access.list.version,
+    }
+  }
+
+  async #decide(act: Act, reason: string): Promise<void> {
+    const { book, membership, signer, announce, witness } = this.#deps
+    const { plan, named } = this.#known
+    const view = book.view(this.#known)
+    const nowMs = membership.nowMs()
+    if (nowMs > plan.said.expiresAtMs) {
+      throw new RolloutError("PLAN_EXPIRED", "the plan has ended: make its next version")
+    }
+    const draft = encodeDecision({
+      fleet: plan.said.fleet,
+      plan: named,
+      index: view.count,
+      previous: view.last,
+      atMs: nowMs,
+      act,
+      reason: reason.slice(0, 500),
+    })
+    const { envelope } = await signDraft(draft, [signer])
+    await witness?.(this.#known, envelope)
+    await book.takeDecision(named.digest, envelope)
+    await announce(this.#known, envelope)
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#cancelLook()
+    this.#cancelLook = this.#deps.clock.after(delayMs, () => this.look())
+  }
+}
+
+function verifyReport(said: HealthReport, known: KnownPlan, roster: Roster | undefined): void {
+  const { plan, named } = known
+  if (!isSamePlan(said.plan, named)) throw invalid("it is about another plan")
+  const wave = roster?.waves.findIndex((peers) => peers.includes(said.node)) ?? -1
+  const expected = wave < 0 ? plan.said.waves.length : wave
+  if (said.wave !== expected) throw invalid(`its node is in wave ${expected}`)
+  if (said.outcome !== "healthy") return
+  // Success names what runs: exactly what the plan says, in its order.
+  const { releases } = plan.said
+  const isRight =
+    said.running.length === releases.length &&
+    releases.every(({ digest }, index) => said.running[index]?.digest === digest)
+  if (!isRight) throw invalid("it says that it is healthy, and runs something else")
+}
+
+function invalid(reason: string): RolloutError {
+  return new RolloutError("REPORT_INVALID", `the report is refused: ${reason}`)
+}

@@ -1,0 +1,272 @@
+/**
+ * The machine of one plan on one node: what is to be done next, and what follows from how it went.
+ * Pure; whoever runs it keeps each state before it does anything (protocol/rollout.md §5, on a node).
+ * @module
+ */
+import type { NamedRelease } from "../release/signed.ts"
+import type { Activation, Plan } from "./plan.ts"
+import type { RolloutView } from "./rollout-view.ts"
+
+/** How far the plan is on this node. */
+export type Step =
+  /** The releases are being brought here. */
+  | "staging"
+  /** They are here, and are not opened: their wave is to come. */
+  | "staged"
+  /** All are opened, and none of them runs yet. */
+  | "opened"
+  /** One is being made to run. */
+  | "activating"
+  | "probing"
+  | "healthy"
+  | "failed"
+  /** What ran before is being made to run again. */
+  | "going-back"
+  | "went-back"
+  /** It shall go back, and there is nothing that it may go back to. */
+  | "stranded"
+  /** Nothing is done by this plan any more. */
+  | "over"
+
+/** A release that was made to run, and how. */
+export interface ActiveRelease {
+  readonly release: NamedRelease
+  /** The folder with its opened files. */
+  readonly path: string
+  readonly activation: Activation | undefined
+}
+
+export interface NodeState {
+  readonly step: Step
+  /** 0-based: the release that is worked on; when going back, of those that ran before. */
+  readonly index: number
+  /** Whether the work of `activating` or `going-back` at `index` was begun. */
+  readonly isBegun: boolean
+  /** How many of the plan's releases were made to run, at least as a try. */
+  readonly activated: number
+  /** How often the rollout was resumed before this try. */
+  readonly attempt: number
+  /** Folders of the releases that are opened, in the plan's order. */
+  readonly opened: readonly string[]
+  /** Why it failed; one line. */
+  readonly reason: string
+}
+
+/** What a node knows beside its state. */
+export interface Scene {
+  readonly plan: Plan
+  readonly view: RolloutView
+  /** Its wave; the number of waves: it came late; undefined: not known, or the plan is not for it. */
+  readonly place: number | undefined
+  readonly isWindowOpen: boolean
+  /** Whether this node opens and activates by plans at all. */
+  readonly isStageOnly: boolean
+  /** Whether another plan has taken this one's channel. */
+  readonly isReplaced: boolean
+  /** What ran well before this plan, as far as it may run again. */
+  readonly before: readonly ActiveRelease[]
+}
+
+/** What is to be done next. */
+export type Work =
+  | { readonly kind: "stage" }
+  | { readonly kind: "open"; readonly index: number }
+  | { readonly kind: "activate"; readonly index: number }
+  /** A crash cut an activation off, or going back: is it what runs? */
+  | { readonly kind: "inspect"; readonly index: number }
+  | { readonly kind: "probe"; readonly index: number }
+  /** What ran before is made to run again. */
+  | { readonly kind: "restore"; readonly index: number }
+  /** What the plan made to run is taken away. */
+  | { readonly kind: "deactivate" }
+  | { readonly kind: "wait" }
+
+/** How a piece of work went. */
+export type Happening =
+  | { readonly kind: "staged" }
+  | { readonly kind: "opened"; readonly path: string }
+  /** Kept before the work is begun: after a crash it is asked for, not done again. */
+  | { readonly kind: "begun" }
+  | { readonly kind: "activated" }
+  /** It was asked for after a crash. */
+  | { readonly kind: "inspected"; readonly answer: "yes" | "no" | "unknown" }
+  | { readonly kind: "healthy" }
+  | { readonly kind: "restored" }
+  | { readonly kind: "deactivated" }
+  | { readonly kind: "failed"; readonly reason: string }
+  /** Only the scene has changed: a decision, the time of day. */
+  | { readonly kind: "looked" }
+
+/** Where every node begins. */
+export const BEGIN: NodeState = {
+  step: "staging",
+  index: 0,
+  isBegun: false,
+  activated: 0,
+  attempt: 0,
+  opened: [],
+  reason: "",
+}
+
+/** Steps in which something was made to run that another plan, or going back, has to know of. */
+const SETTLED: readonly Step[] = ["healthy", "failed", "went-back", "stranded", "over"]
+
+/** Tells whether this node may open and activate by what was decided. */
+export function isReleased({ plan, view, place }: Scene): boolean {
+  if (place === undefined) return false
+  if (view.phase === "completed") return true
+  const { phase, releasedAtMs } = view
+  return phase === "running" && place < plan.waves.length && place < releasedAtMs.length
+}
+
+/** Tells whether this node shall go back to what ran before. */
+export function shallGoBack({ view, place }: Scene): boolean {
+  return view.backFrom !== undefined && place !== undefined && place >= view.backFrom
+}
+
+/** Gives the state after something happened; what does not fit the state changes nothing. */
+export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
+  return settle(afterWork(state, happening, scene), scene)
+}
+
+/** Gives what is to be done next in a state. */
+export function workOf(state: NodeState, scene: Scene): Work {
+  const { step, index, isBegun } = state
+  switch (step) {
+    case "staging":
+      return { kind: "stage" }
+    case "staged":
+      return isReleased(scene) && !scene.isStageOnly
+        ? { kind: "open", index: state.opened.length }
+        : { kind: "wait" }
+    case "opened":
+      return { kind: "wait" }
+    case "activating":
+      return { kind: isBegun ? "inspect" : "activate", index }
+    case "probing":
+      return { kind: "probe", index }
+    case "going-back":
+      if (index >= scene.before.length) return { kind: "deactivate" }
+      return { kind: isBegun ? "inspect" : "restore", index }
+    default:
+      return { kind: "wait" }
+  }
+}
+
+function afterWork(state: NodeState, happening: Happening, scene: Scene): NodeState {
+  const { step, index } = state
+  switch (happening.kind) {
+    case "staged":
+      return step === "staging" ? { ...state, step: "staged" } : state
+    case "opened":
+      return step === "staged" ? withOpened(state, happening.path, scene) : state
+    case "begun":
+      if (step === "going-back") return { ...state, isBegun: true }
+      if (step !== "activating") return state
+      return { ...state, isBegun: true, activated: Math.max(state.activated, index + 1) }
+    case "activated":
+      return step === "activating" ? toProbe(state, scene) : state
+    case "inspected":
+      if (step === "activating") return afterInspection(state, happening.answer, scene)
+      return step === "going-back" ? afterBackInspection(state, happening.answer, scene) : state
+    case "healthy":
+      return step === "probing" ? toNext(state, scene) : state
+    case "restored":
+      return step === "going-back" ? wentBack({ ...state, index: index + 1 }, scene) : state
+    case "deactivated":
+      return step === "going-back" ? { ...state, step: "stranded", isBegun: false } : state
+    case "failed":
+      if (step === "going-back") return { ...failed(state, happening.reason), step: "stranded" }
+      return SETTLED.includes(step) ? state : failed(state, happening.reason)
+    case "looked":
+      return state
+  }
+}
+
+/** Moves on by what the scene says, with no work of its own. */
+function settle(state: NodeState, scene: Scene): NodeState {
+  const { step } = state
+  const { view, isReplaced, isWindowOpen } = scene
+  // What was begun is brought to its end, so that it is known what runs.
+  if (step === "activating" || step === "probing" || step === "going-back") return state
+  if (shallGoBack(scene) && step !== "over") {
+    if (state.activated > 0 && step !== "went-back" && step !== "stranded")
+      return goBack(state, scene)
+    return state.activated > 0 ? state : { ...state, step: "over" }
+  }
+  const isOver = isReplaced || view.phase === "aborted"
+  if (isOver && !SETTLED.includes(step)) return { ...state, step: "over" }
+  if (step === "failed" && view.phase === "running" && view.attempt > state.attempt) {
+    return settle(tryAgain(state, scene), scene)
+  }
+  if (step === "opened" && isReleased(scene) && isWindowOpen) {
+    return { ...state, step: "activating", index: 0, isBegun: false }
+  }
+  return state
+}
+
+function withOpened(state: NodeState, path: string, { plan }: Scene): NodeState {
+  const opened = [...state.opened, path]
+  return { ...state, opened, step: opened.length === plan.releases.length ? "opened" : "staged" }
+}
+
+function toProbe(state: NodeState, scene: Scene): NodeState {
+  const next: NodeState = { ...state, step: "probing", isBegun: false }
+  return scene.plan.probe === undefined ? toNext(next, scene) : next
+}
+
+/** An activation that cannot be asked for is not done twice: its probe tells, or nothing does. */
+function afterInspection(
+  state: NodeState,
+  answer: "yes" | "no" | "unknown",
+  scene: Scene,
+): NodeState {
+  if (answer === "yes") return toProbe(state, scene)
+  if (answer === "no") return { ...state, isBegun: false }
+  if (scene.plan.probe !== undefined) return { ...state, step: "probing", isBegun: false }
+  return failed(
+    state,
+    "the node was stopped while it was activating, and nothing tells how far it got",
+  )
+}
+
+function afterBackInspection(
+  state: NodeState,
+  answer: "yes" | "no" | "unknown",
+  scene: Scene,
+): NodeState {
+  if (answer === "yes") return wentBack({ ...state, index: state.index + 1 }, scene)
+  if (answer === "no") return { ...state, isBegun: false }
+  const reason = "the node was stopped while it was going back, and nothing tells how far it got"
+  return { ...state, step: "stranded", isBegun: false, reason }
+}
+
+function toNext(state: NodeState, { plan }: Scene): NodeState {
+  const index = state.index + 1
+  if (index < plan.releases.length) return { ...state, step: "activating", index, isBegun: false }
+  return { ...state, step: "healthy", isBegun: false, reason: "" }
+}
+
+function failed(state: NodeState, reason: string): NodeState {
+  return { ...state, step: "failed", isBegun: false, reason }
+}
+
+function tryAgain(state: NodeState, { plan, view }: Scene): NodeState {
+  const isOpened = state.opened.length === plan.releases.length
+  const step = isOpened ? "opened" : "staging"
+  return { ...state, step, index: 0, isBegun: false, attempt: view.attempt, reason: "" }
+}
+
+/** Without anything to go back to the plan says what becomes of it. */
+function goBack(state: NodeState, { plan, before }: Scene): NodeState {
+  const reason = state.reason === "" ? "the rollout went back" : state.reason
+  if (before.length > 0 || plan.onNoRollback === "deactivate") {
+    return { ...state, step: "going-back", index: 0, isBegun: false, reason }
+  }
+  return { ...state, step: "stranded", isBegun: false, reason }
+}
+
+function wentBack(state: NodeState, { before }: Scene): NodeState {
+  const isDone = state.index >= before.length
+  return { ...state, isBegun: false, step: isDone ? "went-back" : "going-back" }
+}

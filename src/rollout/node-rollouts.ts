@@ -1,0 +1,318 @@
+/**
+ * All rollouts of one node: which plans run on it, what they share, and what it reports
+ * (protocol/rollout.md §5, on a node).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
+import type { Membership } from "../fleet/fleet.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import { signDraft } from "../release/signing.ts"
+import type { Signer } from "../trust/signing-key.ts"
+import type { Activator, Prober } from "./activation.ts"
+import type { RolloutContent } from "./content.ts"
+import { refusal } from "./errors.ts"
+import type { ActiveRelease, NodeState, Scene } from "./node-machine.ts"
+import {
+  encodeKept,
+  encodeMemory,
+  type KeptRollout,
+  NO_MEMORY,
+  type NodeMemory,
+  parseKept,
+  parseMemory,
+} from "./node-state.ts"
+import { PlanRun, type RunReport } from "./plan-run.ts"
+import { encodeReport } from "./report.ts"
+import { ReportSending } from "./report-sending.ts"
+import { type KnownPlan, placeOf, type RolloutBook } from "./rollout-book.ts"
+import type { RolloutFiles } from "./rollout-files.ts"
+import { encodeRoster } from "./roster.ts"
+import { mayComeLate, rosterOf } from "./wave-choosing.ts"
+import { isOpen, nextOpening } from "./window.ts"
+
+/** A roster that nobody has is asked for again after this time. */
+const ROSTER_RETRY_MS = 2_000
+
+export interface NodeRolloutsDeps {
+  readonly book: RolloutBook
+  readonly files: RolloutFiles
+  readonly membership: Membership
+  /** This node's own. */
+  readonly signer: Signer
+  readonly net: Pick<PeerNetwork, "onConnect">
+  readonly content: RolloutContent
+  readonly activator: Activator
+  readonly prober: Prober
+  readonly clock: Clock
+  readonly log: Logger
+  /** Takes a report to the controller. @returns whether it has it */
+  readonly send: (known: KnownPlan, envelope: Uint8Array) => Promise<boolean>
+  /** Asks for a roster that cannot be made here. */
+  readonly askRoster: (known: KnownPlan) => Promise<Uint8Array | undefined>
+  /** Told of each step of each plan, for the log of the node. */
+  readonly onStep?: ((known: KnownPlan, state: NodeState) => void) | undefined
+}
+
+export interface NodeRolloutsOptions {
+  /** IANA name, such as `Europe/Berlin`. */
+  readonly timeZone: string
+  /** This node stages, and opens nothing by a plan. */
+  readonly isStageOnly: boolean
+  /** 32 hex digits, new at each start. */
+  readonly boot: string
+}
+
+const broken = refusal("REPORT_INVALID")
+
+export class NodeRollouts {
+  readonly #deps: NodeRolloutsDeps
+  readonly #options: NodeRolloutsOptions
+  readonly #runs = new Map<Digest, PlanRun>()
+  readonly #reports: ReportSending
+  readonly #turns = new Serial<"memory" | "runs">()
+  /** The plan that is changing what runs on a channel. */
+  readonly #changing = new Map<string, Digest>()
+  readonly #rosterRetries = new Map<Digest, () => void>()
+  #memory: NodeMemory = NO_MEMORY
+  #isStopped = false
+  #stops: (() => void)[] = []
+
+  constructor(deps: NodeRolloutsDeps, options: NodeRolloutsOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#reports = new ReportSending(deps)
+  }
+
+  /** Goes on from what is kept. */
+  async start(): Promise<void> {
+    const { files, book, content, net } = this.#deps
+    const section = await files.memory(broken)
+    if (section !== undefined) this.#memory = parseMemory(section)
+    this.#stops = [
+      book.onChange(() => this.look()),
+      content.onChange(() => this.wake()),
+      net.onConnect(({ id }) => this.#reports.again(id)),
+    ]
+    await this.#lookNow()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    for (const stop of this.#stops.splice(0)) stop()
+    for (const cancel of this.#rosterRetries.values()) cancel()
+    this.#reports.stop()
+    await Promise.all([...this.#runs.values()].map((run) => run.stop()))
+  }
+
+  /** How far a plan is on this node. */
+  state(digest: Digest): NodeState | undefined {
+    return this.#runs.get(digest)?.state
+  }
+
+  /** What runs well, by channel. */
+  get active(): ReadonlyMap<string, readonly ActiveRelease[]> {
+    return this.#memory.channels
+  }
+
+  /** Reads the book anew: plans may be new, or decisions. */
+  look(): void {
+    void this.#lookNow().catch((error: unknown) => {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      this.#deps.log.error(fields, "the rollouts of this node could not be looked at")
+    })
+  }
+
+  /** Something may open now that did not. */
+  wake(): void {
+    for (const run of this.#runs.values()) run.wake()
+  }
+
+  async #lookNow(): Promise<void> {
+    await this.#turns.run("runs", async () => {
+      const { book } = this.#deps
+      for (const known of book.plans()) {
+        if (this.#isStopped) return
+        await this.#ensure(known)
+      }
+    })
+    for (const known of this.#deps.book.active()) void this.#bringRoster(known)
+    this.wake()
+  }
+
+  /** Runs a plan that counts, or one that was begun here. */
+  async #ensure(known: KnownPlan): Promise<void> {
+    const { digest } = known.named
+    if (this.#runs.has(digest)) return
+    const { book, files, log } = this.#deps
+    const section = await files.state(digest, broken)
+    let kept: KeptRollout | undefined
+    try {
+      kept = section && parseKept(section)
+    } catch (error) {
+      const fields = { plan: known.named.name, error: messageOf(error) }
+      log.error(fields, "what this node kept of a rollout is broken: it begins anew")
+    }
+    const isActive = book.active().some(({ named }) => named.digest === digest)
+    if (kept === undefined && !isActive) return
+    const run = new PlanRun(this.#depsOf(known), known, kept)
+    this.#runs.set(digest, run)
+    run.start()
+  }
+
+  #depsOf(known: KnownPlan): ConstructorParameters<typeof PlanRun>[0] {
+    const { channel } = known.plan.said
+    const { digest } = known.named
+    return {
+      ...this.#deps,
+      scene: (before) => this.#scene(known, before),
+      opensAtMs: () => this.#opensAtMs(known),
+      active: () => this.#memory.channels.get(channel) ?? [],
+      keep: (kept, active) => this.#keep(known, kept, active),
+      report: (report) => this.#report(known, report),
+      onStep: (state) => this.#deps.onStep?.(known, state),
+      enter: () => {
+        const other = this.#changing.get(channel)
+        if (other !== undefined && other !== digest) return false
+        this.#changing.set(channel, digest)
+        return true
+      },
+      leave: () => {
+        if (this.#changing.get(channel) === digest) this.#changing.delete(channel)
+        this.wake()
+      },
+    }
+  }
+
+  async #scene(known: KnownPlan, before: readonly ActiveRelease[]): Promise<Scene> {
+    const { book, content, membership } = this.#deps
+    const { said: plan } = known.plan
+    const objections = await Promise.all(
+      before.map(({ release }) => content.objection(release, new Set())),
+    )
+    const active = book.active().find(({ plan: { said } }) => said.channel === plan.channel)
+    const { window } = plan
+    return {
+      plan,
+      view: book.view(known),
+      place: this.#place(known),
+      isWindowOpen:
+        window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
+      isStageOnly: this.#options.isStageOnly,
+      isReplaced: active?.named.digest !== known.named.digest,
+      before: objections.every((objection) => objection === undefined) ? before : [],
+    }
+  }
+
+  #opensAtMs({ plan }: KnownPlan): number | undefined {
+    const { window } = plan.said
+    const nowMs = this.#deps.membership.nowMs()
+    return window === undefined ? undefined : nextOpening(window, nowMs, this.#options.timeZone)
+  }
+
+  #place(known: KnownPlan): number | undefined {
+    const { book, membership, content } = this.#deps
+    const roster = book.roster(known)
+    if (roster === undefined) return undefined
+    const { peer } = membership
+    const place = placeOf(roster, peer)
+    if (place !== undefined) return place
+    const list = membership.access()?.list
+    const { waves, releases } = known.plan.said
+    const isLate =
+      list !== undefined && mayComeLate({ waves }, list, peer) && content.isFor(releases, peer)
+    return isLate ? waves.length : undefined
+  }
+
+  /** Everybody can choose the waves anew as long as the list is the one by which they were frozen. */
+  async #bringRoster(known: KnownPlan): Promise<void> {
+    const { book, membership, content, askRoster, clock } = this.#deps
+    const { digest } = known.named
+    if (book.view(known).roster === undefined || book.roster(known) !== undefined) return
+    if (this.#isStopped || this.#rosterRetries.has(digest)) return
+    this.#rosterRetries.set(digest, () => {})
+    const list = membership.access()?.list
+    const { releases } = known.plan.said
+    const own = () =>
+      list && encodeRoster(rosterOf(known.plan.said, list, (peer) => content.isFor(releases, peer)))
+    for (const make of [async () => own(), () => askRoster(known)]) {
+      try {
+        const bytes = await make()
+        if (bytes !== undefined) await book.takeRoster(digest, bytes)
+        if (book.roster(known) !== undefined) break
+      } catch (error) {
+        this.#deps.log.debug({ code: codeOf(error) }, "not the roster of the start")
+      }
+    }
+    this.#rosterRetries.delete(digest)
+    if (this.#isStopped || book.roster(known) !== undefined) return
+    const again = () => {
+      this.#rosterRetries.delete(digest)
+      void this.#bringRoster(known)
+    }
+    this.#rosterRetries.set(digest, clock.after(ROSTER_RETRY_MS, again))
+  }
+
+  async #keep(
+    known: KnownPlan,
+    kept: KeptRollout,
+    active: readonly ActiveRelease[] | undefined,
+  ): Promise<void> {
+    const { files } = this.#deps
+    if (active !== undefined) {
+      const { channel } = known.plan.said
+      await this.#remember((memory) => ({
+        ...memory,
+        channels: new Map([...memory.channels, [channel, active]]),
+      }))
+    }
+    await files.writeState(known.named.digest, encodeKept(kept))
+    if (active !== undefined) void this.#tidy()
+  }
+
+  /** Opened releases that nothing runs and nothing goes back to are removed. */
+  async #tidy(): Promise<void> {
+    const paths = new Set<string>()
+    for (const list of this.#memory.channels.values()) for (const { path } of list) paths.add(path)
+    for (const run of this.#runs.values()) for (const path of run.paths) paths.add(path)
+    try {
+      await this.#deps.content.keepOnly(paths)
+    } catch (error) {
+      this.#deps.log.warn({ error: messageOf(error) }, "an opened release could not be removed")
+    }
+  }
+
+  async #report(known: KnownPlan, report: RunReport): Promise<void> {
+    const { membership, signer } = this.#deps
+    const place = this.#place(known)
+    if (place === undefined) return
+    const memory = await this.#remember((one) => ({
+      ...one,
+      counter: Math.max(one.counter + 1, membership.nowMs()),
+    }))
+    const draft = encodeReport({
+      ...report,
+      fleet: membership.fleet,
+      plan: known.named,
+      node: membership.peer,
+      wave: place,
+      counter: memory.counter,
+      boot: this.#options.boot,
+      atMs: membership.nowMs(),
+      slots: membership.access()?.list.members.get(membership.peer)?.labels ?? {},
+    })
+    this.#reports.put(known, (await signDraft(draft, [signer])).envelope)
+  }
+
+  #remember(change: (memory: NodeMemory) => NodeMemory): Promise<NodeMemory> {
+    return this.#turns.run("memory", async () => {
+      const next = change(this.#memory)
+      await this.#deps.files.writeMemory(encodeMemory(next))
+      this.#memory = next
+      return next
+    })
+  }
+}

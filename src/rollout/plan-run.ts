@@ -1,0 +1,363 @@
+/**
+ * One plan on one node: looks at the machine, keeps its state, does the work that is next
+ * (protocol/rollout.md §5, on a node).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { NamedRelease } from "../release/signed.ts"
+import type { Activator, Prober } from "./activation.ts"
+import type { RolloutContent } from "./content.ts"
+import {
+  type ActiveRelease,
+  advance,
+  BEGIN,
+  type Happening,
+  isReleased,
+  type NodeState,
+  type Scene,
+  type Step,
+  type Work,
+  workOf,
+} from "./node-machine.ts"
+import type { KeptRollout } from "./node-state.ts"
+import type { Activation } from "./plan.ts"
+import type { Outcome } from "./report.ts"
+import type { KnownPlan } from "./rollout-book.ts"
+
+/** Pauses before work is tried again that could not be done now, milliseconds; the last one stays. */
+const PAUSES_MS: readonly number[] = [100, 200, 400, 800, 1_600, 5_000, 15_000, 30_000]
+const REASON_CHARACTERS_MAX = 400
+/** Steps in which something of the channel is being changed. */
+const CHANGING: readonly Step[] = ["activating", "probing", "going-back"]
+const NOT_SHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu
+
+/** What a run says of itself. */
+export interface RunReport {
+  readonly outcome: Outcome
+  readonly attempt: number
+  readonly reason: string
+  readonly running: readonly NamedRelease[]
+  readonly opensAtMs: number | undefined
+}
+
+/** What a run asks of the node. */
+export interface PlanRunDeps {
+  readonly content: RolloutContent
+  readonly activator: Activator
+  readonly prober: Prober
+  readonly clock: Clock
+  readonly log: Logger
+  /** What the node knows beside the state: of what ran before only what `before` tells. */
+  readonly scene: (before: readonly ActiveRelease[]) => Promise<Scene>
+  /** When the window opens next, if that is what is waited for. */
+  readonly opensAtMs: () => number | undefined
+  /** What runs well on the channel now. */
+  readonly active: () => readonly ActiveRelease[]
+  /** Durable when it resolves; `active`: what runs well on the channel from now on. */
+  readonly keep: (kept: KeptRollout, active: readonly ActiveRelease[] | undefined) => Promise<void>
+  readonly report: (report: RunReport) => Promise<void>
+  /** Told of each step. */
+  readonly onStep: (state: NodeState) => void
+  /** One plan at a time changes what runs on a channel. @returns false: another one does */
+  readonly enter: () => boolean
+  readonly leave: () => void
+}
+
+export class PlanRun {
+  readonly known: KnownPlan
+  readonly #deps: PlanRunDeps
+  readonly #closing = new AbortController()
+  #kept: KeptRollout
+  #wake: () => void = () => {}
+  #isWoken = false
+  #reported = ""
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(deps: PlanRunDeps, known: KnownPlan, kept: KeptRollout | undefined) {
+    this.#deps = deps
+    this.known = known
+    this.#kept = afresh(kept) ?? { state: BEGIN, before: [] }
+  }
+
+  get state(): NodeState {
+    return this.#kept.state
+  }
+
+  /** Folders that it opened, or may go back to. */
+  get paths(): readonly string[] {
+    const { state, before } = this.#kept
+    return state.step === "over" ? [] : [...state.opened, ...before.map(({ path }) => path)]
+  }
+
+  start(): void {
+    this.#ended = this.#run().catch((error: unknown) => {
+      if (this.#closing.signal.aborted) return
+      const fields = { plan: this.known.named.name, error: messageOf(error), code: codeOf(error) }
+      this.#deps.log.error(fields, "a rollout stands still on this node: restart it")
+    })
+  }
+
+  /** Something has changed that may matter. */
+  wake(): void {
+    this.#isWoken = true
+    this.#wake()
+  }
+
+  /** Ends after the step that is under way; what was begun and is cut off is asked for at the next start. */
+  async stop(): Promise<void> {
+    this.#closing.abort(new Error("the node is stopping"))
+    this.#wake()
+    await this.#ended
+  }
+
+  async #run(): Promise<void> {
+    let tries = 0
+    // A crash may have cut off what changes the channel.
+    const isCutOff = CHANGING.includes(this.state.step)
+    while (isCutOff && !this.#deps.enter()) await this.#wait(undefined)
+    while (!this.#closing.signal.aborted) {
+      this.#isWoken = false
+      const scene = await this.#look()
+      await this.#tell(scene)
+      const work = workOf(this.state, scene)
+      if (work.kind === "wait") {
+        tries = 0
+        await this.#wait(this.#waitMs(scene))
+        continue
+      }
+      const happening = await this.#do(work, scene)
+      if (this.#closing.signal.aborted) return
+      if (happening === undefined) {
+        await this.#wait(PAUSES_MS[Math.min(tries++, PAUSES_MS.length - 1)])
+        continue
+      }
+      tries = 0
+      await this.#advance(happening, scene)
+    }
+  }
+
+  /** Moves on by what is known now; what runs well is noted before something else is made to run. */
+  async #look(): Promise<Scene> {
+    const scene = await this.#deps.scene(this.#kept.before)
+    const next = advance(this.state, { kind: "looked" }, scene)
+    if (CHANGING.includes(next.step) && !CHANGING.includes(this.state.step)) {
+      if (!this.#deps.enter()) return scene
+      if (next.step === "activating" && this.state.activated === 0) {
+        this.#kept = { ...this.#kept, before: this.#deps.active() }
+      }
+    }
+    await this.#move(next, scene)
+    return scene
+  }
+
+  async #advance(happening: Happening, scene: Scene): Promise<void> {
+    await this.#move(advance(this.state, happening, scene), scene)
+  }
+
+  async #move(next: NodeState, scene: Scene): Promise<void> {
+    const before = this.state
+    if (isSame(before, next)) return
+    const kept = { ...this.#kept, state: next }
+    await this.#deps.keep(kept, this.#activeAfter(before, kept, scene))
+    this.#kept = kept
+    if (before.step !== next.step || before.index !== next.index) this.#deps.onStep(next)
+    if (CHANGING.includes(before.step) && !CHANGING.includes(next.step)) this.#deps.leave()
+  }
+
+  #activeAfter(
+    before: NodeState,
+    { state, before: ran }: KeptRollout,
+    { plan }: Scene,
+  ): readonly ActiveRelease[] | undefined {
+    if (state.step === before.step) return undefined
+    if (state.step === "healthy") {
+      return plan.releases.map((release, index) =>
+        this.#activeOf(release, state.opened[index] ?? ""),
+      )
+    }
+    if (state.step === "went-back") return ran
+    return before.step === "going-back" && ran.length === 0 ? [] : undefined
+  }
+
+  #activeOf(release: NamedRelease, path: string): ActiveRelease {
+    return { release, path, activation: this.#activationOf(release) }
+  }
+
+  #activationOf(release: NamedRelease): Activation | undefined {
+    return this.#deps.content.activationOf(release) ?? this.known.plan.said.activate
+  }
+
+  /** @returns undefined: it could not be done now */
+  async #do(work: Work, scene: Scene): Promise<Happening | undefined> {
+    const { signal } = this.#closing
+    try {
+      switch (work.kind) {
+        case "stage":
+          return await this.#stage(scene, signal)
+        case "open":
+          return await this.#open(scene.plan.releases[work.index]!, signal)
+        case "activate":
+          return await this.#activate(scene, work.index, signal)
+        case "inspect":
+          return await this.#inspect(scene, work.index, signal)
+        case "probe":
+          return await this.#probe(scene, work.index, signal)
+        case "restore":
+          return await this.#restore(scene, work.index, signal)
+        case "deactivate":
+          return await this.#deactivate(scene, signal)
+        case "wait":
+          return undefined
+      }
+    } catch (error) {
+      if (signal.aborted) return undefined
+      return { kind: "failed", reason: shortReason(error) }
+    }
+  }
+
+  async #stage({ plan }: Scene, signal: AbortSignal): Promise<Happening | undefined> {
+    const { content, activator, prober } = this.#deps
+    // What this node will refuse is refused before anything is brought.
+    for (const release of plan.releases) {
+      const activation = this.#activationOf(release)
+      if (activation !== undefined) activator.verifyAllowed(activation)
+    }
+    if (plan.probe !== undefined) prober.verifyAllowed(plan.probe)
+    for (const release of plan.releases) {
+      if (!(await content.stage(release, { signal }))) return undefined
+    }
+    return { kind: "staged" }
+  }
+
+  async #open(release: NamedRelease, signal: AbortSignal): Promise<Happening | undefined> {
+    const answer = await this.#deps.content.open(release, { signal })
+    if (answer.kind === "opened") return answer
+    if (answer.kind === "never") return { kind: "failed", reason: answer.reason }
+    this.#deps.log.debug({ code: answer.code }, "not opened yet")
+    return undefined
+  }
+
+  async #activate(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+    const { content, activator } = this.#deps
+    const release = scene.plan.releases[index]!
+    const ahead = [
+      ...this.#deps.active().map((one) => one.release),
+      ...scene.plan.releases.slice(0, index),
+    ]
+    const active = new Set(ahead.map(({ digest }) => digest))
+    const objection = await content.objection(release, active)
+    if (objection !== undefined) return { kind: "failed", reason: objection }
+    await this.#advance({ kind: "begun" }, scene)
+    const activation = this.#activationOf(release)
+    if (activation !== undefined) {
+      const target = { release, path: this.state.opened[index]! }
+      await activator.activate(activation, target, { signal })
+    }
+    return { kind: "activated" }
+  }
+
+  async #inspect(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+    const { release, path, activation } =
+      this.state.step === "going-back"
+        ? scene.before[index]!
+        : this.#activeOf(scene.plan.releases[index]!, this.state.opened[index] ?? "")
+    if (activation === undefined) return { kind: "inspected", answer: "yes" }
+    const answer = await this.#deps.activator.isRunning(activation, { release, path }, { signal })
+    return { kind: "inspected", answer }
+  }
+
+  async #probe(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+    const release = scene.plan.releases[index]!
+    const { activation, path } = this.#activeOf(release, this.state.opened[index] ?? "")
+    const subject = { activation, target: { release, path } }
+    const answer = await this.#deps.prober.probe(scene.plan.probe!, subject, { signal })
+    return answer.isHealthy ? { kind: "healthy" } : { kind: "failed", reason: cut(answer.reason) }
+  }
+
+  async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+    const { release, path, activation } = scene.before[index]!
+    const objection = await this.#deps.content.objection(release, new Set())
+    if (objection !== undefined) return { kind: "failed", reason: objection }
+    await this.#advance({ kind: "begun" }, scene)
+    if (activation !== undefined) {
+      await this.#deps.activator.activate(activation, { release, path }, { signal })
+    }
+    return { kind: "restored" }
+  }
+
+  async #deactivate({ plan }: Scene, signal: AbortSignal): Promise<Happening> {
+    for (const release of plan.releases.slice(0, this.state.activated).toReversed()) {
+      const activation = this.#activationOf(release)
+      if (activation !== undefined) await this.#deps.activator.deactivate(activation, { signal })
+    }
+    return { kind: "deactivated" }
+  }
+
+  /** Reports once what is new. */
+  async #tell(scene: Scene): Promise<void> {
+    const outcome = this.#outcome(scene)
+    if (outcome === undefined) return
+    const { attempt, reason } = this.state
+    const opensAtMs = outcome === "waiting" ? this.#deps.opensAtMs() : undefined
+    const text = `${outcome} ${attempt} ${opensAtMs}`
+    if (text === this.#reported) return
+    const running =
+      outcome === "healthy" ? scene.plan.releases : this.#deps.active().map((one) => one.release)
+    await this.#deps.report({ outcome, attempt, reason, running, opensAtMs })
+    this.#reported = text
+  }
+
+  #outcome(scene: Scene): Outcome | undefined {
+    const { step } = this.state
+    if (scene.place === undefined) return undefined
+    if (step === "healthy") return "healthy"
+    if (step === "failed" || step === "stranded") return "failed"
+    if (step === "went-back") return "rolled-back"
+    if (!isReleased(scene)) return undefined
+    if (step === "staged" && scene.isStageOnly) return "staged"
+    return step === "opened" && !scene.isWindowOpen ? "waiting" : undefined
+  }
+
+  #waitMs(scene: Scene): number | undefined {
+    if (this.state.step !== "opened" || !isReleased(scene)) return undefined
+    const opensAtMs = this.#deps.opensAtMs()
+    return opensAtMs === undefined ? undefined : Math.max(0, opensAtMs - this.#deps.clock.now())
+  }
+
+  #wait(delayMs: number | undefined): Promise<void> {
+    if (this.#isWoken || this.#closing.signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const cancel =
+        delayMs === undefined ? () => {} : this.#deps.clock.after(delayMs, () => done())
+      const done = () => {
+        cancel()
+        this.#wake = () => {}
+        resolve()
+      }
+      this.#wake = done
+    })
+  }
+}
+
+/** What failed before anything was begun may be mended: a start of the node tries it again. */
+function afresh(kept: KeptRollout | undefined): KeptRollout | undefined {
+  if (kept?.state.step !== "failed" || kept.state.activated > 0) return kept
+  return { ...kept, state: { ...BEGIN, attempt: kept.state.attempt } }
+}
+
+function isSame(one: NodeState, other: NodeState): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+function shortReason(error: unknown): string {
+  const code = codeOf(error)
+  return cut(code === undefined ? messageOf(error) : `${messageOf(error)} [${code}]`)
+}
+
+/** One line that can be shown and signed. */
+function cut(text: string): string {
+  const line = text.toWellFormed().replace(NOT_SHOWN, " ").trim()
+  return line.length <= REASON_CHARACTERS_MAX ? line : `…${line.slice(1 - REASON_CHARACTERS_MAX)}`
+}

@@ -1,0 +1,317 @@
+/**
+ * The plans that a node has accepted, and what their controllers decided: read from the fleet's files
+ * and from peers, kept on the disk (protocol/rollout.md §5, accepting a plan, following decisions).
+ * @module
+ */
+import { type Digest, digestOfRaw } from "../core/digest.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
+import type { Membership } from "../fleet/fleet.ts"
+import type { PeerId } from "../net/net.ts"
+import { keysInside } from "../release/evidence.ts"
+import type { Signed } from "../release/signed.ts"
+import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
+import type { SignedTarget } from "../trust/tuf/tuf-client.ts"
+import { type Decision, readDecision } from "./decision.ts"
+import { RolloutError } from "./errors.ts"
+import type { Plan } from "./plan.ts"
+import { planOfPath } from "./plan-path.ts"
+import { readPlan } from "./plan-statement.ts"
+import type { NamedPlan } from "./plan-subject.ts"
+import type { RolloutFiles } from "./rollout-files.ts"
+import { follow, type RolloutView, UNDECIDED } from "./rollout-view.ts"
+import { parseRoster, type Roster, rosterRoot, rosterSize } from "./roster.ts"
+
+/** Plans of a node that are kept; those that are over go first. */
+export const PLANS_KEPT_MAX = 64
+
+/** A plan that this node has accepted. */
+export interface KnownPlan {
+  readonly plan: Signed<Plan>
+  readonly named: NamedPlan
+  readonly envelope: Uint8Array
+}
+
+/** A decision that was taken in. */
+export interface TakenDecision {
+  readonly known: KnownPlan
+  readonly decision: Signed<Decision>
+  readonly envelope: Uint8Array
+}
+
+/** One plan with all that is known of it. */
+interface Entry extends KnownPlan {
+  readonly decisions: Uint8Array[]
+  view: RolloutView
+  roster: Roster | undefined
+  /** The roster that a start is about to name, at its controller. */
+  proposed: Uint8Array | undefined
+  /** Whether the fleet lists it now. */
+  isListed: boolean
+}
+
+export interface RolloutBookDeps {
+  readonly membership: Membership
+  readonly files: RolloutFiles
+  readonly log: Logger
+  /** Told of each decision, and of each statement of a controller that does not follow. */
+  readonly onDecision?: ((taken: TakenDecision) => void) | undefined
+  readonly onConflict?: ((known: KnownPlan, reason: string) => void) | undefined
+}
+
+export class RolloutBook {
+  readonly #deps: RolloutBookDeps
+  readonly #entries = new Map<Digest, Entry>()
+  readonly #turns = new Serial<"book">()
+  readonly #listeners = new Set<() => void>()
+
+  /** Opens what is kept; a plan whose files are broken is left out, and told. */
+  static async open(deps: RolloutBookDeps): Promise<RolloutBook> {
+    const book = new RolloutBook(deps)
+    for (const digest of await deps.files.plans()) await book.#load(digest)
+    return book
+  }
+
+  private constructor(deps: RolloutBookDeps) {
+    this.#deps = deps
+  }
+
+  /** Every plan, the one that was made last first. */
+  plans(): readonly KnownPlan[] {
+    return [...this.#entries.values()].toSorted(byAge)
+  }
+
+  /** The plans that count: of each channel the listed one that was made last. */
+  active(): readonly KnownPlan[] {
+    const channels = new Map<string, Entry>()
+    for (const entry of this.#entries.values()) {
+      const { channel } = entry.plan.said
+      const other = channels.get(channel)
+      if (entry.isListed && (other === undefined || byAge(entry, other) < 0)) {
+        channels.set(channel, entry)
+      }
+    }
+    return [...channels.values()].toSorted(byAge)
+  }
+
+  /** @param version - undefined: the newest */
+  find(name: string, version?: number): KnownPlan | undefined {
+    const isIt = ({ said }: Signed<Plan>) =>
+      said.name === name && (version === undefined || said.version === version)
+    return [...this.#entries.values()]
+      .filter(({ plan }) => isIt(plan))
+      .toSorted((one, other) => other.plan.said.version - one.plan.said.version)[0]
+  }
+
+  get(digest: Digest): KnownPlan | undefined {
+    return this.#entries.get(digest)
+  }
+
+  view({ named }: KnownPlan): RolloutView {
+    return this.#entries.get(named.digest)?.view ?? UNDECIDED
+  }
+
+  /** Envelopes of decisions, from one on. */
+  decisions(digest: Digest, from = 0): readonly Uint8Array[] {
+    return this.#entries.get(digest)?.decisions.slice(from) ?? []
+  }
+
+  /** Who is in which wave; undefined before it is known here. */
+  roster({ named }: KnownPlan): Roster | undefined {
+    return this.#entries.get(named.digest)?.roster
+  }
+
+  /** Called after whatever has changed. @returns the way to hear no more */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Reads what the fleet lists now. What cannot be read now is tried again the next time. */
+  async refresh(): Promise<void> {
+    await this.#turns.run("book", async () => {
+      const targets = this.#deps.membership.targets()
+      const listed = targets.filter(({ path }) => planOfPath(path) !== undefined)
+      const digests = new Set<Digest>()
+      for (const target of listed) {
+        const digest = await this.#accept(target)
+        if (digest !== undefined) digests.add(digest)
+      }
+      let isChanged = false
+      for (const [digest, entry] of this.#entries) {
+        if (entry.isListed !== digests.has(digest)) isChanged = true
+        entry.isListed = digests.has(digest)
+      }
+      await this.#dropSurplus()
+      if (isChanged) this.#tell()
+    })
+  }
+
+  /**
+   * Takes in a decision of a plan, from whomever it came.
+   * @returns false when it is known already, or is one that later ones follow
+   * @throws {@link RolloutError} `PLAN_NOT_FOUND`, `DECISION_INVALID`, `DECISION_CONFLICT`; TrustError as
+   * `readDecision`
+   */
+  async takeDecision(digest: Digest, envelope: Uint8Array): Promise<boolean> {
+    return await this.#turns.run("book", async () => {
+      const entry = this.#known(digest)
+      const { controller, fleet } = entry.plan.said
+      const decision = readDecision(envelope, { controller, fleet })
+      const { index } = decision.said
+      const kept = entry.decisions[index]
+      if (kept !== undefined) {
+        if (readDecision(kept, { controller, fleet }).digest === decision.digest) return false
+        const reason = `the controller decided two things as number ${index}`
+        this.#deps.onConflict?.(entry, reason)
+        throw new RolloutError("DECISION_CONFLICT", reason)
+      }
+      const view = follow(entry.view, decision, { plan: entry.plan.said, named: entry.named })
+      const { proposed } = entry
+      // Who knows that a rollout is started can be asked who is in which wave.
+      if (proposed !== undefined) await this.#keepRoster(entry, proposed, view)
+      await this.#deps.files.writeDecision(digest, index, envelope)
+      entry.view = view
+      entry.decisions.push(envelope)
+      this.#deps.onDecision?.({ known: entry, decision, envelope })
+      this.#tell()
+      return true
+    })
+  }
+
+  /** Keeps a roster that is the one which the start names. @throws {@link RolloutError} `ROSTER_INVALID` */
+  async takeRoster(digest: Digest, bytes: Uint8Array): Promise<void> {
+    await this.#turns.run("book", async () => {
+      const entry = this.#known(digest)
+      if (entry.roster !== undefined) return
+      await this.#keepRoster(entry, bytes, entry.view)
+      this.#tell()
+    })
+  }
+
+  /** Holds the roster that the next decision, a start, will name. */
+  proposeRoster(digest: Digest, bytes: Uint8Array): void {
+    this.#known(digest).proposed = bytes
+  }
+
+  async #keepRoster(entry: Entry, bytes: Uint8Array, view: RolloutView): Promise<void> {
+    const roster = parseRoster(bytes, entry.plan.said.waves.length)
+    verifyRoster(roster, view)
+    await this.#deps.files.writeRoster(entry.named.digest, bytes)
+    entry.roster = roster
+    entry.proposed = undefined
+  }
+
+  #known(digest: Digest): Entry {
+    const entry = this.#entries.get(digest)
+    if (entry !== undefined) return entry
+    throw new RolloutError("PLAN_NOT_FOUND", "no such plan was accepted here")
+  }
+
+  /** Accepts a listed plan. @returns its digest; undefined when it cannot count */
+  async #accept({ path }: SignedTarget): Promise<Digest | undefined> {
+    const { membership, files, log } = this.#deps
+    try {
+      const target = await membership.readTarget(path)
+      const holders = membership.roleHolders(PLAN_ROLE)
+      if (target === undefined || holders === undefined) return undefined
+      const { fleet } = membership
+      const plan = readPlan(target.bytes, { keys: holders.keys, fleet })
+      verifyListed(plan, path, holders.threshold)
+      if (this.#entries.has(plan.digest)) return plan.digest
+      await files.writePlan(plan.digest, target.bytes)
+      this.#add(plan, target.bytes)
+      return plan.digest
+    } catch (error) {
+      log.warn({ path, code: codeOf(error), error: messageOf(error) }, "a plan does not count")
+      return undefined
+    }
+  }
+
+  async #load(digest: Digest): Promise<void> {
+    const { files, membership, log } = this.#deps
+    try {
+      const envelope = await files.plan(digest)
+      if (envelope === undefined) return
+      // Who might sign was looked at when it came in; the role may have other keys by now.
+      const plan = readPlan(envelope, { keys: keysInside(envelope), fleet: membership.fleet })
+      const entry = this.#add(plan, envelope)
+      const { controller, fleet } = plan.said
+      for (const kept of await files.decisions(digest)) {
+        const decision = readDecision(kept, { controller, fleet })
+        entry.view = follow(entry.view, decision, { plan: plan.said, named: entry.named })
+        entry.decisions.push(kept)
+      }
+      const bytes = await files.roster(digest)
+      if (bytes === undefined || entry.view.roster === undefined) return
+      const roster = parseRoster(bytes, plan.said.waves.length)
+      verifyRoster(roster, entry.view)
+      entry.roster = roster
+    } catch (error) {
+      const fields = { plan: digest, code: codeOf(error), error: messageOf(error) }
+      log.error(fields, "what is kept of a rollout is broken: it is asked for again")
+    }
+  }
+
+  #add(plan: Signed<Plan>, envelope: Uint8Array): Entry {
+    const { name, version } = plan.said
+    const entry: Entry = {
+      plan,
+      named: { name, version, digest: plan.digest },
+      envelope,
+      decisions: [],
+      view: UNDECIDED,
+      roster: undefined,
+      proposed: undefined,
+      isListed: false,
+    }
+    this.#entries.set(plan.digest, entry)
+    return entry
+  }
+
+  async #dropSurplus(): Promise<void> {
+    const old = [...this.#entries.values()].filter(({ isListed }) => !isListed).toSorted(byAge)
+    const surplus = this.#entries.size - PLANS_KEPT_MAX
+    if (surplus <= 0) return
+    for (const { named } of old.slice(-surplus)) {
+      await this.#deps.files.removePlan(named.digest)
+      this.#entries.delete(named.digest)
+    }
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+}
+
+/** Gives a node's wave; undefined when it is in none. */
+export function placeOf({ waves }: Roster, peer: PeerId): number | undefined {
+  const wave = waves.findIndex((peers) => peers.includes(peer))
+  return wave < 0 ? undefined : wave
+}
+
+/** The one that was made last first; of two at one moment every node takes the same. */
+function byAge({ plan: one }: KnownPlan, { plan: other }: KnownPlan): number {
+  const age = other.said.createdAtMs - one.said.createdAtMs
+  if (age !== 0) return age
+  return one.digest < other.digest ? -1 : 1
+}
+
+function verifyListed({ said, signers }: Signed<Plan>, path: string, threshold: number): void {
+  const listed = planOfPath(path)
+  if (listed?.name !== said.name || listed.version !== said.version) {
+    throw new RolloutError("PLAN_INVALID", `the plan is listed as ${path} and is another one`)
+  }
+  if (signers.size >= threshold) return
+  const message = `${signers.size} keys of the plan role have signed it, ${threshold} must`
+  throw new RolloutError("PLAN_INVALID", message)
+}
+
+function verifyRoster(roster: Roster, { roster: named }: RolloutView): void {
+  const isNamed =
+    named !== undefined &&
+    rosterSize(roster) === named.size &&
+    digestOfRaw(rosterRoot(roster)) === named.root
+  if (!isNamed) throw new RolloutError("ROSTER_INVALID", "it is not the roster that was frozen")
+}

@@ -1,0 +1,221 @@
+/**
+ * Carries decisions to every node and reports to the controller: told as they are made, asked for when
+ * peers meet and now and then (protocol/rollout.md §5, exchanges).
+ * @module
+ */
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { codeOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { startDeadline } from "../net/deadline.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import {
+  encodeAsk,
+  encodeDecisions,
+  encodeNotice,
+  encodeTaken,
+  parseAsk,
+  parseDecisions,
+  parseNotice,
+  parseTaken,
+  type RolloutAsk,
+} from "./rollout-message.ts"
+import { encodeRoster, ROSTER_BYTES_MAX } from "./roster.ts"
+
+export const ROLLOUT_PROTOCOL = "/sealift/rollout/1"
+export const ROLLOUT_TOPIC = "sealift/rollout/1"
+const ANSWER_MS_MAX = 5_000
+/** A random peer is asked so often whether there is anything new. */
+const PERIOD_MS = 15_000
+/** Peers that are asked for one thing, one after the other. */
+const PEERS_ASKED_MAX = 8
+/** Answers of one peer to one question: each brings something new. */
+const ROUNDS_MAX = 16
+
+export interface RolloutExchangeDeps {
+  readonly net: PeerNetwork
+  readonly clock: Clock
+  readonly log: Logger
+  readonly book: RolloutBook
+  /** Takes a report to this node's own controller. @returns false when it does not count */
+  readonly takeReport: (known: KnownPlan, node: PeerId, envelope: Uint8Array) => Promise<boolean>
+}
+
+/** The exchange of one node, in one fleet. */
+export class RolloutExchange {
+  readonly #deps: RolloutExchangeDeps
+  readonly #fleet: string
+  readonly #closing = new AbortController()
+  #stops: (() => void)[] = []
+
+  constructor(deps: RolloutExchangeDeps, options: { readonly fleet: string }) {
+    this.#deps = deps
+    this.#fleet = options.fleet
+  }
+
+  start(): void {
+    const { net, clock } = this.#deps
+    net.onRequest(ROLLOUT_PROTOCOL, (body, { peer }) => this.#answer(body, peer))
+    const again = () => {
+      const peers = net.peers()
+      const peer = peers[Math.floor(Math.random() * peers.length)]
+      if (peer !== undefined) void this.#askAbout(peer.id)
+      this.#stops[0] = clock.after(PERIOD_MS, again)
+    }
+    this.#stops = [
+      clock.after(PERIOD_MS, again),
+      net.subscribe(ROLLOUT_TOPIC, (message, from) => void this.#onNotice(message, from)),
+      net.onConnect(({ id }) => void this.#askAbout(id)),
+    ]
+    for (const { id } of net.peers()) void this.#askAbout(id)
+  }
+
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) stop()
+    this.#closing.abort(new Error("the exchange is stopped"))
+  }
+
+  /** Tells the fleet of a decision. */
+  async announce(plan: Digest, envelope: Uint8Array): Promise<void> {
+    const { net, log } = this.#deps
+    try {
+      await net.publish(ROLLOUT_TOPIC, encodeNotice({ fleet: this.#fleet, plan, envelope }))
+    } catch (error) {
+      // Nobody is there to hear it: they ask when they connect.
+      log.debug({ code: codeOf(error) }, "no notice of a decision")
+    }
+  }
+
+  /** A plan is new here: what was decided of it is asked for. */
+  async catchUp(known: KnownPlan): Promise<void> {
+    for (const peer of this.#askable(known)) await this.#askDecisions(peer, known)
+  }
+
+  /** Asks for the roster, the controller first. @returns undefined when nobody has it */
+  async roster(known: KnownPlan): Promise<Uint8Array | undefined> {
+    for (const peer of this.#askable(known)) {
+      const ask = { kind: "roster", plan: known.named.digest } as const
+      const answer = await this.#ask(peer, ask)
+      if (answer !== undefined && answer.length > 0 && answer.length <= ROSTER_BYTES_MAX)
+        return answer
+    }
+    return undefined
+  }
+
+  /**
+   * Takes a report to the controller: straight, else through peers that may reach it.
+   * @returns whether the controller has it
+   */
+  async report(known: KnownPlan, envelope: Uint8Array): Promise<boolean> {
+    const { net, takeReport } = this.#deps
+    const { controller } = known.plan.said
+    if (controller === net.id) return await takeReport(known, net.id, envelope)
+    const base = { kind: "report", plan: known.named.digest, node: net.id, envelope } as const
+    for (const peer of this.#askable(known)) {
+      const answer = await this.#ask(peer, { ...base, isForwarded: false })
+      if (answer !== undefined && isTaken(answer)) return true
+    }
+    return false
+  }
+
+  async #answer(body: Uint8Array, from: PeerId): Promise<Uint8Array> {
+    const { book } = this.#deps
+    const ask = parseAsk(body)
+    const known = book.get(ask.plan)
+    if (ask.kind === "decisions") return encodeDecisions(book.decisions(ask.plan, ask.from))
+    if (ask.kind === "report") return encodeTaken(await this.#takeOrForward(ask, known, from))
+    const roster = known && book.roster(known)
+    return roster === undefined ? new Uint8Array() : encodeRoster(roster)
+  }
+
+  async #takeOrForward(
+    ask: Extract<RolloutAsk, { kind: "report" }>,
+    known: KnownPlan | undefined,
+    from: PeerId,
+  ): Promise<boolean> {
+    const { net, takeReport } = this.#deps
+    if (known === undefined) return false
+    const { controller } = known.plan.said
+    if (controller === net.id) return await takeReport(known, ask.node, ask.envelope)
+    // One step, of one's own: nobody is made to carry what others carry already.
+    if (ask.isForwarded || ask.node !== from || net.peer(controller) === undefined) return false
+    const answer = await this.#ask(controller, { ...ask, isForwarded: true })
+    return answer !== undefined && isTaken(answer)
+  }
+
+  async #onNotice(message: Uint8Array, from: PeerId): Promise<void> {
+    const { book, log } = this.#deps
+    try {
+      const { fleet, plan, envelope } = parseNotice(message)
+      const known = book.get(plan)
+      if (fleet !== this.#fleet || known === undefined) return
+      try {
+        await book.takeDecision(plan, envelope)
+      } catch (error) {
+        if (codeOf(error) !== "DECISION_CONFLICT") throw error
+        // One before it may not have come.
+        await this.#askDecisions(from, known)
+      }
+    } catch (error) {
+      log.warn(
+        { peer: from, code: codeOf(error) },
+        "a notice of a decision that counts for nothing",
+      )
+    }
+  }
+
+  async #askAbout(peer: PeerId): Promise<void> {
+    for (const known of this.#deps.book.active()) await this.#askDecisions(peer, known)
+  }
+
+  async #askDecisions(peer: PeerId, known: KnownPlan): Promise<void> {
+    const { book, log } = this.#deps
+    const plan = known.named.digest
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const from = book.view(known).count
+      const answer = await this.#ask(peer, { kind: "decisions", plan, from })
+      if (answer === undefined) return
+      try {
+        const envelopes = parseDecisions(answer)
+        for (const envelope of envelopes) await book.takeDecision(plan, envelope)
+        if (envelopes.length === 0 || book.view(known).count === from) return
+      } catch (error) {
+        log.warn({ peer, plan, code: codeOf(error) }, "decisions that count for nothing")
+        return
+      }
+    }
+  }
+
+  /** @returns undefined when there was no answer */
+  async #ask(peer: PeerId, ask: RolloutAsk): Promise<Uint8Array | undefined> {
+    const { net, clock, log } = this.#deps
+    if (this.#closing.signal.aborted) return undefined
+    const { signal, clear } = startDeadline(clock, ANSWER_MS_MAX, this.#closing.signal)
+    try {
+      return await net.request(peer, ROLLOUT_PROTOCOL, encodeAsk(ask), { signal })
+    } catch (error) {
+      log.debug({ peer, ask: ask.kind, code: codeOf(error) }, "no answer about a rollout")
+      return undefined
+    } finally {
+      clear()
+    }
+  }
+
+  /** The controller, which may have to be dialled, then some of those that are connected. */
+  #askable({ plan }: KnownPlan): readonly PeerId[] {
+    const { net } = this.#deps
+    const connected = net.peers().map(({ id }) => id)
+    const others = connected.filter((id) => id !== plan.said.controller)
+    const ahead = plan.said.controller === net.id ? [] : [plan.said.controller]
+    return [...ahead, ...others.slice(0, PEERS_ASKED_MAX)]
+  }
+}
+
+function isTaken(answer: Uint8Array): boolean {
+  try {
+    return parseTaken(answer)
+  } catch {
+    return false
+  }
+}
