@@ -20,6 +20,11 @@ export function isPeerId(text: string): boolean {
   return PEER.test(text)
 }
 
+/** Tells whether a text may be the key of a label, or its value. */
+export function isLabel(text: string): boolean {
+  return LABEL.test(text)
+}
+
 export function peerField(section: Section, name: string): string {
   const peer = textField(section, name)
   if (!isPeerId(peer)) throw invalidField(section, name, { reason: "no peer id" })
@@ -40,7 +45,7 @@ export function labelsField(section: Section, name: string): Labels {
     throw invalidField(section, name, { reason: `no object of at most ${LABELS_MAX}` })
   }
   const read = labels.map(([key, label]): [string, string] => {
-    if (LABEL.test(key) && typeof label === "string" && LABEL.test(label)) return [key, label]
+    if (isLabel(key) && typeof label === "string" && isLabel(label)) return [key, label]
     throw invalidField(section, name, { reason: "no label" })
   })
   return Object.fromEntries(read)
