@@ -10,6 +10,7 @@ import { CodedError } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import type { PeerNetwork } from "../net/net.ts"
+import type { Rollouts } from "../rollout/rollout.ts"
 import type { BlobStore } from "../store/store.ts"
 import type { PublicSide } from "../swarm/public/public.ts"
 import type { Swarm } from "../swarm/swarm.ts"
@@ -31,6 +32,7 @@ import { addPolicyRoutes } from "./policy-routes.ts"
 import type { ReleaseDeps } from "./release-deps.ts"
 import { addReleaseFileRoutes } from "./release-file-routes.ts"
 import { addReleaseRoutes } from "./release-routes.ts"
+import { addRolloutRoutes } from "./rollout-routes.ts"
 import { addTorrentRoutes } from "./torrent-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
@@ -51,6 +53,7 @@ export interface ControlDeps extends LogRouteDeps {
   /** Left out: a node that cannot be in a fleet. */
   readonly fleet?: FleetDeps | undefined
   readonly releases?: ReleaseDeps | undefined
+  readonly rollouts?: Rollouts | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -144,6 +147,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addLogRoutes(app, deps)
   addReleaseRoutes(app, deps, options)
   addReleaseFileRoutes(app, deps)
+  addRolloutRoutes(app, deps)
   return app
 }
 

@@ -5,6 +5,7 @@
  */
 import type { FleetErrorCode } from "../fleet/errors.ts"
 import type { ReleaseErrorCode } from "../release/errors.ts"
+import type { RolloutErrorCode } from "../rollout/errors.ts"
 import type { SealErrorCode } from "../seal/errors.ts"
 import type { TrustErrorCode } from "../trust/errors.ts"
 
@@ -134,11 +135,35 @@ const TRUST: Readonly<Record<TrustErrorCode, number>> = {
 }
 
 /** Codes of the rooms that decide who may do what. */
-export type TrustCode = FleetErrorCode | ReleaseErrorCode | SealErrorCode | TrustErrorCode
+export type TrustCode =
+  | FleetErrorCode
+  | ReleaseErrorCode
+  | RolloutErrorCode
+  | SealErrorCode
+  | TrustErrorCode
+
+const ROLLOUT: Readonly<Record<RolloutErrorCode, number>> = {
+  PLAN_INVALID: 400,
+  PLAN_NOT_FOUND: 404,
+  PLAN_ROLLBACK: 409,
+  PLAN_EXPIRED: 403,
+  CHANNEL_BUSY: 409,
+  NOT_CONTROLLER: 403,
+  DECISION_INVALID: 502,
+  DECISION_CONFLICT: 409,
+  ROLLOUT_STATE_WRONG: 409,
+  REPORT_INVALID: 502,
+  ROLLOUT_MESSAGE_MALFORMED: 502,
+  ROSTER_INVALID: 502,
+  ACTIVATION_REFUSED: 403,
+  ACTIVATION_FAILED: 502,
+  BELOW_FLOOR: 403,
+}
 
 export const TRUST_STATUS: Readonly<Record<TrustCode, number>> = {
   ...TRUST,
   ...SEAL,
   ...FLEET,
   ...RELEASE,
+  ...ROLLOUT,
 }

@@ -30,6 +30,12 @@ export const EVENTS = [
   "release.withdrawn",
   "release.opened",
   "gate.granted",
+  "rollout.planned",
+  "rollout.decided",
+  "rollout.stepped",
+  "rollout.reported",
+  "rollout.refused",
+  "rollout.conflict",
 ] as const
 
 export type EventName = (typeof EVENTS)[number]

@@ -25,6 +25,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "fleet desk": "the one node that says what is newest",
   party: "keys of those whose approval a release needs",
   release: "carry a release by file",
+  rollout: "bring a release to the nodes wave by wave",
   gate: "the gate's share by hand, for a site with no contact",
 }
 
@@ -323,5 +324,47 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "bench [words...]",
     summary: "measure: run a scenario of the benchmark suite, or list them",
     load: async () => (await import("./command/bench.ts")).benchCommand,
+  },
+  {
+    group: "rollout",
+    usage: "create <plan>",
+    summary: "make a plan from a YAML file; --dry-run shows who would get what when",
+    load: async () => (await import("./command/rollout.ts")).rolloutCreateCommand,
+  },
+  {
+    group: "rollout",
+    usage: "start <name>",
+    summary: "freeze the waves and release the first one",
+    load: async () => (await import("./command/rollout.ts")).rolloutStartCommand,
+  },
+  {
+    group: "rollout",
+    usage: "status [name]",
+    summary: "show how far rollouts are; --follow draws a live table",
+    load: async () => (await import("./command/rollout-status.ts")).rolloutStatusCommand,
+  },
+  {
+    group: "rollout",
+    usage: "pause <name>",
+    summary: "let nothing new begin",
+    load: async () => (await import("./command/rollout.ts")).rolloutPauseCommand,
+  },
+  {
+    group: "rollout",
+    usage: "resume <name>",
+    summary: "go on; nodes that failed try once more",
+    load: async () => (await import("./command/rollout.ts")).rolloutResumeCommand,
+  },
+  {
+    group: "rollout",
+    usage: "abort <name>",
+    summary: "end it; nodes stay as they are",
+    load: async () => (await import("./command/rollout.ts")).rolloutAbortCommand,
+  },
+  {
+    group: "rollout",
+    usage: "rollback <name>",
+    summary: "end it; nodes go back to what they ran before",
+    load: async () => (await import("./command/rollout.ts")).rolloutRollbackCommand,
   },
 ]

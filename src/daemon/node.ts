@@ -60,6 +60,7 @@ import { openDirectory } from "./node-directory.ts"
 import { removeNodeFile, writeNodeFile } from "./node-file.ts"
 import { createPeerMemory } from "./peer-memory.ts"
 import { type ReleaseRooms, startReleases } from "./release-rooms.ts"
+import { rolloutSettings } from "./rollout-settings.ts"
 import { readUpstreams } from "./secret.ts"
 import { listenFault, startFault } from "./start-fault.ts"
 import { readVersion } from "./version.ts"
@@ -142,6 +143,9 @@ async function composeNode(loaded: LoadedConfig, deps: NodeDeps): Promise<Runnin
     // A node may join a fleet while it runs.
     get releases() {
       return rooms.releaseRooms.current
+    },
+    get rollouts() {
+      return rooms.releaseRooms.rollouts
     },
   }
   const control = await startControl(controlled, { ...about, socketPath })
@@ -320,6 +324,9 @@ async function openRooms(
       delivery,
       audit,
       layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
+      rolloutLog: log.child({ room: "rollout" }),
+      rollout: rolloutSettings(),
+      env,
     },
     { data: config.data },
   )

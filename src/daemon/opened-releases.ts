@@ -23,6 +23,7 @@ import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
 import type { PublishedRelease } from "../release/releases.ts"
+import type { Rollouts } from "../rollout/rollout.ts"
 import { PayloadPool } from "../seal/payload-pool.ts"
 import type { BlobPlaces } from "../store/blob-places.ts"
 import { wholeBlobPath } from "../store/directory.ts"
@@ -35,6 +36,7 @@ import {
   eventOfOpening,
   eventOfPublishing,
 } from "./release-events.ts"
+import { type OpenedRollouts, openRollouts, type RolloutSettings } from "./rollout-rooms.ts"
 
 const PUBLISHER_KEY = "publisher.key"
 /** Grants that are sealed anew before a node key is erased are waited for this long. */
@@ -52,11 +54,15 @@ export interface ReleaseRoomsDeps {
   readonly audit: Pick<NodeLog, "note">
   /** Brings an image here to publish it. */
   readonly layImage: LayImage
+  readonly rolloutLog: Logger
+  readonly rollout: RolloutSettings
+  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** The rooms, until they are stopped. */
 export interface OpenedReleases extends ReleaseDeps {
   readonly book: FleetReleaseBook
+  readonly rollouts: Rollouts
   stop(): Promise<void>
 }
 
@@ -79,10 +85,12 @@ export async function openReleases(
   const stagingFolder = join(data, "staging")
   const publisher = await FleetPublisher.open(publishing, { stagingFolder })
   let device = await openGateDevice(home)
+  let rollouts: OpenedRollouts | undefined
   const opener = await createOpener(
     {
       ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
       device: () => device,
+      plan: { isReleased: (release, node) => rollouts?.gate.isReleased(release, node) },
       onOpened: (note) => audit.note(eventOfOpening(note)),
       onGranted: (note) => audit.note(eventOfGrant(note)),
       blobPath: (digest) => wholeBlobPath(data, digest),
@@ -107,11 +115,20 @@ export async function openReleases(
   }
   warn()
   const forget = fleet.onChange(warn)
+  rollouts = await openRollouts(
+    {
+      ...{ ...deps, membership, fleet, desk, releases: book, opener },
+      log: deps.rolloutLog,
+      kv: store.kv("rollout-reports"),
+    },
+    { data, settings: deps.rollout },
+  )
   const stop = async () => {
     forget()
+    await rollouts?.stop()
     book.stop()
     device = undefined
     await pool.close()
   }
-  return { book, publisher, opener, bundles, stop }
+  return { book, publisher, opener, bundles, rollouts: rollouts.rollouts, stop }
 }

@@ -6,12 +6,14 @@ import type { ReleaseDeps } from "../api/release-deps.ts"
 import { messageOf } from "../core/errors.ts"
 import type { FleetMember } from "../fleet/fleet-member.ts"
 import type { ReleaseBook } from "../release/releases.ts"
+import type { Rollouts } from "../rollout/rollout.ts"
 import type { OpenedReleases, ReleaseRoomsDeps } from "./opened-releases.ts"
 
 /** Releases that come with a fleet. */
 export interface ReleaseRooms {
   /** Undefined while this node is in no fleet, and until what is kept is read. */
   readonly current: ReleaseDeps | undefined
+  readonly rollouts: Rollouts | undefined
   stop(): Promise<void>
 }
 
@@ -41,6 +43,9 @@ export async function startReleases(
   return {
     get current() {
       return opened
+    },
+    get rollouts() {
+      return opened?.rollouts
     },
     stop: async () => {
       forget()

@@ -112,7 +112,7 @@ export const BEGIN: NodeState = {
 const SETTLED: readonly Step[] = ["healthy", "failed", "went-back", "stranded", "over"]
 
 /** Tells whether this node may open and activate by what was decided. */
-export function isReleased({ plan, view, place }: Scene): boolean {
+export function isReleased({ plan, view, place }: Pick<Scene, "plan" | "view" | "place">): boolean {
   if (place === undefined) return false
   if (view.phase === "completed") return true
   const { phase, releasedAtMs } = view

@@ -1,0 +1,212 @@
+/**
+ * The rollouts of a node, put together once it is in a fleet (protocol/rollout.md).
+ * @module
+ */
+import { randomBytes } from "node:crypto"
+import { join } from "node:path"
+import type { NodeLog } from "../audit/node-log.ts"
+import { encodeHex } from "../core/byte-text.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Digest } from "../core/digest.ts"
+import { codeOf, messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import type { Fleet } from "../fleet/fleet.ts"
+import type { FleetDesk } from "../fleet/fleet-desk.ts"
+import type { FleetMember } from "../fleet/fleet-member.ts"
+import { peerSigner } from "../fleet/peer-signer.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import type { PlanView } from "../release/gate-keeper.ts"
+import type { Opener, ReleaseBook } from "../release/releases.ts"
+import { createActivator } from "../rollout/activator.ts"
+import { ALLOW_ALL, ALLOW_NOTHING, type RolloutAllow } from "../rollout/allowing.ts"
+import { programRunner } from "../rollout/bounded-program.ts"
+import { RolloutController } from "../rollout/controller.ts"
+import { FleetRollouts } from "../rollout/fleet-rollouts.ts"
+import { NodeRollouts } from "../rollout/node-rollouts.ts"
+import { PlanGate } from "../rollout/plan-gate.ts"
+import { createProber } from "../rollout/prober.ts"
+import { ReleaseContent } from "../rollout/release-content.ts"
+import { ReportShelf } from "../rollout/report-shelf.ts"
+import type { Rollouts } from "../rollout/rollout.ts"
+import { type KnownPlan, RolloutBook } from "../rollout/rollout-book.ts"
+import { RolloutExchange } from "../rollout/rollout-exchange.ts"
+import { RolloutFiles } from "../rollout/rollout-files.ts"
+import type { Kv } from "../store/kv.ts"
+import { diskFiles } from "../trust/tuf/disk-files.ts"
+import {
+  eventOfConflict,
+  eventOfDecision,
+  eventOfPlan,
+  eventOfRefusal,
+  eventOfReport,
+  eventOfStep,
+} from "./rollout-events.ts"
+
+/** Opened releases of rollouts, in the data directory: on the disk of the store, by themselves. */
+const OPENED_FOLDER = "opened/rollouts"
+const BOOT_BYTES = 16
+
+/** What a plan may do here, and how this node takes part. */
+export interface RolloutSettings {
+  /** Undefined: everything in a fleet of one person, else nothing. */
+  readonly allow: RolloutAllow | undefined
+  readonly isStageOnly: boolean
+  readonly timeZone: string
+}
+
+export interface RolloutRoomsDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly net: PeerNetwork
+  readonly membership: FleetMember
+  readonly fleet: Fleet
+  readonly desk: Pick<FleetDesk, "publishTarget" | "signersOf" | "report">
+  readonly releases: ReleaseBook
+  readonly opener: Opener
+  readonly kv: Kv
+  readonly audit: Pick<NodeLog, "note">
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** The rooms, until they are stopped. */
+export interface OpenedRollouts {
+  readonly rollouts: Rollouts
+  /** What plans say to the keeper of the gate. */
+  readonly gate: PlanView
+  stop(): Promise<void>
+}
+
+/** Opens them, and goes on with whatever was under way. */
+export async function openRollouts(
+  deps: RolloutRoomsDeps,
+  { data, settings }: { readonly data: string; readonly settings: RolloutSettings },
+): Promise<OpenedRollouts> {
+  const { membership, fleet, net, audit, log, clock } = deps
+  const files = new RolloutFiles(diskFiles(data))
+  const book = await RolloutBook.open({
+    ...{ membership, files, log },
+    onDecision: (taken) => audit.note(eventOfDecision(taken)),
+    onConflict: (known, reason) => audit.note(eventOfConflict(known, reason)),
+  })
+  const openedFolder = join(data, OPENED_FOLDER)
+  const content = new ReleaseContent(
+    { book: deps.releases, opener: deps.opener, fleet, log },
+    { folder: openedFolder },
+  )
+  const signer = peerSigner(net)
+  const controllers = new Controllers((known) => {
+    return new RolloutController(
+      {
+        ...{ book, membership, signer, clock, log, shelf },
+        announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
+        audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
+        onReport: (one, report) => audit.note(eventOfReport(one, report)),
+        onRefused: (one, node, code) => audit.note(eventOfRefusal(one, node, code)),
+      },
+      known,
+    )
+  })
+  const shelf = new ReportShelf({ kv: deps.kv, log })
+  const exchange = new RolloutExchange(
+    {
+      ...{ net, clock, log, book },
+      takeReport: async (known, node, envelope) =>
+        (await controllers.of(known, net.id))?.takeReport(node, envelope) ?? false,
+    },
+    { fleet: membership.fleet },
+  )
+  const acting = {
+    node: net.id,
+    clock,
+    allow: () => settings.allow ?? (isOnePerson(membership) ? ALLOW_ALL : ALLOW_NOTHING),
+    openedFolder,
+    run: programRunner(clock, deps.env),
+  }
+  const activator = createActivator(acting)
+  const node = new NodeRollouts(
+    {
+      ...{ book, files, membership, signer, content, activator, clock, log, net },
+      prober: createProber({ ...acting, activator }),
+      send: (known, envelope) => exchange.report(known, envelope),
+      askRoster: (known) => exchange.roster(known),
+      onStep: (known, state) => audit.note(eventOfStep(known, state)),
+    },
+    { ...settings, boot: encodeHex(randomBytes(BOOT_BYTES)) },
+  )
+  const refresh = () => {
+    book.refresh().catch((error: unknown) => {
+      log.warn({ code: codeOf(error), error: messageOf(error) }, "plans could not be read")
+    })
+  }
+  await book.refresh()
+  const forget = fleet.onChange(refresh)
+  const forgetBook = book.onChange(() => void controllers.look(book, net.id))
+  exchange.start()
+  await controllers.look(book, net.id)
+  await node.start()
+  const rollouts = new FleetRollouts({
+    ...{ membership, net, desk: deps.desk, releases: deps.releases, book, content, node },
+    controllerOf: (known) => controllers.get(known),
+    onPlanned: (receipt) => audit.note(eventOfPlan(receipt)),
+  })
+  return {
+    rollouts,
+    gate: new PlanGate({ book, membership }),
+    stop: async () => {
+      forget()
+      forgetBook()
+      exchange.stop()
+      controllers.stop()
+      await node.stop()
+    },
+  }
+}
+
+/** The controllers that this node is, by plan. */
+class Controllers {
+  readonly #make: (known: KnownPlan) => RolloutController
+  readonly #all = new Map<Digest, RolloutController>()
+  readonly #starting = new Map<Digest, Promise<void>>()
+
+  constructor(make: (known: KnownPlan) => RolloutController) {
+    this.#make = make
+  }
+
+  /** Starts those of plans that count and name this node; reports of the others are of no use. */
+  async look(book: RolloutBook, self: string): Promise<void> {
+    for (const known of book.plans()) await this.of(known, self)
+    for (const controller of this.#all.values()) controller.look()
+  }
+
+  get(known: KnownPlan): RolloutController | undefined {
+    return this.#all.get(known.named.digest)
+  }
+
+  async of(known: KnownPlan, self: string): Promise<RolloutController | undefined> {
+    const { digest } = known.named
+    if (known.plan.said.controller !== self) return undefined
+    const started = this.#starting.get(digest)
+    if (started === undefined) {
+      const controller = this.#make(known)
+      this.#all.set(digest, controller)
+      this.#starting.set(digest, controller.start())
+    }
+    await this.#starting.get(digest)
+    return this.#all.get(digest)
+  }
+
+  stop(): void {
+    for (const controller of this.#all.values()) controller.stop()
+  }
+}
+
+/**
+ * A fleet of one person: whoever signs its plans owns its nodes. It is taken for one while a single node
+ * holds the keys of root and plan: each by one key, and both of them here or at its one anchor.
+ */
+function isOnePerson(membership: FleetMember): boolean {
+  const roles = ["targets", "access", "plan"].map((role) => membership.roleHolders(role))
+  const members = [...(membership.access()?.list.members.values() ?? [])]
+  const anchors = members.filter(({ isAnchor }) => isAnchor)
+  return anchors.length <= 1 && roles.every((holders) => holders?.threshold === 1)
+}

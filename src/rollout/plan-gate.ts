@@ -1,0 +1,50 @@
+/**
+ * What plans say to a keeper of the gate: whether the wave of a node was released
+ * (protocol/rollout.md §5, the gate).
+ * @module
+ */
+import type { Membership } from "../fleet/fleet.ts"
+import type { PeerId } from "../net/net.ts"
+import type { PlanView } from "../release/gate-keeper.ts"
+import type { KnownRelease } from "../release/releases.ts"
+import { isReleased } from "./node-machine.ts"
+import { type KnownPlan, placeOf, type RolloutBook } from "./rollout-book.ts"
+import { mayComeLate } from "./wave-choosing.ts"
+
+export class PlanGate implements PlanView {
+  readonly #book: RolloutBook
+  readonly #membership: Membership
+
+  constructor({ book, membership }: { book: RolloutBook; membership: Membership }) {
+    this.#book = book
+    this.#membership = membership
+  }
+
+  isReleased({ release }: KnownRelease, node: PeerId): boolean | undefined {
+    const naming = this.#book
+      .plans()
+      .filter(({ plan }) => plan.said.releases.some(({ digest }) => digest === release.digest))
+      .filter((known) => this.#book.view(known).phase !== "created")
+    if (naming.length === 0) return undefined
+    return naming.some((known) => this.#isReleasedBy(known, node))
+  }
+
+  /** A plan whose place another took releases nobody more, unless every one of its waves stood. */
+  #isReleasedBy(known: KnownPlan, node: PeerId): boolean {
+    const view = this.#book.view(known)
+    const isActive = this.#book.active().some(({ named }) => named.digest === known.named.digest)
+    if (!isActive && view.phase !== "completed") return false
+    const plan = known.plan.said
+    return isReleased({ plan, view, place: this.#placeOf(known, node) })
+  }
+
+  #placeOf(known: KnownPlan, node: PeerId): number | undefined {
+    const { waves } = known.plan.said
+    const roster = this.#book.roster(known)
+    if (roster === undefined) return undefined
+    const place = placeOf(roster, node)
+    if (place !== undefined) return place
+    const list = this.#membership.access()?.list
+    return list !== undefined && mayComeLate({ waves }, list, node) ? waves.length : undefined
+  }
+}
