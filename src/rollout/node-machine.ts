@@ -124,9 +124,12 @@ export function shallGoBack({ view, place }: Scene): boolean {
   return view.backFrom !== undefined && place !== undefined && place >= view.backFrom
 }
 
-/** Gives the state after something happened; what does not fit the state changes nothing. */
+/**
+ * Gives the state after something happened; what does not fit the state changes nothing. Only a look
+ * begins to change what runs: whoever runs the machine lets one plan of a channel do so at a time.
+ */
 export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
-  return settle(afterWork(state, happening, scene), scene)
+  return happening.kind === "looked" ? settle(state, scene) : afterWork(state, happening, scene)
 }
 
 /** Gives what is to be done next in a state. */
@@ -153,7 +156,11 @@ export function workOf(state: NodeState, scene: Scene): Work {
   }
 }
 
-function afterWork(state: NodeState, happening: Happening, scene: Scene): NodeState {
+function afterWork(
+  state: NodeState,
+  happening: Exclude<Happening, { kind: "looked" }>,
+  scene: Scene,
+): NodeState {
   const { step, index } = state
   switch (happening.kind) {
     case "staged":
@@ -178,8 +185,6 @@ function afterWork(state: NodeState, happening: Happening, scene: Scene): NodeSt
     case "failed":
       if (step === "going-back") return { ...failed(state, happening.reason), step: "stranded" }
       return SETTLED.includes(step) ? state : failed(state, happening.reason)
-    case "looked":
-      return state
   }
 }
 
