@@ -202,7 +202,6 @@ export const PROGRAM: Leaf<string> = textLeaf(
 export const ARGUMENT: Leaf<string> = textLeaf(
   `a text of at most 4096 bytes; in it ${holes.join(", ")} are filled in`,
   isArgument,
-  unfilled,
 )
 export const LINK_PATH: Leaf<string> = textLeaf(
   "an absolute path such as /srv/models/current, without . and .. and a slash at its end",

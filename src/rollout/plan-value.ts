@@ -24,10 +24,13 @@ export function unknownPlaceholder(text: string): string | undefined {
   return undefined
 }
 
-/** Tells whether a text may be an argument of a program; it may be empty. */
+/**
+ * Tells whether a text may be an argument of a program; it may be empty. A `${…}` that nobody fills in
+ * stays as it is: to a program it may mean something.
+ */
 export function isArgument(text: string): boolean {
   const isShort = Buffer.byteLength(text) <= ARGUMENT_BYTES_MAX
-  return isShort && isFillable(text) && !text.includes("\0")
+  return isShort && text.isWellFormed() && !text.includes("\0")
 }
 
 /** Tells whether a text is the absolute path of a program: which one runs depends on nothing else. */

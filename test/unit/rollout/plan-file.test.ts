@@ -272,10 +272,11 @@ describe("what is told of a plan that is wrong", () => {
       "",
     ],
     [
-      { activate: { exec: ["/bin/echo", `\${nodes}`] } },
-      `activate.exec[1]: "\${nodes}" is not allowed`,
+      { activate: { files: `/srv/\${nodes}` } },
+      `activate.files: "/srv/\${nodes}" is not allowed`,
       `\${nodes} is none of \${node}, \${release}, \${path}`,
     ],
+    [{ activate: { exec: ["/bin/true", "a\0b"] } }, "activate.exec[1]: ", ""],
     [{ activate: { exec: "/bin/true" } }, 'activate.exec: "/bin/true" is not allowed', ""],
     [{ activate: { pod: "web" } }, "activate.pod: no such key", ""],
     [
