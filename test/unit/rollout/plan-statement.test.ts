@@ -11,7 +11,7 @@ import { outcomeOf } from "../trust/vectors.ts"
 import { anyPlan, PLAN } from "./plan-scene.ts"
 
 const SIGNER = keyOf(7)
-const RUNS = { numRuns: process.env.SLOW === "1" ? 1_000 : 50 }
+const RUNS = { numRuns: process.env.SLOW === "1" ? 200 : 50 }
 const TRUST = { keys: new Set([SIGNER.publicKey]), fleet: FLEET }
 
 const signed = (draft: StatementDraft) => fileOf(draft, SIGNER)
