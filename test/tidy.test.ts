@@ -46,6 +46,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   pino: ["daemon"],
   "prom-client": ["api"],
   "shamir-secret-sharing": ["seal"],
+  "tar-stream": ["release"],
   "tuf-js": ["trust"],
   uqr: ["cli"],
   undici: ["registry", "hub", "cli", "fleet"],

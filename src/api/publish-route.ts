@@ -30,6 +30,7 @@ const FIELDS = {
   slots: "labels",
   variants: "objects",
   reissues: "count",
+  unpack: "boolean",
   parties: "objects",
 } as const
 

@@ -3,6 +3,7 @@
  * `releases.ts`, with the text that names the release.
  * @module
  */
+import type { ArchiveMark } from "../core/archive-mark.ts"
 import type { Labels } from "../fleet/access-field.ts"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
 import type {
@@ -54,6 +55,8 @@ export interface ReleaseContent {
     readonly digest: string
     readonly sizeBytes: number
     readonly path?: string
+    /** Of an archive that is unpacked when the release is opened. */
+    readonly unpack?: ArchiveMark
   }[]
   readonly variants: readonly { readonly slots: Labels; readonly files: readonly number[] }[]
   readonly requires: readonly { readonly release: string; readonly digest: string }[]
@@ -82,6 +85,8 @@ export interface PublishBody {
   /** In the place of `slots`; `paths` then belong to each of them. */
   readonly variants?: readonly VariantPaths[] | undefined
   readonly reissues?: number | undefined
+  /** Opening unpacks the archives among the files. */
+  readonly unpack?: boolean | undefined
   /** Written as the policy if the namespace has none, else they must be its parties. */
   readonly parties?: readonly PartyRequest[] | undefined
 }

@@ -59,7 +59,10 @@ function holdersOf({ content, parties }: Release): ReleaseContent["holders"] {
 function filesOf(release: Release): ReleaseContent["contents"] {
   const { content } = release
   if (content.visibility !== "sealed") {
-    return content.files.map(({ digest, sizeBytes, path }) => ({ digest, sizeBytes, path }))
+    return content.files.map(({ digest, sizeBytes, path, unpack }) => ({
+      ...{ digest, sizeBytes, path },
+      ...(unpack !== undefined && { unpack }),
+    }))
   }
   return carriedFiles(release)
 }

@@ -78,13 +78,13 @@ function addWorkRoutes(
     })
   })
   app.post("/v1/release/open", async (request, reply) => {
-    const fields = fieldsOf(request.body, { ref: "text", path: "path" })
+    const fields = fieldsOf(request.body, { ref: "text", path: "path", unpack: "boolean" })
     const ref = refIn(fields.ref)
     return sendLines<OpenLine>(reply, async (writer) => {
       const release = await findRelease(deps, ref, writer)
       const folder = fields.path ?? openedFolder(data, release)
       const { opener } = await releasesOf(deps, writer)
-      const watch = watchOf(clock, writer)
+      const watch = { ...watchOf(clock, writer), unpack: fields.unpack }
       const opened = await whileOpening(release, () => opener.open(release, folder, watch))
       await writer.write({ type: "result", ref: refOf(release), ...opened })
     })

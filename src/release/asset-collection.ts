@@ -5,6 +5,7 @@
 import type { Stats } from "node:fs"
 import { lstat, readdir } from "node:fs/promises"
 import { basename, extname, join } from "node:path"
+import type { ArchiveMark } from "../core/archive-mark.ts"
 import { faultOfPaths } from "../core/asset-path.ts"
 import { codeOf } from "../core/errors.ts"
 import { FILES_MAX, MODE_MAX } from "../seal/bag.ts"
@@ -18,6 +19,9 @@ const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html",
   ".json": "application/json",
   ".md": "text/markdown",
+  ".tar": "application/x-tar",
+  ".tar.gz": "application/x-tar+gzip",
+  ".tgz": "application/x-tar+gzip",
   ".txt": "text/plain",
   ".xml": "application/xml",
   ".yaml": "application/yaml",
@@ -34,6 +38,8 @@ export interface AssetFile {
   readonly mediaType: string
   /** Permission bits. */
   readonly mode: number
+  /** Of an archive that is unpacked when the release is opened. */
+  readonly unpack?: ArchiveMark
 }
 
 /** Files, and which of them are for which nodes. */
@@ -89,7 +95,8 @@ export async function collectVariants(
 
 /** Tells what kind of content a path says it is. */
 export function mediaTypeOf(path: string): string {
-  const type = extname(path).toLowerCase()
+  const name = path.toLowerCase()
+  const type = name.endsWith(".tar.gz") ? ".tar.gz" : extname(name)
   return (Object.hasOwn(TYPES, type) ? TYPES[type] : undefined) ?? DEFAULT_TYPE
 }
 

@@ -13,6 +13,7 @@ import { publishRelease } from "../seal/publishing.ts"
 import { erase } from "../seal/release-key.ts"
 import type { SealedRelease } from "../seal/sealed-release.ts"
 import type { BlobStore } from "../store/store.ts"
+import { markArchives } from "./archive-marking.ts"
 import { type CollectedFiles, collectFiles, collectVariants } from "./asset-collection.ts"
 import { type AssetVersion, formatAssetVersion } from "./asset-name.ts"
 import { ReleaseError } from "./errors.ts"
@@ -109,7 +110,14 @@ export function isReusable(
   )
 }
 
-async function filesOf(
+async function filesOf(deps: ContentMakingDeps, work: ContentWork): Promise<CollectedFiles> {
+  const { request, watch } = work
+  const { unpack = false } = request
+  const collected = await collect(deps, work)
+  return unpack ? await markArchives(collected, watch) : collected
+}
+
+async function collect(
   { layImage }: ContentMakingDeps,
   { request, folder, watch }: ContentWork,
 ): Promise<CollectedFiles> {

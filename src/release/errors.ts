@@ -59,6 +59,8 @@ export type ReleaseErrorCode =
   | "PUBLISH_INVALID"
   /** A path that cannot be published: a link, a special file, a name that is unsafe elsewhere. */
   | "PATH_REFUSED"
+  /** An archive that is not unpacked: links, unsafe paths, more than it may have (§5, unpacking). */
+  | "ARCHIVE_REFUSED"
   /** An audience names a group or a node that the access list does not have. */
   | "AUDIENCE_UNKNOWN"
   /** The files' keys of an earlier release are not kept here, so it cannot be issued anew. */

@@ -69,10 +69,11 @@ export class FileStoring {
   /** Stores files as they are. */
   async storePlain(): Promise<readonly PlainFile[]> {
     const stored: PlainFile[] = []
-    for (const { source, path, mediaType, mode } of this.#options.files) {
+    for (const asset of this.#options.files) {
+      const { source } = asset
       await using file = await openNoLink(source)
       const { digest, layout } = await this.#store(file.createReadStream({ autoClose: false }))
-      stored.push({ digest, sizeBytes: layout.sizeBytes, path, mediaType, mode })
+      stored.push({ digest, sizeBytes: layout.sizeBytes, ...aboutOf(asset) })
     }
     return stored
   }
@@ -94,20 +95,20 @@ export class FileStoring {
     done: readonly BagFile[],
   ): Promise<BagFile> {
     await using source = await openNoLink(file.source)
-    const { path, mediaType, mode } = file
+    const about = aboutOf(file)
     const known = await this.#knownOf(source, [...done, ...earlier])
     if (known !== undefined) {
       this.#sealed(file.sizeBytes)
       this.#stored(file.sizeBytes)
       if (earlier.includes(known)) this.reusedCount++
       const { cipher, sizeBytes, plain } = known
-      return { cipher, key: Uint8Array.from(known.key), path, sizeBytes, mediaType, plain, mode }
+      return { cipher, key: Uint8Array.from(known.key), sizeBytes, plain, ...about }
     }
     const key = newFileKey()
     try {
       const sealed = await this.#sealSource(source, key)
       const { plainBytes: sizeBytes, plainSha256: plain, cipherSha256: cipher } = sealed
-      return { cipher, key, path, sizeBytes, mediaType, plain, mode }
+      return { cipher, key, sizeBytes, plain, ...about }
     } catch (error) {
       erase([key])
       throw error
@@ -203,6 +204,16 @@ export class FileStoring {
       totalBytes,
     })
   }
+}
+
+/** What a release says of a file whose bytes it names otherwise. */
+function aboutOf({
+  path,
+  mediaType,
+  mode,
+  unpack,
+}: AssetFile): Pick<PlainFile, "path" | "mediaType" | "mode" | "unpack"> {
+  return { path, mediaType, mode, ...(unpack !== undefined && { unpack }) }
 }
 
 /** The file that was collected, and not what a link leads to that took its place. */

@@ -13,6 +13,7 @@ import { PayloadPool } from "../seal/payload-pool.ts"
 import { erase } from "../seal/release-key.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import { type AssetVersion, formatAssetVersion } from "./asset-name.ts"
+import { FilePlacing, type OutgoingFile } from "./file-placing.ts"
 import { GateAsker } from "./gate-asking.ts"
 import { serveGate } from "./gate-exchange.ts"
 import { GateGrantFiles } from "./gate-grant-files.ts"
@@ -21,10 +22,17 @@ import { GateKeeper, type GateKeeperDeps } from "./gate-keeper.ts"
 import { usableApprovals } from "./grant-gathering.ts"
 import { type KeyChange, rewrapGrants } from "./live-grants.ts"
 import { copyPlainFiles, type OpeningDeps, openSealedFiles } from "./opening-files.ts"
-import { makeFolderWhole, type Quarantine, sweepQuarantine, verifyFree } from "./opening-folder.ts"
+import { makeFolderWhole, sweepQuarantine, verifyFree } from "./opening-folder.ts"
 import { decideNow, ownEntries, standingOf } from "./opening-standing.ts"
 import { reportRelease } from "./release-report.ts"
-import type { KnownRelease, Opener, ReleaseReport, VerifyReport, Watch } from "./releases.ts"
+import type {
+  KnownRelease,
+  Opener,
+  OpeningChoice,
+  ReleaseReport,
+  VerifyReport,
+  Watch,
+} from "./releases.ts"
 import { isStaged, labelsHere, type StagingDeps, stageRelease, wantedFiles } from "./staging.ts"
 import { type UnsealingRequest, unsealRelease } from "./unsealing.ts"
 import { chooseVariant } from "./variant.ts"
@@ -105,7 +113,7 @@ class ReleaseOpener implements NodeOpener {
   async open(
     known: KnownRelease,
     folder: string,
-    watch: Watch,
+    watch: Watch & OpeningChoice,
   ): Promise<{ path: string; files: number }> {
     const { said } = known.release
     const { store, fleet } = this.#deps
@@ -116,9 +124,9 @@ class ReleaseOpener implements NodeOpener {
       // That may have taken hours, and somebody may have taken the release back.
       request = await this.#decided(known, watch.signal)
     }
-    const path = await this.#openInto(folder, request, watch)
-    await this.#noteOpened(known, path)
-    return { path, files: chooseVariant(said.variants, labelsHere(fleet)).files.length }
+    const opened = await this.#openInto(folder, request, watch)
+    await this.#noteOpened(known, opened.path)
+    return opened
   }
 
   async verify(known: KnownRelease, options: { isDeep: boolean } & Watch): Promise<VerifyReport> {
@@ -153,30 +161,32 @@ class ReleaseOpener implements NodeOpener {
     return { known, standing, devices }
   }
 
-  async #openInto(target: string, request: UnsealingRequest, watch: Watch): Promise<string> {
+  async #openInto(
+    target: string,
+    request: UnsealingRequest,
+    watch: Watch & OpeningChoice,
+  ): Promise<Opened> {
     const { content } = request.known.release.said
     const place = { target, notes: this.#options.notes }
     if (content.visibility === "sealed") return await this.#openSealed(place, request, watch)
     const files = this.#chosen(request.known, content.files)
-    return await makeFolderWhole(place, async (quarantine) => {
-      await copyPlainFiles(this.#deps, files, { quarantine, watch })
-      watch.signal.throwIfAborted()
+    return await makeOpened(place, files, watch, async (placing) => {
+      await copyPlainFiles(this.#deps, files, { placing, watch })
     })
   }
 
   async #openSealed(
-    place: { readonly target: string; readonly notes: string },
+    place: Place,
     request: UnsealingRequest,
-    watch: Watch,
-  ): Promise<string> {
+    watch: Watch & OpeningChoice,
+  ): Promise<Opened> {
     const bag = await unsealRelease(this.#deps, request, watch)
     const { pool: lasting } = this.#deps
     const pool = lasting ?? new PayloadPool()
     try {
       const files = this.#chosen(request.known, bag)
-      return await makeFolderWhole(place, async (quarantine: Quarantine) => {
-        await openSealedFiles({ ...this.#deps, pool }, files, { quarantine, watch })
-        watch.signal.throwIfAborted()
+      return await makeOpened(place, files, watch, async (placing) => {
+        await openSealedFiles({ ...this.#deps, pool }, files, { placing, watch })
       })
     } finally {
       erase(bag.map(({ key }) => key))
@@ -220,4 +230,32 @@ class ReleaseOpener implements NodeOpener {
       deadline.clear()
     }
   }
+}
+
+interface Place {
+  readonly target: string
+  readonly notes: string
+}
+
+interface Opened {
+  readonly path: string
+  readonly files: number
+}
+
+/** Makes the folder of an opening of what puts its files in their places. */
+async function makeOpened(
+  place: Place,
+  files: readonly OutgoingFile[],
+  { signal, unpack }: Watch & OpeningChoice,
+  fill: (placing: FilePlacing) => Promise<void>,
+): Promise<Opened> {
+  const choice = unpack === undefined ? "marked" : unpack ? "all" : "none"
+  let count = 0
+  const path = await makeFolderWhole(place, async (quarantine) => {
+    const placing = new FilePlacing(quarantine, files, choice)
+    await fill(placing)
+    signal.throwIfAborted()
+    count = placing.placedCount
+  })
+  return { path, files: count }
 }

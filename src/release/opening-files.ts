@@ -13,7 +13,7 @@ import { writeUnfinished } from "../seal/quarantine.ts"
 import { StoreError } from "../store/errors.ts"
 import { READ_BYTES_MAX } from "../store/reading.ts"
 import type { BlobReader, BlobStore } from "../store/store.ts"
-import type { Quarantine } from "./opening-folder.ts"
+import type { FilePlacing } from "./file-placing.ts"
 import type { PlainFile } from "./release-file.ts"
 import type { Watch } from "./releases.ts"
 
@@ -28,16 +28,17 @@ export interface OpeningDeps {
 export async function openSealedFiles(
   deps: OpeningDeps,
   files: readonly BagFile[],
-  { quarantine, watch }: { readonly quarantine: Quarantine; readonly watch: Watch },
+  { placing, watch }: { readonly placing: FilePlacing; readonly watch: Watch },
 ): Promise<void> {
   const progress = progressOf(files, watch)
-  for (const { cipher, key, path, sizeBytes, mode } of files) {
+  for (const file of files) {
+    const { cipher, key, sizeBytes } = file
     const digest = digestOfRaw(cipher)
     const opened = await withBlob(deps.store, digest, async (reader) => {
       const { signal } = watch
-      const source = deps.blobPath?.(digest) ?? (await copyOut(reader, quarantine, signal))
+      const source = deps.blobPath?.(digest) ?? (await copyOut(reader, placing, signal))
       try {
-        const what = { source, fileKey: key, folder: quarantine.parts, onProgress: progress.within }
+        const what = { source, fileKey: key, folder: placing.parts, onProgress: progress.within }
         return await openFile(deps, what, { signal })
       } finally {
         if (deps.blobPath === undefined) await rm(source)
@@ -47,7 +48,7 @@ export async function openSealedFiles(
     if (opened.plainBytes !== sizeBytes) {
       throw new SealError("PAYLOAD_CORRUPT", `${digest} has another length on the disk`)
     }
-    await quarantine.place(opened.path, { path, mode })
+    await placing.place(opened.path, file, watch)
     progress.next(sizeBytes)
   }
 }
@@ -56,15 +57,15 @@ export async function openSealedFiles(
 export async function copyPlainFiles(
   { store }: Pick<OpeningDeps, "store">,
   files: readonly PlainFile[],
-  { quarantine, watch }: { readonly quarantine: Quarantine; readonly watch: Watch },
+  { placing, watch }: { readonly placing: FilePlacing; readonly watch: Watch },
 ): Promise<void> {
   const progress = progressOf(files, watch)
-  for (const { digest, path, sizeBytes, mode } of files) {
-    const copy = await withBlob(store, digest, (reader) =>
-      copyOut(reader, quarantine, watch.signal, progress.within),
+  for (const file of files) {
+    const copy = await withBlob(store, file.digest, (reader) =>
+      copyOut(reader, placing, watch.signal, progress.within),
     )
-    await quarantine.place(copy, { path, mode })
-    progress.next(sizeBytes)
+    await placing.place(copy, file, watch)
+    progress.next(file.sizeBytes)
   }
 }
 
@@ -105,7 +106,7 @@ export async function* bytesOf(
 
 async function copyOut(
   reader: BlobReader,
-  { parts }: Quarantine,
+  { parts }: Pick<FilePlacing, "parts">,
   signal: AbortSignal,
   onProgress?: (doneBytes: number) => void,
 ): Promise<string> {

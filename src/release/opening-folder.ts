@@ -29,6 +29,8 @@ export interface Quarantine {
    * @param path - safe, and distinct from all others (`core/asset-path.ts`)
    */
   place(file: string, options: { readonly path: string; readonly mode: number }): Promise<void>
+  /** Makes a folder, which may be there and may stay empty. @param path - as safe as a file's */
+  makeFolder(path: string): Promise<void>
 }
 
 /**
@@ -123,14 +125,22 @@ class QuarantineFolder implements Quarantine {
     { path, mode }: { readonly path: string; readonly mode: number },
   ): Promise<void> {
     const place = join(this.#files, path)
-    for (let folder = dirname(place); !this.#folders.has(folder); folder = dirname(folder)) {
-      await mkdir(folder, { recursive: true })
-      this.#folders.add(folder)
-    }
+    await this.#makeFolders(dirname(place))
     await using handle = await open(file, "r")
     await handle.chmod(mode)
     await handle.sync()
     await rename(file, place)
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    await this.#makeFolders(join(this.#files, path))
+  }
+
+  async #makeFolders(deepest: string): Promise<void> {
+    for (let folder = deepest; !this.#folders.has(folder); folder = dirname(folder)) {
+      await mkdir(folder, { recursive: true })
+      this.#folders.add(folder)
+    }
   }
 
   /** Makes all names durable, then gives the whole its own at once. */

@@ -47,6 +47,9 @@ export function verifyRequest(request: PublishRequest): void {
   if (sources.filter(Boolean).length !== 1) {
     throw invalid("a release is made of paths, or of an image, or of an earlier release")
   }
+  if (request.unpack === true && !hasPaths) {
+    throw invalid("only archives that are published as files can be unpacked")
+  }
   if (request.visibility !== "sealed" && request.audience.length > 0) {
     throw invalid("only a sealed release has an audience: add --seal")
   }

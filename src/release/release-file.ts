@@ -3,6 +3,7 @@
  * @module
  */
 
+import { ARCHIVE_ENTRIES_MAX, type ArchiveMark, isArchiveType } from "../core/archive-mark.ts"
 import { faultOfPaths } from "../core/asset-path.ts"
 import { encodeHex } from "../core/byte-text.ts"
 import { type Digest, digestOfRaw, hexOf, rawOf } from "../core/digest.ts"
@@ -11,9 +12,11 @@ import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import {
   countField,
   digestField,
+  hasField,
   hashField,
   invalidField,
   type Section,
+  sectionField,
   sectionListField,
   textField,
   verifyAbsent,
@@ -23,6 +26,7 @@ import { plainBytesOf } from "../seal/payload-layout.ts"
 import type { SealedFile } from "../seal/sealed-release.ts"
 
 const FILES = "files"
+const UNPACK = "unpack"
 
 /** A file whose torrent carries its plain bytes. */
 export interface PlainFile {
@@ -32,6 +36,8 @@ export interface PlainFile {
   readonly mediaType: string
   /** Permission bits, 0 … 511. */
   readonly mode: number
+  /** Of an archive that is unpacked when the release is opened. */
+  readonly unpack?: ArchiveMark
 }
 
 /** Reads the files of a sealed release: their names and types are in the bag. */
@@ -63,7 +69,8 @@ export function encodeSealedFile({ cipher, cipherBytes, commitment }: SealedFile
 }
 
 export function encodePlainFile({ digest, ...rest }: PlainFile): JsonObject {
-  return { digest: hexOf(digest), ...rest }
+  const { unpack, ...about } = rest
+  return { digest: hexOf(digest), ...about, ...(unpack !== undefined && { unpack: { ...unpack } }) }
 }
 
 function fileSections(section: Section): readonly Section[] {
@@ -71,7 +78,7 @@ function fileSections(section: Section): readonly Section[] {
 }
 
 function parseSealedFile(section: Section): SealedFile {
-  verifyAbsent(section, ["path", "mediaType", "mode"])
+  verifyAbsent(section, ["path", "mediaType", "mode", "unpack"])
   const cipherBytes = countField(section, "sizeBytes", { max: BLOB_BYTES_MAX })
   try {
     plainBytesOf(cipherBytes)
@@ -95,7 +102,17 @@ function parsePlainFile(section: Section): PlainFile {
     path: textField(section, "path"),
     mediaType,
     mode: countField(section, "mode", { max: MODE_MAX }),
+    ...unpackField(section, mediaType),
   }
+}
+
+function unpackField(section: Section, mediaType: string): { readonly unpack?: ArchiveMark } {
+  if (!hasField(section, UNPACK)) return {}
+  if (!isArchiveType(mediaType)) throw invalidField(section, UNPACK, { reason: "no archive" })
+  const inner = sectionField(section, UNPACK)
+  const entries = countField(inner, "entries", { min: 1, max: ARCHIVE_ENTRIES_MAX })
+  const sizeBytes = countField(inner, "sizeBytes", { max: BLOB_BYTES_MAX })
+  return { unpack: { entries, sizeBytes } }
 }
 
 /** One digest has one length. */

@@ -101,6 +101,8 @@ export interface PublishRequest {
   readonly variants?: readonly VariantPaths[]
   /** The sequence whose files are issued anew; no file is read or moved. */
   readonly reissues?: number
+  /** Marks the archives among the files, so that opening unpacks them. */
+  readonly unpack?: boolean
 }
 
 /** Progress of long work. */
@@ -111,6 +113,12 @@ export interface Watch {
     readonly doneBytes: number
     readonly totalBytes: number
   }) => void
+}
+
+/** How a release is opened. */
+export interface OpeningChoice {
+  /** True: all archives are unpacked; false: none is. Left out: those that the publisher marked. */
+  readonly unpack?: boolean | undefined
 }
 
 /** A release that was made. */
@@ -184,12 +192,14 @@ export interface Opener {
   stage(release: KnownRelease, watch: Watch): Promise<ReleaseReport>
   /**
    * Opens into a folder that is made for it, whole or not at all.
-   * @throws ReleaseError `APPROVALS_MISSING`, `NOT_GRANTED`, `GATE_MISSING`, `RELEASE_WITHDRAWN` …
+   * @returns where it is, and how many files are there
+   * @throws ReleaseError `APPROVALS_MISSING`, `NOT_GRANTED`, `GATE_MISSING`, `RELEASE_WITHDRAWN`,
+   * `ARCHIVE_REFUSED` …
    */
   open(
     release: KnownRelease,
     folder: string,
-    watch: Watch,
+    watch: Watch & OpeningChoice,
   ): Promise<{ path: string; files: number }>
   verify(release: KnownRelease, options: { isDeep: boolean } & Watch): Promise<VerifyReport>
   /** The gate's grant for a node, by hand: the envelope. @throws ReleaseError `GATE_REFUSED` */

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { ARCHIVE_ENTRIES_MAX, type ArchiveMark, isArchiveType } from "../core/archive-mark.ts"
 import { faultOfPaths } from "../core/asset-path.ts"
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { asArray, asCount, asObject, asText, field, type JsonValue } from "../core/json.ts"
+import { BLOB_BYTES_MAX } from "../core/limits.ts"
 import { base64Field, encodeDocument, hexField, parseDocument } from "./document.ts"
 import { SealError } from "./errors.ts"
 import { FILE_KEY_BYTES, openPayload, sealPayload } from "./payload.ts"
@@ -38,6 +40,8 @@ export interface BagFile {
   readonly plain: Uint8Array
   /** Permission bits, 0 … 511. */
   readonly mode: number
+  /** Of an archive that is unpacked when the release is opened. */
+  readonly unpack?: ArchiveMark
 }
 
 /** Tells whether a text is a media type. */
@@ -99,7 +103,8 @@ function openSealed(bag: Uint8Array, releaseKey: Uint8Array): Uint8Array {
   }
 }
 
-function fieldsOf({ cipher, key, path, sizeBytes, mediaType, plain, mode }: BagFile): JsonValue {
+function fieldsOf(file: BagFile): JsonValue {
+  const { cipher, key, path, sizeBytes, mediaType, plain, mode, unpack } = file
   return {
     cipher: encodeHex(cipher),
     key: encodeBase64(key),
@@ -108,6 +113,7 @@ function fieldsOf({ cipher, key, path, sizeBytes, mediaType, plain, mode }: BagF
     mediaType,
     plain: encodeHex(plain),
     mode,
+    ...(unpack !== undefined && { unpack: { ...unpack } }),
   }
 }
 
@@ -145,7 +151,27 @@ function parseFile(value: JsonValue, index: number): BagFile {
     mode !== undefined &&
     mode <= MODE_MAX
   if (!isWhole) throw invalid(`file ${index} is malformed`)
-  return { cipher, key, path, sizeBytes, mediaType, plain, mode }
+  const about = { cipher, key, path, sizeBytes, mediaType, plain, mode }
+  const mark = field(fields, "unpack")
+  return mark === undefined ? about : { ...about, unpack: parseMark(mark, { index, mediaType }) }
+}
+
+function parseMark(
+  value: JsonValue,
+  { index, mediaType }: { readonly index: number; readonly mediaType: string },
+): ArchiveMark {
+  const fields = asObject(value) ?? {}
+  const entries = asCount(field(fields, "entries"))
+  const sizeBytes = asCount(field(fields, "sizeBytes"))
+  const isWhole =
+    isArchiveType(mediaType) &&
+    entries !== undefined &&
+    entries >= 1 &&
+    entries <= ARCHIVE_ENTRIES_MAX &&
+    sizeBytes !== undefined &&
+    sizeBytes <= BLOB_BYTES_MAX
+  if (!isWhole) throw invalid(`file ${index} is no archive to unpack`)
+  return { entries, sizeBytes }
 }
 
 /** Two files of one ciphertext have one plaintext. Their keys are compared by their commitments. */

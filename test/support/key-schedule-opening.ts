@@ -37,6 +37,9 @@ interface GrantEntry {
   readonly share: string
 }
 
+/** What a file is that is unpacked. */
+const ARCHIVE = { mediaType: "application/x-tar", unpack: { entries: 3, sizeBytes: 4_096 } }
+
 const MADE = scene()
 const RELEASE = MADE.release
 
@@ -77,6 +80,7 @@ const ok = ({ files }: Scene): { output: Fields } => ({ output: { files } })
 function opened(): Case[] {
   const bare = scene(HOLDERS.slice(0, 2), { ...FIELDS, gate: "none" })
   const later = document({ files: FILES.map((file) => ({ ...file, later: 1 })), later: {} })
+  const unpacked = [{ ...FILES[0], ...ARCHIVE }, ...FILES.slice(1).map((file) => ({ ...file }))]
   const twins = scene(HOLDERS, FIELDS, [fileOf("a", "same"), fileOf("b", "same")])
   return [
     open("enough", "One of owner, two of safety, the gate.", "ok", ok(MADE)),
@@ -92,6 +96,10 @@ function opened(): Case[] {
     open("unknown-field", "Unknown fields in the bag are ignored.", "ok", {
       release: withBag(later),
       ...ok(MADE),
+    }),
+    open("unpack", "An archive that is unpacked.", "ok", {
+      release: withBag(bagDocument(unpacked)),
+      output: { files: unpacked },
     }),
     open("cipher-twice", "Two files of one ciphertext.", "ok", {
       release: twins.release,
@@ -201,6 +209,7 @@ function wrongBags(): Case[] {
     plain("not-json", "No JSON.", text.slice(1)),
     plain("no-files", "No list.", '{"v":1}'),
     ...wrongFiles(),
+    ...wrongArchives(),
     ...wrongPaths(),
   ]
 }
@@ -221,6 +230,21 @@ function wrongFiles(): Case[] {
     bag("media-type", "No media type.", { mediaType: "binary" }),
     bag("plain-missing", "No digest of the plaintext.", { plain: undefined }),
     twoPlaintexts(),
+  ]
+}
+
+function wrongArchives(): Case[] {
+  const archive = (name: string, comment: string, unpack: unknown, change: Fields = {}): Case =>
+    bag(`unpack-${name}`, comment, { ...ARCHIVE, unpack, ...change })
+  const { unpack } = ARCHIVE
+  return [
+    archive("text", "No object.", "all"),
+    archive("entries-none", "Of no entry.", { ...unpack, entries: 0 }),
+    archive("entries-many", "Of 100,001 entries.", { ...unpack, entries: 100_001 }),
+    archive("entries-missing", "Of unknown entries.", { sizeBytes: 4_096 }),
+    archive("size-large", "2^40 bytes and one.", { ...unpack, sizeBytes: 2 ** 40 + 1 }),
+    archive("size-missing", "Of unknown length.", { entries: 3 }),
+    archive("media-type", "Of what is no archive.", unpack, { mediaType: "text/plain" }),
   ]
 }
 

@@ -8,12 +8,19 @@ import type { CommandSpec } from "../../cli/invocation.ts"
 import { followWork } from "../../cli/progress.ts"
 
 export const openCommand: CommandSpec = {
-  examples: ["sealift open acme/model@1", "sealift open acme/model@1 -o ./model"],
+  examples: [
+    "sealift open acme/model@1",
+    "sealift open acme/model@1 -o ./model",
+    "sealift open acme/model@1 --unpack",
+  ],
   define: (command) =>
-    command.option(
-      "-o, --output <path>",
-      "folder to make (default: opened/NS/NAME/N in the data directory)",
-    ),
+    command
+      .option(
+        "-o, --output <path>",
+        "folder to make (default: opened/NS/NAME/N in the data directory)",
+      )
+      .option("--unpack", "unpack every tar, and not only what was published with --unpack")
+      .option("--no-unpack", "leave archives as they are"),
   async work({ args, options, out, connect }) {
     const node = await connect()
     const ref = args[0]!
@@ -21,7 +28,7 @@ export const openCommand: CommandSpec = {
     const path = typeof options.output === "string" ? { path: resolve(options.output) } : {}
     const opened = await followWork<OpenLine>(node, out, {
       path: "/v1/release/open",
-      body: { ref, ...path },
+      body: { ref, ...path, ...(options.unpack !== undefined && { unpack: options.unpack }) },
       label: ref,
     })
     out.result(opened, () => `${opened.path}: ${opened.files} files of ${opened.ref}`)

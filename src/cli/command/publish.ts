@@ -18,6 +18,7 @@ export const publishCommand: CommandSpec = {
   examples: [
     "sealift publish acme/model ./model --seal --audience edge",
     "sealift publish acme/model ./common --variant arch=arm64:./arm --variant arch=amd64:./amd",
+    "sealift publish acme/tools ./tools.tar.gz --unpack",
     "sealift publish acme/app oci:registry.example/team/app:1",
     "sealift publish acme/model --reissue 1",
   ],
@@ -38,6 +39,7 @@ export const publishCommand: CommandSpec = {
         "files for nodes with these labels, as in arch=arm64,zone=lab:./arm; repeatable",
         collect,
       )
+      .option("--unpack", "have nodes unpack the tar files in it (.tar, .tar.gz, .tgz)")
       .option("--reissue <n>", "issue the files of this number anew, after a party was lost"),
   async work(invocation) {
     const { out, connect } = invocation
@@ -86,6 +88,7 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
     lifeMs: durationOf(options.life, "--life"),
     floor: countOf(options.floor, "--floor"),
     reissues,
+    ...(options.unpack === true && { unpack: true }),
     ...(options.variant === undefined && { slots: labelsOf(options.slot, "--slot") }),
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(parties.length > 0 ? { parties } : {}),

@@ -103,8 +103,12 @@ function choiceRows({ floor, reissues, requires, variants }: ReleaseDetails): st
 
 function filesText({ contents }: ReleaseDetails): string {
   const total = contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  const rows = contents.slice(0, SHOWN_MAX).map(({ digest, sizeBytes, path }) => {
-    return ["", humanSize(sizeBytes), digest, path ?? ""]
+  const rows = contents.slice(0, SHOWN_MAX).map(({ digest, sizeBytes, path, unpack }) => {
+    const inside =
+      unpack === undefined
+        ? ""
+        : `unpacked: ${unpack.entries} entries, ${humanSize(unpack.sizeBytes)}`
+    return ["", humanSize(sizeBytes), digest, path ?? "", inside]
   })
   const more = contents.length - rows.length
   const rest = more > 0 ? `\n… and ${more} more (--json lists all)` : ""

@@ -18,7 +18,9 @@ PARTIES_MAX = 16
 DEVICES_MAX = 16
 FILES_MAX = 5_000
 BAG_BYTES_MAX = 1_572_864
-ENTRY_FIELDS = ("cipher", "key", "path", "sizeBytes", "mediaType", "plain", "mode")
+ENTRY_FIELDS = ("cipher", "key", "path", "sizeBytes", "mediaType", "plain", "mode", "unpack")
+ARCHIVE_TYPES = ("application/x-tar", "application/x-tar+gzip")
+ENTRIES_MAX = 100_000
 MEDIA_TYPE = re.compile(r"[!-.0-~]{1,127}/[!-.0-~]{1,127}")
 
 
@@ -237,7 +239,10 @@ def open_bag(bag, key):
     demand(forms.is_list(entries, 1, FILES_MAX), "BAG_INVALID")
     demand(all(_is_entry(entry) for entry in entries), "BAG_INVALID")
     demand(paths.is_safe_set([entry["path"] for entry in entries]), "BAG_INVALID")
-    return [{name: entry[name] for name in ENTRY_FIELDS} for entry in entries]
+    return [
+        {name: entry[name] for name in ENTRY_FIELDS if name != "unpack" or name in entry}
+        for entry in entries
+    ]
 
 
 def _is_entry(value):
@@ -260,6 +265,16 @@ def is_media_and_mode(value):
         forms.is_text(media_type)
         and MEDIA_TYPE.fullmatch(media_type) is not None
         and forms.is_integer(value.get("mode"), 0, 0o777)
+        and ("unpack" not in value or _is_unpacked(value["unpack"], media_type))
+    )
+
+
+def _is_unpacked(value, media_type):
+    return (
+        media_type in ARCHIVE_TYPES
+        and isinstance(value, dict)
+        and forms.is_integer(value.get("entries"), 1, ENTRIES_MAX)
+        and forms.is_integer(value.get("sizeBytes"), 0, 2**40)
     )
 
 

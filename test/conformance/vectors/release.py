@@ -37,7 +37,7 @@ APPROVAL_FIELDS = {"fleet", "party", "device", "access", "notBefore", "notAfter"
 WITHDRAWAL_FIELDS = {"fleet", "by", "reason"}
 GATE_GRANT_FIELDS = {"fleet", "device", "node", "access", "issuedAt", "notAfter", "file"}
 SEALED_ONLY = ("audience", "gate", "seal")
-PLAIN_ONLY = ("path", "mediaType", "mode")
+PLAIN_ONLY = ("path", "mediaType", "mode", "unpack")
 VERSION_TEXT = re.compile(r"(?P<asset>[^@]+)@(?P<sequence>[1-9][0-9]{0,15})")
 AUDIENCE_GROUP = re.compile(r"group:(?P<name>[^:]+):(?P<epoch>[1-9][0-9]{0,15})")
 # Marks that turn the direction of text (Unicode's Bidi_Control).

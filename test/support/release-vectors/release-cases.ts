@@ -104,6 +104,15 @@ function accepted(): Case[] {
     }),
     goodRelease("longest-life", "1,096 days.", { ...PLAIN, expiresAt: CREATED + 1_096 * DAY }),
     goodRelease(
+      "file-unpack",
+      "Two archives that are unpacked.",
+      changed(PLAIN, (copy) => {
+        const unpack = { entries: 100_000, sizeBytes: 2 ** 40 }
+        Object.assign(copy.files[0], { mediaType: "application/x-tar", unpack })
+        Object.assign(copy.files[1], { mediaType: "application/x-tar+gzip", unpack })
+      }),
+    ),
+    goodRelease(
       "file-empty",
       "A file of no bytes.",
       changed(PLAIN, (copy) => (copy.files[0].sizeBytes = 0)),
@@ -264,6 +273,16 @@ function lists(): Case[] {
     ],
     ["file-mode", "A bit that is no permission.", (copy) => (copy.files[0].mode = 0o1000)],
     ["file-mode-missing", "No mode.", (copy) => delete copy.files[0].mode],
+    ["file-unpack-text", "No object.", unpacked("all")],
+    ["file-unpack-entries-none", "Of no entry.", unpacked({ entries: 0, sizeBytes: 1 })],
+    ["file-unpack-entries-many", "100,001 entries.", unpacked({ entries: 100_001, sizeBytes: 1 })],
+    ["file-unpack-size", "2^40 bytes and one.", unpacked({ entries: 1, sizeBytes: 2 ** 40 + 1 })],
+    ["file-unpack-size-missing", "Of unknown length.", unpacked({ entries: 1 })],
+    [
+      "file-unpack-media-type",
+      "What is no archive.",
+      (copy) => (copy.files[0].unpack = { entries: 1, sizeBytes: 1 }),
+    ],
     [
       "file-key-plain",
       "A file key of a file that is not sealed.",
@@ -339,4 +358,9 @@ function lists(): Case[] {
 
 export function releaseCases(): Case[] {
   return [...accepted(), ...statements(), ...heads(), ...lists()]
+}
+
+/** Says of the first file that it is an archive, with so much in it. */
+function unpacked(unpack: unknown): (copy: Fields) => unknown {
+  return (copy) => Object.assign(copy.files[0], { mediaType: "application/x-tar", unpack })
 }

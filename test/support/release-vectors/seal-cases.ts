@@ -69,6 +69,11 @@ function files(): Case[] {
       "A type that is for the bag.",
       (copy) => (copy.files[0].mediaType = "a/b"),
     ],
+    [
+      "sealed-unpack",
+      "What is in it is for the bag.",
+      (copy) => (copy.files[0].unpack = { entries: 1, sizeBytes: 1 }),
+    ],
     ["file-key-missing", "No file key.", (copy) => delete copy.files[1].fileKeyCommitment],
     [
       "file-key-short",
