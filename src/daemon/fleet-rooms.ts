@@ -131,9 +131,14 @@ function tend(
   }
   const renew = () => run("the node key could not be renewed", () => nodeKeys.renew())
   let cancel = (): void => {}
+  const erase = () => {
+    const { signal } = stopping
+    run("secrets of earlier epochs were not looked at", () => epochs.eraseUnneeded({ signal }))
+  }
   const again = () => {
     renew()
     gather()
+    erase()
     cancel = clock.after(KEYS_EVERY_MS, again)
   }
   again()

@@ -16,8 +16,10 @@ import { openGateDevice } from "../fleet/gate-device.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
 import type { LayImage } from "../release/content-making.ts"
+import { ReleaseEpochNeeds } from "../release/epoch-needs.ts"
 import type { ReadEvidence } from "../release/evidence.ts"
 import { FileKeyStore } from "../release/file-key-store.ts"
+import { GateGrantFiles } from "../release/gate-grant-files.ts"
 import { gateWarnings } from "../release/gate-warning.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
@@ -101,11 +103,15 @@ export async function openReleases(
     rewrap: (from, to) =>
       opener.rewrap({ from, to }, { signal: AbortSignal.timeout(REWRAP_TIMEOUT_MS) }),
   })
+  const needs = new ReleaseEpochNeeds({ membership, book, files: new GateGrantFiles(files) })
   const refreshFleet = (source: Parameters<FleetMember["refresh"]>[0]) => membership.refresh(source)
   const bundles = new FleetReleaseBundles({ ...deps, membership, book, nodeKeys, refreshFleet })
   book.start()
   await book.refresh()
   assert(fleet.membership === membership, "a node stays in its fleet")
+  // Only now it is known what there is: before, every earlier epoch may be needed.
+  rooms.epochs.useNeeds(needs)
+  desk.useNeeds(needs)
   const warned = new Set<string>()
   const warn = () => {
     for (const line of gateWarnings(membership, device)) {

@@ -3,6 +3,11 @@
  * it, and whoever leaves a group leaves its epoch behind (protocol/fleet.md §5, revoking, epochs).
  * @module
  */
+import type { Clock } from "../core/clock.ts"
+import { messageOf } from "../core/errors.ts"
+import type { Logger } from "../core/log.ts"
+import { untilAborted } from "../core/until-aborted.ts"
+import { startDeadline } from "../net/deadline.ts"
 import type { AgeIdentity } from "../seal/age-key.ts"
 import { ACCESS_ROLE } from "../trust/tuf/fleet-role.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
@@ -13,20 +18,33 @@ import {
   encodeFitting,
   withGroup,
 } from "./access-draft.ts"
-import { type AccessList, type Group, parseAccessList, verifySuccessor } from "./access-list.ts"
+import {
+  type AccessList,
+  type Group,
+  PREVIOUS_MAX,
+  parseAccessList,
+  verifySuccessor,
+} from "./access-list.ts"
 import { createEpoch, readEpoch } from "./epoch-home.ts"
 import { FleetError } from "./errors.ts"
 import type { Base, FleetAuthor } from "./fleet-author.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember } from "./fleet-member.ts"
+import type { EpochNeeds } from "./node-key-port.ts"
 
 const ACCESS_PATH = "access.json"
+/** What releases need of a group is waited for so long. */
+const NEEDS_TIMEOUT_MS = 2_000
 
 /** What changes of the list work with. */
 export interface AccessAuthorDeps {
   readonly home: FleetHome
   readonly member: FleetMember
   readonly author: FleetAuthor
+  /** What earlier epochs are needed for; undefined, as long as nobody knows. */
+  readonly needs: () => EpochNeeds | undefined
+  readonly clock: Clock
+  readonly log: Logger
 }
 
 /** A list that is being changed. */
@@ -113,9 +131,28 @@ export class AccessAuthor {
     // Without the secret of the epoch before the chain begins anew: a removal must not wait for it.
     const identity: AgeIdentity | undefined =
       before?.epoch === last ? await readEpoch(place, name, last) : undefined
-    const earlier = identity && { identity, chain: before?.previous ?? [] }
+    const keep = await this.#carried(name, last)
+    const earlier = identity && { identity, chain: before?.previous ?? [], keep }
     const { recipient, previous } = await createEpoch(place, name, last + 1, earlier)
     return { name, epoch: last + 1, recipient, sinceMs: nowMs, previous }
+  }
+
+  /** How many epochs, the last one and before, the next one carries: those that a release needs. */
+  async #carried(group: string, last: number): Promise<number> {
+    const { needs, clock, log } = this.#deps
+    const known = needs()
+    if (known === undefined) return PREVIOUS_MAX
+    const deadline = startDeadline(clock, NEEDS_TIMEOUT_MS)
+    try {
+      const earliest = await untilAborted(known.earliest("all", deadline), deadline.signal)
+      return Math.max(0, last + 1 - (earliest.get(group) ?? last + 1))
+    } catch (error) {
+      // A removal does not wait for it.
+      log.debug({ group, error: messageOf(error) }, "a new epoch carries all that it may")
+      return PREVIOUS_MAX
+    } finally {
+      deadline.clear()
+    }
   }
 }
 

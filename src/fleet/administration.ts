@@ -39,6 +39,7 @@ import { FleetUpkeep, type Office } from "./fleet-upkeep.ts"
 import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
 import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
+import type { EpochNeeds } from "./node-key-port.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy, settingPolicy } from "./policy-act.ts"
 import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
@@ -86,6 +87,7 @@ export class Administration implements FleetDesk {
   readonly #ring: RoleRing
   readonly #invites: InviteBook
   #office: Office | undefined
+  #needs: EpochNeeds | undefined
   readonly #turns = new Serial<"act">()
   /** Whether what this node keeps may be signed over: it cannot be an old copy, or somebody says so. */
   #isSure = false
@@ -130,6 +132,11 @@ export class Administration implements FleetDesk {
     this.#upkeep.start()
     // What was due, and had to wait.
     void this.#deps.exchange.met.then(() => this.#upkeep.look())
+  }
+
+  /** From now on a group's next epoch carries only those before it that something needs. */
+  useNeeds(needs: EpochNeeds): void {
+    this.#needs = needs
   }
 
   /** Waits for the act that goes on. */
@@ -401,7 +408,8 @@ export class Administration implements FleetDesk {
     if (this.#office?.member === member) return this.#office
     const { home, log } = this.#deps
     const author = new FleetAuthor({ home, member, log, ring: this.#ring })
-    const access = new AccessAuthor({ home, member, author })
+    const needs = () => this.#needs
+    const access = new AccessAuthor({ ...this.#deps, member, author, needs })
     this.#office = { member, author, access }
     return this.#office
   }

@@ -19,13 +19,16 @@ import {
 import { type EpochHome, eraseEpoch, keepEpoch, keptEpochs, readEpoch } from "./epoch-home.ts"
 import { FleetError } from "./errors.ts"
 import type { CurrentAccess, Membership } from "./fleet.ts"
-import type { EpochSecrets } from "./node-key-port.ts"
+import type { EpochNeeds, EpochSecrets } from "./node-key-port.ts"
 
 /** Anchors that are asked for one secret. */
 const ANCHORS_ASKED_MAX = 8
 /** Where anchors stand among others: those without a round trip yet, and those without a connection. */
 const UNMEASURED_MS = 1e6
 const UNREACHED_MS = 1e9
+
+/** Nobody publishes by a list that was succeeded so long ago: a timestamp lives for half of it. */
+const SETTLED_MS: number = 2 * 86_400_000
 
 /** Whose list says what an epoch is, and where secrets are kept. */
 interface Place {
@@ -38,6 +41,7 @@ export class FleetEpochSecrets implements EpochSecrets {
   readonly #deps: EpochExchangeDeps
   readonly #folder: string
   readonly #exchange: EpochExchange
+  #needs: EpochNeeds | undefined
   /** The list of whose groups every secret was here. */
   #gathered: Digest | undefined
 
@@ -95,11 +99,36 @@ export class FleetEpochSecrets implements EpochSecrets {
     return missing
   }
 
-  /** Erases what is kept of a group below an epoch: no live release needs it. */
-  async erase(group: string, belowEpoch: number): Promise<void> {
-    const home = this.#homeOf(this.#membership())
+  /** From now on it is known what earlier secrets are needed for; until then none is erased. */
+  useNeeds(needs: EpochNeeds): void {
+    this.#needs = needs
+  }
+
+  /**
+   * Erases the secrets of earlier epochs that nothing needs any more: of an anchor, which keeps them
+   * for late joiners, what no release that may be opened anywhere does; of another node, what no
+   * release does that it has not opened.
+   * @throws Error when it cannot be told what is needed: then all stay
+   */
+  async eraseUnneeded({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { membership, access, home } = this.#place()
+    const { list, isStale } = access
+    // By an old list, or a clock that is far ahead, more would seem to be over than is.
+    if (this.#needs === undefined || isStale) return
+    const whose = isAnchorIn(list, membership.peer) ? "all" : "own"
+    const needs = await this.#needs.earliest(whose, { signal })
+    for (const { name, epoch: present, sinceMs } of list.groups.values()) {
+      // A release for the epoch before may have been published meanwhile, by an older list.
+      if (membership.nowMs() - sinceMs < SETTLED_MS) continue
+      await this.#erase(home, name, Math.min(needs.get(name) ?? present, present))
+    }
+  }
+
+  async #erase(home: EpochHome, group: string, belowEpoch: number): Promise<void> {
     for (const epoch of await keptEpochs(home, group)) {
-      if (epoch < belowEpoch) await eraseEpoch(home, group, epoch)
+      if (epoch >= belowEpoch) continue
+      await eraseEpoch(home, group, epoch)
+      this.#deps.log.info({ group, epoch }, "erased the secret of an epoch that nothing needs")
     }
   }
 

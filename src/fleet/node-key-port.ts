@@ -54,3 +54,16 @@ export interface EpochSecrets {
    */
   of(group: string, epoch: number, options: { signal: AbortSignal }): Promise<AgeIdentity>
 }
+
+/** By group: the earliest epoch that something may still have to be opened with. */
+export type EarliestEpochs = ReadonlyMap<string, number>
+
+/** What the secrets of earlier epochs are still needed for (adapter: `release/epoch-needs.ts`). */
+export interface EpochNeeds {
+  /**
+   * Gives the earliest epochs that are needed. Of a group that is left out only the present one is.
+   * @param whose - `own`: by what this node has not opened yet; `all`: by whatever any node may open
+   * @throws Error when it cannot be told now: then all are needed
+   */
+  earliest(whose: "own" | "all", options: { readonly signal: AbortSignal }): Promise<EarliestEpochs>
+}

@@ -128,6 +128,7 @@ export async function editAccess(
   const deps = { home, clock: systemClock, log: silentLogger }
   const member = await FleetMember.open({ ...deps, peer: peerId }, record)
   const author = new FleetAuthor({ ...deps, member, ring: new RoleRing(home) })
-  const access = new AccessAuthor({ ...deps, member, author })
+  const needs = () => undefined
+  const access = new AccessAuthor({ ...deps, member, author, needs })
   await access.publish(async ({ list }) => edit(list))
 }

@@ -131,12 +131,6 @@ describe("a member of a group", () => {
     expect(await secretOf(member, PRESENT)).toEqual(made.get(PRESENT))
   })
 
-  test("erases what no live release needs", async () => {
-    await keep(member, 2, 3, PRESENT)
-    await member.secrets.erase("edge", 3)
-    expect(await keptEpochs(homeOf(member), "edge")).toEqual([3, PRESENT])
-  })
-
   test("waits no longer than it likes, nor than an anchor may take", async () => {
     anchor.net.onRequest(EPOCH_PROTOCOL, () => new Promise(() => {}))
     const waiting = new AbortController()
@@ -266,6 +260,72 @@ describe("an anchor", () => {
     expect(await readEpoch(homeOf(other), "far", 1)).toEqual(IDENTITY)
     expect(await member.secrets.gather(never)).toEqual([])
     expect(await keptEpochs(homeOf(member), "edge")).toEqual([])
+  })
+})
+
+describe("a secret of an earlier epoch", () => {
+  const DAYS_3 = 3 * DAY_MS
+  const kept = (node: TestNode, name = "edge") => keptEpochs(homeOf(node), name)
+  /** What is needed, and whose needs were asked for. */
+  function needing(node: TestNode, needs: Record<string, number>): string[] {
+    const asked: string[] = []
+    node.secrets.useNeeds({
+      earliest: async (whose) => {
+        asked.push(whose)
+        return new Map(Object.entries(needs))
+      },
+    })
+    return asked
+  }
+
+  beforeEach(async () => {
+    await keep(member, 2, 3, 4, PRESENT)
+    await keep(anchor, 2, 3, 4, PRESENT)
+    await world.clock.advance(DAYS_3)
+  })
+
+  test("is erased once nothing needs it: the earliest that is needed stays, and all after it", async () => {
+    const asked = needing(member, { edge: 3, far: 1 })
+    await member.secrets.eraseUnneeded(never)
+    expect(await kept(member)).toEqual([3, 4, PRESENT])
+    needing(member, {})
+    await member.secrets.eraseUnneeded(never)
+    expect(await kept(member)).toEqual([PRESENT])
+    expect(asked).toEqual(["own"])
+  })
+
+  test("stays with an anchor for as long as any node needs it", async () => {
+    const asked = needing(anchor, { edge: 2 })
+    await anchor.secrets.eraseUnneeded(never)
+    expect(await kept(anchor)).toEqual([2, 3, 4, PRESENT])
+    expect(asked).toEqual(["all"])
+    needing(member, {})
+    await member.secrets.eraseUnneeded(never)
+    expect(await secretOf(member, 2)).toEqual(made.get(2))
+  })
+
+  test("stays while nobody knows what is needed, or the list is stale, or the epoch is new", async () => {
+    await member.secrets.eraseUnneeded(never)
+    const fault = new Error("a release cannot be read")
+    member.secrets.useNeeds({ earliest: () => Promise.reject(fault) })
+    await expect(member.secrets.eraseUnneeded(never)).rejects.toThrow(fault)
+    needing(member, {})
+    const { list } = member.fleet.access!
+    member.fleet.access = { list, isStale: true }
+    await member.secrets.eraseUnneeded(never)
+    const since = { ...group, sinceMs: world.clock.now() - DAY_MS }
+    publish({}, [since])
+    await member.secrets.eraseUnneeded(never)
+    expect(await kept(member)).toEqual([2, 3, 4, PRESENT])
+  })
+
+  test("is not the present one, nor one that no list names yet, whatever is needed", async () => {
+    await keepEpoch(homeOf(member), { group: "edge", epoch: PRESENT + 1 }, IDENTITY)
+    await keepEpoch(homeOf(member), { group: "new", epoch: 1 }, IDENTITY)
+    needing(member, { edge: PRESENT + 7 })
+    await member.secrets.eraseUnneeded(never)
+    expect(await kept(member)).toEqual([PRESENT, PRESENT + 1])
+    expect(await kept(member, "new")).toEqual([1])
   })
 })
 

@@ -135,6 +135,23 @@ describe("groups", () => {
     await eventually(() => listOf(first).groups.get("edge")?.epoch === 2)
   })
 
+  test("carry on only the earlier epochs that a release needs", async () => {
+    const edge = () => listOf(first).groups.get("edge")!
+    const next = async (earliest: () => Promise<ReadonlyMap<string, number>>) => {
+      first.desk.useNeeds({ earliest })
+      await first.desk.addToGroup("edge", [first.net.id])
+      await first.desk.removeFromGroup("edge", [first.net.id])
+      return [edge().epoch, edge().previous.length]
+    }
+    // Nobody can tell: all.
+    expect(await next(() => Promise.reject(new Error("not now")))).toEqual([2, 1])
+    expect(await next(async () => new Map([["edge", 1]]))).toEqual([3, 2])
+    expect(await next(async () => new Map([["edge", 3]]))).toEqual([4, 1])
+    expect(await next(async () => new Map([["lab", 1]]))).toEqual([5, 0])
+    // What was not carried before is not there to be carried.
+    expect(await next(async () => new Map([["edge", 1]]))).toEqual([6, 1])
+  })
+
   test("take the secret that a crash left before a list named it", async () => {
     const place = { folder: first.home.folder, fleet: listOf(first).fleet }
     const { recipient } = await createEpoch(place, "edge", 1)
