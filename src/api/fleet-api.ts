@@ -63,6 +63,8 @@ export interface PartyRequest {
   /** How many of its devices must approve; 1 when left out. */
   readonly threshold?: number | undefined
   readonly devices: readonly string[]
+  /** Further ones that are kept apart, for the loss of another. */
+  readonly recovery?: readonly string[] | undefined
 }
 
 /** Body of `POST /v1/fleet/policy`. */

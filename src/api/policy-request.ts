@@ -4,12 +4,17 @@
  */
 import { parseBase64 } from "../core/byte-text.ts"
 import { type DevicePublic, parseDevicePublic } from "../fleet/device.ts"
-import type { PolicyRequest } from "../fleet/fleet-desk.ts"
+import type { NamedDevice, PolicyRequest } from "../fleet/fleet-desk.ts"
 import { countingDevices, type Party, type Policy } from "../trust/policy.ts"
 import { fieldsOf, invalidRequest, required } from "./request.ts"
 
-const PARTY_FIELDS = { name: "text", threshold: "count", devices: "base64s" } as const
-const GATE_FIELDS = { threshold: "count", devices: "base64s" } as const
+const PARTY_FIELDS = {
+  name: "text",
+  threshold: "count",
+  devices: "base64s",
+  recovery: "base64s",
+} as const
+const GATE_FIELDS = { threshold: "count", devices: "base64s", recovery: "base64s" } as const
 
 /** A party as a policy request has it. */
 export type PartyWish = PolicyRequest["parties"][number]
@@ -66,9 +71,11 @@ function isParty(party: Party, { threshold, devices }: PartyWish): boolean {
 function holderOf(fields: {
   readonly threshold?: number | undefined
   readonly devices?: readonly string[] | undefined
-}): { readonly threshold: number; readonly devices: readonly DevicePublic[] } {
+  readonly recovery?: readonly string[] | undefined
+}): { readonly threshold: number; readonly devices: readonly NamedDevice[] } {
   const devices = required(fields.devices, "devices").map(parseDevice)
-  return { threshold: fields.threshold ?? 1, devices }
+  const apart = (fields.recovery ?? []).map((text) => ({ ...parseDevice(text), isRecovery: true }))
+  return { threshold: fields.threshold ?? 1, devices: [...devices, ...apart] }
 }
 
 function parseDevice(text: string): DevicePublic {

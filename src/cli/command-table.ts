@@ -311,6 +311,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "gate",
+    usage: "key",
+    summary: "write the public file of this node's device of the gate, which is made, or brought",
+    load: async () => (await import("./command/gate.ts")).gateKeyCommand,
+  },
+  {
+    group: "gate",
     usage: "import <file>",
     summary: "take in the gate's share by file",
     load: async () => (await import("./command/gate.ts")).gateImportCommand,

@@ -7,12 +7,12 @@ import { join } from "node:path"
 import type { ReleaseDeps } from "../api/release-deps.ts"
 import type { NodeLog } from "../audit/node-log.ts"
 import type { Clock } from "../core/clock.ts"
-import { assert } from "../core/errors.ts"
+import { assert, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import type { FleetHome } from "../fleet/fleet-home.ts"
 import type { FleetMember } from "../fleet/fleet-member.ts"
-import { openGateDevice } from "../fleet/gate-device.ts"
+import { gateWarnings } from "../fleet/gate-warning.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { FleetReleaseBundles } from "../release/bundle-carrying.ts"
 import type { LayImage } from "../release/content-making.ts"
@@ -20,7 +20,6 @@ import { ReleaseEpochNeeds } from "../release/epoch-needs.ts"
 import type { ReadEvidence } from "../release/evidence.ts"
 import { FileKeyStore } from "../release/file-key-store.ts"
 import { GateGrantFiles } from "../release/gate-grant-files.ts"
-import { gateWarnings } from "../release/gate-warning.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
@@ -86,12 +85,13 @@ export async function openReleases(
   const publishing = { membership, desk, book, store, pool, keys, places, layImage, onPublished }
   const stagingFolder = join(data, "staging")
   const publisher = await FleetPublisher.open(publishing, { stagingFolder })
-  let device = await openGateDevice(home)
+  await desk.gate.look()
+  let isStopped = false
   let rollouts: OpenedRollouts | undefined
   const opener = await createOpener(
     {
       ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
-      device: () => device,
+      device: () => (isStopped ? undefined : desk.gate.current),
       plan: { isReleased: (release, node) => rollouts?.gate.isReleased(release, node) },
       onOpened: (note) => audit.note(eventOfOpening(note)),
       onGranted: (note) => audit.note(eventOfGrant(note)),
@@ -113,14 +113,19 @@ export async function openReleases(
   rooms.epochs.useNeeds(needs)
   desk.useNeeds(needs)
   const warned = new Set<string>()
-  const warn = () => {
-    for (const line of gateWarnings(membership, device)) {
+  const warn = async () => {
+    for (const line of await gateWarnings(membership, await desk.gate.look())) {
       if (!warned.has(line)) deps.log.warn({}, line)
       warned.add(line)
     }
   }
-  warn()
-  const forget = fleet.onChange(warn)
+  const look = () => {
+    warn().catch((error: unknown) =>
+      deps.log.warn({ error: messageOf(error) }, "no look at the gate"),
+    )
+  }
+  look()
+  const forget = fleet.onChange(look)
   rollouts = await openRollouts(
     {
       ...{ ...deps, membership, fleet, desk, releases: book, opener },
@@ -133,7 +138,7 @@ export async function openReleases(
     forget()
     await rollouts?.stop()
     book.stop()
-    device = undefined
+    isStopped = true
     await pool.close()
   }
   return { book, publisher, opener, bundles, rollouts: rollouts.rollouts, stop }

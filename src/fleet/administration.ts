@@ -15,6 +15,7 @@ import { type Admission, addingTo, admitting, removingFrom, revoking } from "./a
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
+import { encodeDevicePublic } from "./device.ts"
 import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { FleetAuthor, type Prepare } from "./fleet-author.ts"
@@ -36,6 +37,7 @@ import { FLEET_NAME_CHARACTERS_MAX, type FleetHome } from "./fleet-home.ts"
 import type { FleetMember } from "./fleet-member.ts"
 import { reportOf } from "./fleet-report.ts"
 import { FleetUpkeep, type Office } from "./fleet-upkeep.ts"
+import { GateDeviceHolder } from "./gate-device.ts"
 import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
 import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
@@ -82,6 +84,8 @@ export interface AdministrationOptions {
 
 /** One per node. */
 export class Administration implements FleetDesk {
+  /** The gate's device of this node. */
+  readonly gate: GateDeviceHolder
   readonly #deps: AdministrationDeps
   readonly #options: AdministrationOptions
   readonly #ring: RoleRing
@@ -111,6 +115,7 @@ export class Administration implements FleetDesk {
     this.#options = options
     this.#invites = invites
     this.#ring = new RoleRing(deps.home)
+    this.gate = new GateDeviceHolder(deps.home)
     this.#upkeep = new FleetUpkeep({
       ...deps,
       ring: this.#ring,
@@ -153,7 +158,7 @@ export class Administration implements FleetDesk {
       }
       const member = await foundFleet(this.#joiningDeps(), name)
       await this.#enter(member)
-      return reportOf(member, this.#ring, this.#deps.net)
+      return this.#reportOf(member)
     })
   }
 
@@ -163,12 +168,12 @@ export class Administration implements FleetDesk {
       const member = await joinByToken(this.#joiningDeps(), token, { ...newcomer, signal })
       await this.#enter(member)
       await this.#meet((await this.#deps.home.readRecord())?.addresses ?? [], signal)
-      return reportOf(member, this.#ring, this.#deps.net)
+      return this.#reportOf(member)
     })
   }
 
   async report(): Promise<FleetReport> {
-    return reportOf(this.#enrolled().member, this.#ring, this.#deps.net)
+    return await this.#reportOf(this.#enrolled().member)
   }
 
   invite(request: InviteRequest): Promise<InviteReceipt> {
@@ -206,9 +211,9 @@ export class Administration implements FleetDesk {
 
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt> {
     return this.#publish(async ({ author, member }) => {
-      const { home, onAct } = this.#deps
+      const { onAct } = this.#deps
       const { newest } = member
-      const deps = { home, ring: this.#ring, author, fleet: member.fleet }
+      const deps = { gate: this.gate, ring: this.#ring, author, fleet: member.fleet }
       const receipt = await setPolicy(deps, request)
       const { namespace, version, digest } = receipt
       const facts = { namespace, version, digest }
@@ -274,10 +279,10 @@ export class Administration implements FleetDesk {
   }
 
   #drafting(request: DraftRequest, fleet: string): Prepare {
-    const { home } = this.#deps
+    const { gate } = this
     if (request.act === "hold") return holding(request)
     if (request.act === "renew") return renewing(AWAY_ROLES)
-    return settingPolicy({ home, ring: this.#ring, fleet }, request).prepare
+    return settingPolicy({ gate, ring: this.#ring, fleet }, request).prepare
   }
 
   submit(draft: Uint8Array): Promise<DraftReceipt> {
@@ -330,6 +335,26 @@ export class Administration implements FleetDesk {
       this.#deps.onAct?.({ event: "desk.taken", facts })
       return receiptOf(member)
     })
+  }
+
+  gateKey(): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      this.#enrolled()
+      return await encodeDevicePublic(await this.gate.make())
+    })
+  }
+
+  takeGateKey(file: Uint8Array): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      this.#enrolled()
+      const device = await this.gate.take(file)
+      this.#deps.log.warn({ key: device.key }, "this node keeps a device of the gate now")
+      return await encodeDevicePublic(device)
+    })
+  }
+
+  #reportOf(member: FleetMember): Promise<FleetReport> {
+    return reportOf(member, this.#ring, { net: this.#deps.net, gate: this.gate })
   }
 
   #edit(make: () => EditAccess): Promise<FleetReceipt> {

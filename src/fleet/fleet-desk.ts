@@ -4,6 +4,7 @@
  * @module
  */
 import type { PeerId } from "../net/net.ts"
+import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
@@ -57,6 +58,16 @@ export interface FleetReport {
     readonly expiresAtMs: number
     readonly warning?: string
   }[]
+  /** Public key of the gate's device that this node keeps. */
+  readonly gateDevice?: PublicKey
+  /** What should be kept otherwise, in lines for people (`gate-warning.ts`). */
+  readonly warnings: readonly string[]
+}
+
+/** A device that a policy shall name. */
+export interface NamedDevice extends DevicePublic {
+  /** It is kept apart, for the loss of another one. */
+  readonly isRecovery?: boolean
 }
 
 /** What a namespace asks of its releases. */
@@ -65,10 +76,10 @@ export interface PolicyRequest {
   readonly parties: readonly {
     readonly name: string
     readonly threshold: number
-    readonly devices: readonly DevicePublic[]
+    readonly devices: readonly NamedDevice[]
   }[]
   /** Devices of the gate; undefined: those of this node, or as they are. */
-  readonly gate?: { readonly threshold: number; readonly devices: readonly DevicePublic[] }
+  readonly gate?: { readonly threshold: number; readonly devices: readonly NamedDevice[] }
   readonly inspectors?: readonly string[]
   readonly allowsClassical?: boolean
   readonly allowsNoGate?: boolean
@@ -169,6 +180,18 @@ export interface FleetDesk {
    * @throws FleetError `FLEET_REQUEST_INVALID`
    */
   roleKey(role: string): Promise<string>
+  /**
+   * Gives the public file of this node's device of the gate, which is made when there is none; it gives
+   * shares once a policy names it.
+   * @throws FleetError `NOT_ENROLLED`, `SECRET_FILE_INVALID`
+   */
+  gateKey(): Promise<Uint8Array>
+  /**
+   * Keeps a device of the gate that was made elsewhere. @param file - its key file; erased
+   * @returns its public file
+   * @throws FleetError `DEVICE_KEY_INVALID`, `DEVICE_EXISTS`
+   */
+  takeGateKey(file: Uint8Array): Promise<Uint8Array>
   /**
    * Writes a draft of a change that others sign (`role-draft.ts`). Nothing is published.
    * @throws FleetError `FLEET_REQUEST_INVALID`, `DESK_CONFLICT`

@@ -8,16 +8,25 @@ import { textOfRule } from "./access-rule.ts"
 import { fingerprintOf } from "./fingerprint.ts"
 import type { FleetReport } from "./fleet-desk.ts"
 import type { FleetMember } from "./fleet-member.ts"
+import type { GateDeviceHolder } from "./gate-device.ts"
+import { gateWarnings } from "./gate-warning.ts"
 import { HELD_ROLES } from "./role-holding.ts"
 import { warningOf } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
+
+/** What else is looked at. */
+export interface ReportView {
+  readonly net: Pick<PeerNetwork, "peer">
+  readonly gate: Pick<GateDeviceHolder, "look">
+}
 
 /** Gives what is known of the fleet now. */
 export async function reportOf(
   member: FleetMember,
   ring: RoleRing,
-  net: Pick<PeerNetwork, "peer">,
+  { net, gate }: ReportView,
 ): Promise<FleetReport> {
+  const device = await gate.look()
   const { fleet, name, peer } = member
   const access = member.access()
   const nodes = [...(access?.list.members.values() ?? [])]
@@ -42,6 +51,8 @@ export async function reportOf(
       const warning = warningOf(role, expiresAtMs, member.nowMs())
       return { role, expiresAtMs, ...(warning === undefined ? {} : { warning }) }
     }),
+    ...(device !== undefined && { gateDevice: device.key }),
+    warnings: await gateWarnings(member, device),
   }
 }
 

@@ -11,15 +11,14 @@ import type { TargetsChange } from "../trust/tuf/tuf-author.ts"
 import { FleetError } from "./errors.ts"
 import type { Base, FleetAuthor, Prepare } from "./fleet-author.ts"
 import type { PolicyReceipt, PolicyRequest } from "./fleet-desk.ts"
-import type { FleetHome } from "./fleet-home.ts"
-import { makeGateDevice } from "./gate-device.ts"
+import type { GateDeviceHolder } from "./gate-device.ts"
 import { encodePolicy, type Holder, holderOf, isSamePolicy } from "./policy-draft.ts"
 import { policyPath } from "./policy-shelf.ts"
 import type { RoleRing } from "./role-ring.ts"
 
 /** What the act works with. */
 export interface PolicyActDeps {
-  readonly home: FleetHome
+  readonly gate: Pick<GateDeviceHolder, "make">
   readonly ring: RoleRing
   /** The fleet id. */
   readonly fleet: string
@@ -47,7 +46,7 @@ export async function setPolicy(
 
 /** Prepares the policy of a namespace. @throws as {@link setPolicy} */
 export function settingPolicy(
-  { home, ring, fleet }: PolicyActDeps,
+  { gate, ring, fleet }: PolicyActDeps,
   request: PolicyRequest,
 ): PolicyAct {
   const { namespace } = request
@@ -61,7 +60,7 @@ export function settingPolicy(
     await base.signersOf("targets")
     const known = await base.read(policyPath(namespace))
     const before = known && parsePolicy(known, { fleet, namespace })
-    const terms = { ...request, gate: request.gate ?? (await gateOf(before, home)) }
+    const terms = { ...request, gate: request.gate ?? (await gateOf(before, gate)) }
     const isSame = before !== undefined && isSamePolicy(terms, before)
     file = isSame && known !== undefined ? known : encodePolicy(terms, fleet, before)
     parsePolicy(file, { fleet, namespace })
@@ -73,9 +72,9 @@ export function settingPolicy(
 }
 
 /** The keepers that are named already, or this node alone. */
-async function gateOf(before: Policy | undefined, home: FleetHome): Promise<Holder> {
+async function gateOf(before: Policy | undefined, own: PolicyActDeps["gate"]): Promise<Holder> {
   if (before?.gate !== undefined) return holderOf(before.gate)
-  return { threshold: 1, devices: [await makeGateDevice(home)] }
+  return { threshold: 1, devices: [await own.make()] }
 }
 
 async function delegationFor(

@@ -12,7 +12,8 @@ const OPENABLE_MAX = 64
 /** Who holds a share: a party, or the gate. */
 export interface Holder {
   readonly threshold: number
-  readonly devices: readonly Omit<Device, "state">[]
+  /** `isRecovery`: kept apart; one that was so before stays so. */
+  readonly devices: readonly (Omit<Device, "state"> & { readonly isRecovery?: boolean })[]
 }
 
 /** What a policy shall say. */
@@ -77,8 +78,9 @@ function holderJson({ threshold, devices }: Holder, before: Party | undefined): 
     before?.devices.map(({ key, state }) => [key, state]),
   )
   const gone = before?.devices.filter(({ key }) => !named.has(key)) ?? []
-  const counting = devices.map(({ key, recipient }) => {
-    return { key, recipient, state: states.get(key) === "recovery" ? "recovery" : "active" }
+  const counting = devices.map(({ key, recipient, isRecovery }) => {
+    const isApart = isRecovery === true || states.get(key) === "recovery"
+    return { key, recipient, state: isApart ? "recovery" : "active" }
   })
   const room = Math.max(0, DEVICES_MAX - devices.length)
   const retired = gone.map(({ key, recipient }) => ({ key, recipient, state: "retired" }))

@@ -18,6 +18,11 @@ export function policyPath(namespace: string): string {
   return `policy/${namespace}.json`
 }
 
+/** Gives the namespace whose policy a target file is; undefined when it is none. */
+export function namespaceOfPolicy(path: string): string | undefined {
+  return POLICY_PATH.exec(path)?.groups?.namespace
+}
+
 type KnownPolicy = Omit<CurrentPolicy, "isStale">
 
 /** What policies are read from. */

@@ -4,7 +4,7 @@
  */
 import type { PartyReport, PolicyReport, PolicySetRequest } from "../../api/fleet-api.ts"
 import { writeDraft } from "../../cli/command/fleet-draft.ts"
-import { encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
+import { devicesOf, encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
@@ -12,7 +12,7 @@ import { collect, listOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
 import { codeOf } from "../../core/errors.ts"
 import { GATE } from "../../core/name.ts"
-import type { PolicyReceipt } from "../../fleet/fleet-desk.ts"
+import type { FleetReport, PolicyReceipt } from "../../fleet/fleet-desk.ts"
 
 const RECIPIENT_SHOWN_CHARS = 24
 
@@ -26,6 +26,11 @@ export const fleetPolicySetCommand: CommandSpec = {
       .option("--party <name=file>", "public file of a party's device; repeatable", collect)
       .option("--threshold <name=count>", "how many devices of a party must approve", collect)
       .option("--gate <file>", "public file of a gate's device (default: as it is)", collect)
+      .option(
+        "--recovery <name=file>",
+        "public file of a further device, of a party or the gate, that is kept apart; repeatable",
+        collect,
+      )
       .option("--inspector <recipient>", "age recipient that may be given release keys", collect)
       .option("--allow-classical", "allow recipients that are not post-quantum")
       .option("--allow-no-gate", "allow releases without a gate")
@@ -43,6 +48,8 @@ export const fleetPolicySetCommand: CommandSpec = {
     out.result(receipt, () => describeReceipt(receipt))
     const keepsOpenable = request.keepsOpenable === true
     for (const remark of remarksOn(receipt, before, keepsOpenable)) out.note(remark)
+    const { warnings } = await node.ask<FleetReport>("GET", "/v1/fleet")
+    for (const warning of warnings) out.note(`WARNING: ${warning}`)
     out.note(`next: "sealift publish ${args[0]}/NAME PATH --seal --audience GROUP"`)
   },
 }
@@ -104,7 +111,8 @@ function remarksOn(
 
 async function requestOf({ args, options }: Invocation): Promise<PolicySetRequest> {
   const thresholds = thresholdsOf(options.threshold)
-  const parties = await partiesOf(options.party, thresholds)
+  const recovery = await devicesOf(options.recovery, "--recovery")
+  const parties = await partiesOf(options.party, thresholds, recovery)
   if (parties.length === 0) {
     throw new CliError("USAGE_INVALID", "no party is named; give --party NAME=FILE.pub for each")
   }
@@ -114,11 +122,20 @@ async function requestOf({ args, options }: Invocation): Promise<PolicySetReques
   if (stray !== undefined) {
     throw new CliError("USAGE_INVALID", `--threshold names "${stray}", of which no device is given`)
   }
+  const apart = [...recovery.keys()].find((name) => !names.includes(name))
+  if (apart !== undefined) {
+    const message = `--recovery names "${apart}", of which no other device is given`
+    throw new CliError("USAGE_INVALID", message)
+  }
   const inspectors = listOf(options.inspector)
+  const keepers = {
+    ...{ devices: gate, threshold: thresholds.get(GATE) },
+    ...(recovery.has(GATE) && { recovery: recovery.get(GATE) }),
+  }
   return {
     namespace: args[0]!,
     parties,
-    ...(gate.length > 0 ? { gate: { devices: gate, threshold: thresholds.get(GATE) } } : {}),
+    ...(gate.length > 0 ? { gate: keepers } : {}),
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(options.allowClassical === true ? { allowsClassical: true } : {}),
     ...(options.allowNoGate === true ? { allowsNoGate: true } : {}),

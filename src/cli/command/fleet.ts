@@ -68,6 +68,7 @@ export const fleetShowCommand: CommandSpec = {
       if (warning === undefined) continue
       out.note(`${role}: ${warning}, ends ${momentText(expiresAtMs, systemClock.now())}`)
     }
+    for (const warning of report.warnings) out.note(`WARNING: ${warning}`)
     if (isAlone(report)) out.note(ALONE_NOTE)
     out.note(`next: ${nextStep(report)}`)
   },
@@ -115,6 +116,7 @@ function describe(report: FleetReport, nowMs: number): string {
       ],
       ["roles here", report.roles.length === 0 ? "none" : report.roles.join(", ")],
       ...report.holders.filter(({ keys }) => keys.length > 1).map(holderCells),
+      ...(report.gateDevice === undefined ? [] : [["gate's device", report.gateDevice]]),
     ]),
     columns([["node", "", "groups", "labels"], ...shown.map(nodeCells)]),
   ]

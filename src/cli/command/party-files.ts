@@ -8,7 +8,9 @@ import { readLocalFile } from "../../cli/local-file.ts"
 import { pairsOf } from "../../cli/option.ts"
 import { encodeBase64 } from "../../core/byte-text.ts"
 import { parseCountText } from "../../core/count-text.ts"
+import { GATE } from "../../core/name.ts"
 import { DEVICE_BYTES_MAX, parseDevicePublic } from "../../fleet/device.ts"
+import { GATE_KEEPER } from "../../fleet/gate-device.ts"
 
 /**
  * Reads the parties of `--party NAME=FILE.pub`; the same name again is another device of that party.
@@ -17,23 +19,38 @@ import { DEVICE_BYTES_MAX, parseDevicePublic } from "../../fleet/device.ts"
 export async function partiesOf(
   option: unknown,
   thresholds: ReadonlyMap<string, number>,
+  recovery: ReadonlyMap<string, readonly string[]> = new Map(),
 ): Promise<readonly PartyRequest[]> {
+  const devices = await devicesOf(option, "--party")
+  return [...devices].map(([name, files]) => {
+    const [threshold, apart] = [thresholds.get(name), recovery.get(name)]
+    return {
+      ...{ name, devices: files },
+      ...(threshold !== undefined && { threshold }),
+      ...(apart !== undefined && { recovery: apart }),
+    }
+  })
+}
+
+/**
+ * Reads the public files of an option such as `--party NAME=FILE.pub`, as base64 by name.
+ * @throws as {@link partiesOf}
+ */
+export async function devicesOf(
+  option: unknown,
+  flag: string,
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const devices = new Map<string, string[]>()
-  for (const [name, path] of pairsOf(option, "--party")) {
+  for (const [name, path] of pairsOf(option, flag)) {
     const file = await deviceFile(path)
     const { party } = parseDevicePublic(file)
-    if (party !== name) {
-      throw new CliError(
-        "USAGE_INVALID",
-        `--party ${name}=${path}: that device is one of "${party}"`,
-      )
+    if (party !== (name === GATE ? GATE_KEEPER : name)) {
+      const message = `${flag} ${name}=${path}: that device is one of "${party}"`
+      throw new CliError("USAGE_INVALID", message)
     }
     devices.set(name, [...(devices.get(name) ?? []), encodeBase64(file)])
   }
-  return [...devices].map(([name, files]) => {
-    const threshold = thresholds.get(name)
-    return { name, devices: files, ...(threshold === undefined ? {} : { threshold }) }
-  })
+  return devices
 }
 
 /** Reads `--threshold NAME=T`. @throws CliError `USAGE_INVALID` */

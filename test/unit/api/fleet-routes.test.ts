@@ -1,11 +1,13 @@
 /** The routes of the fleet: what reaches the desk, what is refused before it, what a node without one says. */
 import type { FastifyInstance } from "fastify"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { encodeFleetFiles } from "../../../src/fleet/fleet-files.ts"
 import type { TufSource } from "../../../src/trust/tuf/tuf-source.ts"
 import {
   deviceOf,
+  GATE_DEVICE,
   OTHER_PEER,
   openReleaseApp,
   openReleaseWorld,
@@ -174,6 +176,20 @@ describe("a policy", () => {
     const [first] = (await publish(other.file)).body.split("\n")
     expect(JSON.parse(first!)).toMatchObject({ type: "policy", namespace: "acme", version: 1 })
     expect(rooms.calls.map(([act]) => act)).toEqual(["publish", "setPolicy", "publish"])
+  })
+})
+
+describe("the gate's device of a node", () => {
+  test("is made, and its public file is the answer", async () => {
+    const answer = await app.inject({ method: "POST", url: "/v1/fleet/gate-key", payload: {} })
+    expect(parseDevicePublic(answer.rawPayload).key).toBe(GATE_DEVICE.key)
+    expect(rooms.calls).toEqual([["gateKey"]])
+  })
+
+  test("comes in as bytes", async () => {
+    const answer = await raw("/v1/fleet/gate-key/import", Buffer.from("a key file"))
+    expect(answer.statusCode).toBe(200)
+    expect(rooms.calls).toEqual([["takeGateKey", expect.anything()]])
   })
 })
 

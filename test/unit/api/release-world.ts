@@ -34,6 +34,9 @@ export const PEER: string = `12D3KooW${"A".repeat(44)}`
 export const OTHER_PEER: string = `12D3KooW${"B".repeat(44)}`
 export const DIGEST_HEX: string = POLICY_DIGEST.slice("sha256:".length)
 
+export const GATE_DEVICE: DeviceKey = await createDevice("gate-keeper")
+const GATE_FILE = await encodeDevicePublic(GATE_DEVICE)
+
 /** Everything that was asked, in order: the act and what it was given. */
 export type Calls = (readonly [act: string, ...args: readonly unknown[]])[]
 
@@ -158,6 +161,8 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       addRule: act("addRule", () => receipt),
       removeRule: act("removeRule", () => receipt),
       roleKey: act("roleKey", () => "00".repeat(32)),
+      gateKey: act("gateKey", () => GATE_FILE),
+      takeGateKey: act("takeGateKey", () => GATE_FILE),
       draft: act("draft", () => Buffer.from("a draft")),
       submit: act("submit", () => ({ ...receipt, roles: ["root"] })),
       setPolicy: act("setPolicy", (request: PolicyRequest) => ({
@@ -200,6 +205,8 @@ function reportOf(): FleetReport {
     groups: [{ name: "edge", epoch: 4, size: 1 }],
     revoked: [OTHER_PEER],
     lifetimes: [{ role: "timestamp", expiresAtMs: NOW + 3_600_000 }],
+    gateDevice: GATE_DEVICE.key,
+    warnings: ["something lies where it should not"],
   }
 }
 

@@ -3,10 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import {
   deviceOf,
+  GATE_DEVICE,
   OTHER_PEER,
   openReleaseWorld,
   PEER,
@@ -188,7 +190,31 @@ describe("fleet policy", () => {
           allowsClassical: true,
         },
       ],
+      ["report"],
     ])
+  })
+
+  test("names devices that are kept apart, and says what lies where it should not", async () => {
+    const [owner, apart, keeper, spare] = await Promise.all(
+      ["owner", "owner", "gate-keeper", "gate-keeper"].map(device),
+    )
+    const set = ["fleet", "policy", "set", "acme", "--party", `owner=${owner}`]
+    const recovery = ["--recovery", `owner=${apart}`, "--recovery", `gate=${spare}`]
+    const { stderr } = await world.run(...set, "--gate", keeper!, ...recovery)
+    expect(stderr).toContain("WARNING: something lies where it should not")
+    const named = (party: string, isRecovery: boolean) =>
+      expect.objectContaining({ party, ...(isRecovery && { isRecovery }) })
+    expect(rooms.calls[0]).toMatchObject([
+      "setPolicy",
+      {
+        parties: [{ devices: [named("owner", false), named("owner", true)] }],
+        gate: { devices: [named("gate-keeper", false), named("gate-keeper", true)] },
+      },
+    ])
+    const alone = await world.run(...set, "--recovery", `gate=${spare}`)
+    expect(alone.stderr).toContain('--recovery names "gate", of which no other device is given')
+    const other = await world.run(...set, "--recovery", `owner=${spare}`)
+    expect(other.stderr).toContain('that device is one of "gate-keeper"')
   })
 
   test("replaces the one before as a whole, and says who is asked no more and what opens no more", async () => {
@@ -201,7 +227,7 @@ describe("fleet policy", () => {
     expect(replaced).toContain(`NO LONGER ASKED: ${parties.map(({ name }) => name).join(", ")}`)
     expect(replaced).toContain(`policy ${version + 1} opens no more`)
     expect(await set("--keep-openable")).toContain("opens where it was approved before")
-    expect(rooms.calls.at(-1)).toMatchObject(["setPolicy", { keepsOpenable: true }])
+    expect(rooms.calls.at(-2)).toMatchObject(["setPolicy", { keepsOpenable: true }])
     rooms.policy = undefined
     expect(await set()).not.toMatch(/NO LONGER|opens no more/)
   })
@@ -264,5 +290,30 @@ describe("without a running node", () => {
       code: 1,
       stderr: expect.stringContaining("[NODE_NOT_RUNNING]"),
     })
+  })
+})
+
+describe("gate key", () => {
+  test("writes the public file of the node's device, and says whose it is", async () => {
+    const path = at("keeper.pub")
+    const { code, stdout } = await world.run("gate", "key", "--out", path)
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `wrote ${path}: this node's device of the gate, ${GATE_DEVICE.key}\n`,
+    })
+    expect(parseDevicePublic(await readFile(path)).key).toBe(GATE_DEVICE.key)
+    expect(rooms.calls).toEqual([["gateKey"]])
+  })
+
+  test("brings one that was made elsewhere, its passphrase opened here", async () => {
+    await writeFile(at("phrase.txt"), "one two three")
+    const [key, phrase] = [at("spare.key"), ["--passphrase-file", at("phrase.txt")]]
+    await world.run("party", "init", "gate-keeper", "--out", key, ...phrase)
+    const bring = ["gate", "key", "--import", key, "--out", at("spare.pub")]
+    expect((await world.run(...bring)).stderr).toContain("has a passphrase")
+    const { code, stderr } = await world.run(...bring, ...phrase)
+    expect(code).toBe(0)
+    expect(stderr).toContain("destroy it")
+    expect(rooms.calls).toEqual([["takeGateKey", expect.anything()]])
   })
 })

@@ -1,7 +1,13 @@
 /** What an operator does with a fleet, and what every node then decides. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { createDevice, type DevicePublic } from "../../../src/fleet/device.ts"
+import {
+  createDevice,
+  type DevicePublic,
+  encodeDeviceKey,
+  parseDevicePublic,
+} from "../../../src/fleet/device.ts"
 import { createEpoch, readEpoch } from "../../../src/fleet/epoch-home.ts"
+import type { NamedDevice } from "../../../src/fleet/fleet-desk.ts"
 import { openGateDevice } from "../../../src/fleet/gate-device.ts"
 import { DAY_MS, eventually, type FleetNode, FleetWorld, HOUR_MS } from "./fleet-world.ts"
 
@@ -223,6 +229,36 @@ describe("a policy", () => {
     expect(await first.desk.setPolicy(next)).toMatchObject({ version: 2 })
   })
 
+  test("names devices that are kept apart, and leaves them so", async () => {
+    const [owner, apart, keeper, spare] = await Promise.all(
+      ["owner", "owner", "gate-keeper", "gate-keeper"].map(createDevice),
+    )
+    const party = { name: "owner", threshold: 1 }
+    const set = (devices: readonly NamedDevice[], gate: readonly NamedDevice[]) =>
+      first.desk.setPolicy({
+        ...{ namespace: "acme", parties: [{ ...party, devices }] },
+        gate: { threshold: 1, devices: gate },
+      })
+    const states = async () => {
+      const { policy } = (await first.fleet.membership!.policy("acme"))!
+      return [...policy.parties, policy.gate!].map(({ devices }) =>
+        devices.map(({ state }) => state),
+      )
+    }
+    const isRecovery = true
+    await set([owner!, { ...apart!, isRecovery }], [keeper!, { ...spare!, isRecovery }])
+    expect(await states()).toEqual([
+      ["active", "recovery"],
+      ["active", "recovery"],
+    ])
+    expect(await set([owner!, apart!], [keeper!, spare!])).toMatchObject({ version: 1 })
+    await set([owner!, apart!], [spare!])
+    expect(await states()).toEqual([
+      ["active", "recovery"],
+      ["recovery", "retired"],
+    ])
+  })
+
   test("reaches the other nodes, which have no key for one", async () => {
     const second = await world.joiner(first, "second")
     const request = { namespace: "acme", parties: partiesOf(await createDevice("owner")) }
@@ -286,5 +322,63 @@ describe("what runs out", () => {
     expect(first.fleet.membership!.newest).toBe(before + 1)
     await first.desk.takeDesk()
     expect(first.fleet.membership!.newest).toBe(before + 1_001)
+  })
+})
+
+describe("a keeper of the gate", () => {
+  const partiesOf = async () => {
+    const owner = await createDevice("owner")
+    return [{ name: "owner", threshold: 1, devices: [owner] }]
+  }
+
+  test("makes its device when it is asked for it, and has the same one from then on", async () => {
+    const second = await world.joiner(first, "second")
+    expect((await second.desk.report()).gateDevice).toBeUndefined()
+    const device = parseDevicePublic(await second.desk.gateKey())
+    expect(parseDevicePublic(await second.desk.gateKey())).toEqual(device)
+    expect(device.party).toBe("gate-keeper")
+    expect(second.desk.gate.current?.key).toBe(device.key)
+    expect((await second.desk.report()).gateDevice).toBe(device.key)
+    expect((await openGateDevice(second.home))?.key).toBe(device.key)
+  })
+
+  test("takes one that was kept apart, and no second one, nor a party's", async () => {
+    const second = await world.joiner(first, "second")
+    const [spare, other, owner] = await Promise.all(
+      ["gate-keeper", "gate-keeper", "owner"].map(createDevice),
+    )
+    const take = (device: typeof spare) => second.desk.takeGateKey(encodeDeviceKey(device!))
+    await expect(take(owner)).rejects.toThrow(coded("DEVICE_KEY_INVALID"))
+    const none = second.desk.takeGateKey(Buffer.from("{}"))
+    await expect(none).rejects.toThrow(coded("DEVICE_KEY_INVALID"))
+    expect(second.desk.gate.current).toBeUndefined()
+    const file = encodeDeviceKey(spare!)
+    expect(parseDevicePublic(await second.desk.takeGateKey(file)).key).toBe(spare!.key)
+    expect(file.every((byte) => byte === 0)).toBe(true)
+    expect(second.desk.gate.current?.key).toBe(spare!.key)
+    await expect(take(other)).rejects.toThrow(coded("DEVICE_EXISTS"))
+    await take(spare)
+    expect(parseDevicePublic(await second.desk.gateKey()).key).toBe(spare!.key)
+  })
+
+  test("is warned when all hangs on one host, as soon as there is another anchor", async () => {
+    const second = await world.joiner(first, "second")
+    const parties = await partiesOf()
+    await first.desk.setPolicy({ namespace: "acme", parties })
+    const warnings = async (node = first) => (await node.desk.report()).warnings
+    expect(await warnings()).toEqual([])
+    await first.desk.admit({ peer: second.net.id, groups: [], labels: {}, isAnchor: true })
+    expect(await warnings()).toEqual([
+      expect.stringContaining("whoever takes it over can open every release"),
+      expect.stringContaining("the gate of acme has one device"),
+    ])
+    const devices = [await first.desk.gateKey(), await second.desk.gateKey()].map(parseDevicePublic)
+    await first.desk.setPolicy({ namespace: "acme", parties, gate: { threshold: 1, devices } })
+    const newest = (node: FleetNode) => node.fleet.membership!.newest
+    await eventually(() => newest(second) === newest(first))
+    expect(await warnings(second)).toHaveLength(1)
+    expect(await warnings()).toEqual([expect.stringContaining("--threshold gate=2")])
+    await first.desk.setPolicy({ namespace: "acme", parties, gate: { threshold: 2, devices } })
+    expect(await warnings()).toEqual([])
   })
 })

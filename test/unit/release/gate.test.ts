@@ -16,18 +16,9 @@ import {
 } from "../../../src/release/gate-exchange.ts"
 import { GATE_GRANT_LIFE_MS_MAX, readGateGrant } from "../../../src/release/gate-grant.ts"
 import type { PlanView } from "../../../src/release/gate-keeper.ts"
-import { gateWarnings } from "../../../src/release/gate-warning.ts"
 import type { KnownRelease } from "../../../src/release/releases.ts"
 import { newIdentity } from "../../../src/seal/age-key.ts"
-import {
-  DEVICES,
-  EPOCH,
-  KEEPERS,
-  type Node,
-  OpeningWorld,
-  POLICY,
-  partyOfDevices,
-} from "./opening-world.ts"
+import { EPOCH, KEEPERS, type Node, OpeningWorld, POLICY, partyOfDevices } from "./opening-world.ts"
 import { NOW, trustOf } from "./world.ts"
 
 const GROUP = `group:edge:${EPOCH}`
@@ -369,32 +360,5 @@ describe("a request for the gate", () => {
       statement: encodeBase64(new Uint8Array(17_000)),
     }
     expect(() => parseGateRequest(encodeJson(long))).toThrow(/statement/)
-  })
-})
-
-describe("a host with a device of the gate", () => {
-  test("is warned when it keeps groups' secrets too and need not", async () => {
-    await begin()
-    const member = (isAnchor: boolean) => ({
-      ...world.sight.list.members.get(node.peer)!,
-      isAnchor,
-    })
-    const anchors = (own: boolean, others: boolean) => ({
-      peer: node.peer,
-      access: () => ({
-        isStale: false,
-        list: {
-          ...world.sight.list,
-          members: new Map([
-            [node.peer, member(own)],
-            [keeper.peer, { ...member(others), peer: keeper.peer }],
-          ]),
-        },
-      }),
-    })
-    const count = (own: boolean, others: boolean, device = DEVICES.owner) =>
-      gateWarnings(anchors(own, others) as never, device).length
-    expect([count(true, true), count(true, false), count(false, true)]).toEqual([1, 0, 0])
-    expect(gateWarnings(anchors(true, true) as never, undefined)).toEqual([])
   })
 })
