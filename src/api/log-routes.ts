@@ -90,6 +90,8 @@ async function* followed(
   try {
     while (!signal.aborted && waitingCount <= FOLLOWED_MAX) {
       waitingCount = 0
+      // Another one was begun in its place.
+      if (audit.size < at) at = 0
       const events = await audit.entries(at, EVENTS_MAX)
       for (const event of events) yield event
       at += events.length

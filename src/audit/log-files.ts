@@ -3,7 +3,7 @@
  * count (protocol/audit-log.md §4).
  * @module
  */
-import { type FileHandle, mkdir, open, stat } from "node:fs/promises"
+import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { codeOf } from "../core/errors.ts"
 import { replaceFile, syncFolder } from "../disk/durable-file.ts"
@@ -120,6 +120,12 @@ export class LogFiles {
       sizeBytes += size
     }
     return sizeBytes
+  }
+
+  /** Keeps the whole log under another path, as evidence; from then on there is none here. */
+  async putAside(path: string): Promise<void> {
+    await rename(this.#folder, path)
+    await syncFolder(dirname(this.#folder))
   }
 
   /** Whether there is an entry, whether or not it counts. */

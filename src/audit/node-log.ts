@@ -19,7 +19,7 @@ import { type Event, encodeEvent, type LoggedEvent, parseEvent } from "./event.t
 import { LogFiles } from "./log-files.ts"
 import { TILE_WIDTH, widthOfTile } from "./log-tile.ts"
 import { isSameHash, leafHash, treeRoot } from "./merkle-tree.ts"
-import { proveConsistency, proveInclusion } from "./tree-reader.ts"
+import { proveConsistency, proveInclusion, readRoot } from "./tree-reader.ts"
 
 /** Entries that are written at once. */
 const BATCH_MAX = 4_096
@@ -79,6 +79,14 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** A log that is to follow the one that is open. */
+interface Successor {
+  /** Where the folder of the one before is put. */
+  readonly aside: string
+  /** The first entry. */
+  readonly begun: Waiting
+}
+
 /** One per node. */
 export class NodeLog {
   readonly #deps: NodeLogDeps
@@ -95,6 +103,7 @@ export class NodeLog {
   #usedBytes = 0
   #checkpoint: Uint8Array = new Uint8Array()
   #writing: Promise<void> | undefined
+  #successor: Successor | undefined
   #droppedCount = 0
 
   /**
@@ -150,6 +159,27 @@ export class NodeLog {
     })
   }
 
+  /**
+   * Puts this log aside and begins another one in its place. What waits to be written goes into that.
+   * @param options.aside - a path that nothing is at, in the same folder
+   * @param options.begun - the first event of the new one
+   * @returns once that is durable
+   * @throws {@link AuditError} `EVENT_INVALID`; Error a fault of the file system, with its code
+   */
+  async beginAnew({
+    aside,
+    begun,
+  }: {
+    readonly aside: string
+    readonly begun: Event
+  }): Promise<void> {
+    const entry = encodeEvent(begun, this.#deps.clock.now())
+    await new Promise<number>((resolve, reject) => {
+      this.#successor = { aside, begun: { entry, resolve, reject } }
+      this.#writing ??= this.#writeAll()
+    })
+  }
+
   /** Logs an event, and nobody waits for it; what goes wrong is told to the operator. */
   note(event: Event): void {
     this.append(event).catch((error: unknown) => {
@@ -182,6 +212,17 @@ export class NodeLog {
     const { entries } = await this.#files.readEntries(bundle, (index % TILE_WIDTH) + 1)
     const hashes = await proveInclusion(this.#files.hashReader(), { index, size })
     return { index, size, entry: entries.at(-1)!, hashes, checkpoint }
+  }
+
+  /**
+   * Gives the root that the first entries have.
+   * @throws {@link AuditError} `LOG_ENTRY_UNKNOWN` when there are fewer
+   */
+  async rootAt(size: number): Promise<Uint8Array> {
+    if (!Number.isSafeInteger(size) || size < 0 || size > this.#size) {
+      throw new AuditError("LOG_ENTRY_UNKNOWN", `the log has ${this.#size} entries`)
+    }
+    return await readRoot(this.#files.hashReader(), size)
   }
 
   /** Proves that the log begins with what it was before. @throws {@link AuditError} `LOG_ENTRY_UNKNOWN` */
@@ -286,9 +327,36 @@ export class NodeLog {
 
   async #writeAll(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) await this.#writeBatch(this.#waiting.splice(0, BATCH_MAX))
+      while (this.#waiting.length > 0 || this.#successor !== undefined) {
+        if (this.#successor !== undefined) await this.#giveWay(this.#successor)
+        const batch = this.#waiting.splice(0, BATCH_MAX)
+        if (batch.length > 0) await this.#writeBatch(batch)
+      }
     } finally {
       this.#writing = undefined
+    }
+  }
+
+  async #giveWay({ aside, begun }: Successor): Promise<void> {
+    this.#successor = undefined
+    const size = this.#size
+    // Whoever reads meanwhile finds no entry, rather than a folder that is not there.
+    this.#size = 0
+    try {
+      await this.#files.putAside(aside)
+    } catch (error) {
+      this.#size = size
+      begun.reject(error)
+      return
+    }
+    try {
+      this.#bundleBytes = 0
+      this.#usedBytes = 0
+      for (const edge of this.#edges) edge.length = 0
+      this.#checkpoint = await this.#sign(0)
+      this.#waiting.unshift(begun)
+    } catch (error) {
+      begun.reject(error)
     }
   }
 

@@ -57,6 +57,11 @@ export async function proveConsistency(
   return isWhole ? proof : [await rangeHash(read, start, end), ...proof]
 }
 
+/** Gives the root of the list of the first entries. */
+export async function readRoot(read: ReadHashes, size: number): Promise<Uint8Array> {
+  return size === 0 ? treeRoot([]) : await rangeHash(read, 0, size)
+}
+
 /** Gives the root of the entries from one to another, as a part of the tree. */
 async function rangeHash(read: ReadHashes, start: number, end: number): Promise<Uint8Array> {
   const count = end - start

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseCheckpoint } from "../../../src/audit/checkpoint.ts"
-import type { Event } from "../../../src/audit/event.ts"
+import { type Event, encodeEvent } from "../../../src/audit/event.ts"
 import { isConsistent, isIncluded, leafHash, treeRoot } from "../../../src/audit/merkle-tree.ts"
 import { NodeLog } from "../../../src/audit/node-log.ts"
 import { silentLogger } from "../../../src/core/log.ts"
@@ -234,6 +234,47 @@ describe("a log that somebody changed", () => {
     const later = parseCheckpoint(other.checkpoint)
     expect(isConsistent(one!, later, await other.proveGrowth(one!.size))).toBe(false)
     expect(isConsistent(two!, later, await other.proveGrowth(two!.size))).toBe(true)
+  })
+
+  test("gives the root that its first entries had", async () => {
+    const sizes = [0, 1, 256, 300]
+    for (const size of sizes) {
+      const leaves = (await log.entries(0, size)).map(({ atMs, event, facts }) =>
+        leafHash(encodeEvent({ event, facts } as Event, atMs)),
+      )
+      expect(await log.rootAt(size)).toEqual(treeRoot(leaves))
+    }
+    const unknown = expect.objectContaining({ code: "LOG_ENTRY_UNKNOWN" })
+    await expect(log.rootAt(log.size + 1)).rejects.toThrow(unknown)
+  })
+
+  test("gives way to another one, which says why, and takes what waits", async () => {
+    const [size, { checkpoint }] = [log.size, log]
+    const aside = join(root, "log.restored-1")
+    const facts = { after: "restored", incarnation: 2, size, root: "00" }
+    const giving = log.beginAnew({ aside, begun: { event: "log.begun", facts } })
+    const places = await fill(log, 300, 0)
+    await giving
+    expect(places[299]).toBe(300)
+    expect((await log.entries(0, 2)).map(({ event }) => event)).toEqual([
+      "log.begun",
+      "release.opened",
+    ])
+    expect((await verify(log)).size).toBe(301)
+    const again = await openLog()
+    expect([again.size, again.checkpoint]).toEqual([301, log.checkpoint])
+    const before = await openLog({ at: aside })
+    expect([before.size, before.checkpoint]).toEqual([size, checkpoint])
+    await verify(before)
+  })
+
+  test("that cannot be put aside goes on", async () => {
+    const { size } = log
+    const aside = join(root, "nowhere", "log")
+    const begun = { event: "log.begun", facts: {} } as const
+    await expect(log.beginAnew({ aside, begun })).rejects.toThrow("ENOENT")
+    expect(await log.append(eventOf(size))).toBe(size)
+    await verify(log)
   })
 
   test("says where its clock went back", async () => {
