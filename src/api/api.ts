@@ -5,6 +5,7 @@
  */
 import type { Digest } from "../core/digest.ts"
 import type { FlightReport } from "../delivery/delivery.ts"
+import type { SelfFault } from "../fleet/self-standing.ts"
 import type { PeerSource } from "../net/net.ts"
 import type { BlobStat, Pin, StoreUsage, SweepReport, VerifyFinding } from "../store/store.ts"
 import type { SwarmStats } from "../swarm/swarm.ts"
@@ -42,6 +43,8 @@ export interface StatusReport extends NodeDescription {
   readonly swarm: SwarmStats
   readonly peerCount: number
   readonly flightCount: number
+  /** Why it opens, grants and signs nothing; left out while nothing is known against it. */
+  readonly blocked?: SelfFault
   /** Blobs that any BitTorrent client may have, and the port for clients while it is open. */
   readonly public: { readonly torrentCount: number; readonly port?: number }
 }

@@ -5,12 +5,15 @@
 import { FleetError } from "../fleet/errors.ts"
 import type { Fleet, Membership } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
+import type { SelfFault, SelfStanding } from "../fleet/self-standing.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 
 /** The fleet of a node, and what its operator may do. */
 export interface FleetDeps {
   readonly desk: FleetDesk
   readonly fleet: Fleet
+  /** Left out: nothing can be known against this node. */
+  readonly self?: SelfStanding | undefined
   /** Accepts what is newer in a source of files that nobody trusts (`FleetMember.refresh`). */
   readonly takeFiles: (source: TufSource, options: { signal: AbortSignal }) => Promise<void>
 }
@@ -32,6 +35,12 @@ export function membershipOf({ fleet }: FleetRouteDeps): Membership {
   const membership = fleet?.fleet.membership
   if (membership === undefined) throw notEnrolled()
   return membership
+}
+
+/** Gives, as a field, why a node opens, grants and signs nothing; no field while nothing is known. */
+export function blockedOf({ fleet }: FleetRouteDeps): { readonly blocked?: SelfFault } {
+  const fault = fleet?.self?.fault()
+  return fault === undefined ? {} : { blocked: fault }
 }
 
 /** The error of a node that is in no fleet. */

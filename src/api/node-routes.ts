@@ -12,6 +12,7 @@ import type {
   StatusReport,
 } from "./api.ts"
 import type { ControlDeps, ControlOptions } from "./control.ts"
+import { blockedOf } from "./fleet-deps.ts"
 
 /** Adds the routes to a server. */
 export function addNodeRoutes(
@@ -34,7 +35,10 @@ export function addNodeRoutes(
 
 /** Makes the function that reads the status, also for the front door's page. */
 export function createStatusReader(
-  deps: Pick<ControlDeps, "store" | "net" | "swarm" | "publicSide" | "delivery" | "clock">,
+  deps: Pick<
+    ControlDeps,
+    "store" | "net" | "swarm" | "publicSide" | "delivery" | "clock" | "fleet"
+  >,
   options: Pick<ControlOptions, "describe" | "isReady" | "data">,
 ): () => StatusReport {
   const startedMs = deps.clock.monotonicMs()
@@ -48,6 +52,7 @@ export function createStatusReader(
     swarm: deps.swarm.stats(),
     peerCount: deps.net.peers().length,
     flightCount: deps.delivery.flights().filter(({ state }) => state !== "complete").length,
+    ...blockedOf(deps),
     public: {
       torrentCount: deps.publicSide.list().length,
       ...(deps.publicSide.port === undefined ? {} : { port: deps.publicSide.port }),

@@ -6,6 +6,7 @@
 import type { ArchiveMark } from "../core/archive-mark.ts"
 import type { Labels } from "../fleet/access-field.ts"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
+import type { SelfFault } from "../fleet/self-standing.ts"
 import type {
   PublishedRelease,
   ReleaseReport,
@@ -23,6 +24,8 @@ export interface ReleasesReport {
   readonly releases: readonly Named<ReleaseReport>[]
   /** True when there are more than one answer may hold. */
   readonly isTruncated: boolean
+  /** Why this node opens none of them; left out while nothing is known against it. */
+  readonly blocked?: SelfFault
 }
 
 /** What a party signs, beside what a report has. */

@@ -7,7 +7,7 @@ import type { FastifyInstance } from "fastify"
 import { parseBase64 } from "../core/byte-text.ts"
 import type { KnownRelease, Opener, ReleaseReport } from "../release/releases.ts"
 import { clientSignal } from "./client-signal.ts"
-import { membershipOf } from "./fleet-deps.ts"
+import { blockedOf, membershipOf } from "./fleet-deps.ts"
 import { sendLines } from "./line-stream.ts"
 import { addPublishRoute } from "./publish-route.ts"
 import type {
@@ -40,7 +40,8 @@ export function addReleaseRoutes(
   app.get("/v1/releases", async (request, reply): Promise<ReleasesReport> => {
     const { ref } = fieldsOf(request.query, { ref: "text" })
     const query = ref === undefined ? undefined : parseReleaseReference(ref)
-    return await listReleases(await releasesOf(deps, { signal: clientSignal(reply) }), query)
+    const releases = await releasesOf(deps, { signal: clientSignal(reply) })
+    return { ...(await listReleases(releases, query)), ...blockedOf(deps) }
   })
   app.get("/v1/release", async (request, reply): Promise<ReleaseDetails> => {
     const ref = required(fieldsOf(request.query, { ref: "text" }).ref, "ref")

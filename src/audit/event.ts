@@ -19,6 +19,8 @@ export const EVENTS = [
   "log.begun",
   "node.started",
   "node.stopped",
+  "node.blocked",
+  "node.restored",
   "fleet.entered",
   "access.accepted",
   "policy.set",

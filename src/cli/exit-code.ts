@@ -43,6 +43,8 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["NOT_ENROLLED", 3],
   ["ROLE_KEY_MISSING", 3],
   ["DESK_UNMET", 3],
+  ["NODE_CLONED", 3],
+  ["NODE_RESTORED", 3],
   ["DRAFT_CONFLICT", 3],
   ["TUF_SIGNATURES_MISSING", 5],
   ["INVITE_REFUSED", 3],

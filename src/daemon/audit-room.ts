@@ -2,13 +2,17 @@
  * The log of this node, and what goes into it (protocol/audit-log.md).
  * @module
  */
-import { rename } from "node:fs/promises"
-import { join } from "node:path"
+import { readdir, rename } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { parseCheckpoint } from "../audit/checkpoint.ts"
+import type { Event } from "../audit/event.ts"
 import { NodeLog, type NodeLogDeps } from "../audit/node-log.ts"
+import { encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { FleetHolder } from "../fleet/fleet-holder.ts"
+import type { OwnLog } from "../fleet/own-log.ts"
 import { type Identity, isSigned } from "../net/identity.ts"
 import { readVersion } from "./version.ts"
 
@@ -51,8 +55,7 @@ async function openOrBegin(
 ): Promise<NodeLog> {
   try {
     const audit = await NodeLog.open(deps, options)
-    if (audit.size === 0) audit.note({ event: "log.begun", facts: { after: "nothing" } })
-    return audit
+    return audit.size === 0 ? await begun(audit, { after: "nothing" }) : audit
   } catch (error) {
     const code = codeOf(error) ?? ""
     if (!["LOG_CORRUPT", "LOG_CHECKPOINT_INVALID"].includes(code)) throw error
@@ -61,8 +64,50 @@ async function openOrBegin(
     const fields = { code, error: messageOf(error), aside }
     deps.log.error(fields, "the log is not what this node signed: it was put aside")
     const audit = await NodeLog.open(deps, options)
-    audit.note({ event: "log.begun", facts: { after: code } })
-    return audit
+    const incarnation = 1 + (await asideCount(options.folder))
+    return await begun(audit, { after: code, incarnation })
+  }
+}
+
+/** Which one it is must be known before anybody is told of it. */
+async function begun(audit: NodeLog, facts: Event["facts"]): Promise<NodeLog> {
+  audit.note({ event: "log.begun", facts })
+  await audit.close()
+  return audit
+}
+
+/** Logs that were put aside: who knows of them is not told of a first one again. */
+async function asideCount(folder: string): Promise<number> {
+  const names = await readdir(dirname(folder))
+  return names.filter((name) => name.startsWith(`${basename(folder)}.`)).length
+}
+
+/**
+ * Gives the log as far as this node tells its peers of it.
+ * @param options.folder - the log's
+ */
+export async function ownLogOf(
+  audit: NodeLog,
+  { clock, folder }: { readonly clock: Clock; readonly folder: string },
+): Promise<OwnLog> {
+  const [first] = await audit.entries(0, 1)
+  const begun = first?.facts.incarnation
+  let incarnation = typeof begun === "number" ? begun : 1
+  return {
+    place: async () => {
+      const { size, root } = parseCheckpoint(audit.checkpoint)
+      return { incarnation, size, root }
+    },
+    rootAt: (size) => audit.rootAt(size),
+    beginAnew: async (known) => {
+      const { size, root } = known
+      const next = Math.max(incarnation, known.incarnation) + 1
+      const facts = { after: "restored", incarnation: next, size, root: encodeHex(root) }
+      const aside = `${folder}.restored-${clock.now()}`
+      await audit.beginAnew({ aside, begun: { event: "log.begun", facts } })
+      incarnation = next
+    },
+    note: (event) => audit.note(event),
   }
 }
 

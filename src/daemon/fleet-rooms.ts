@@ -14,7 +14,9 @@ import { FleetHolder } from "../fleet/fleet-holder.ts"
 import { type FleetHome, openFleetHome } from "../fleet/fleet-home.ts"
 import { openMembership } from "../fleet/fleet-opening.ts"
 import { FleetNodeKeys } from "../fleet/node-keys.ts"
+import type { OwnLog } from "../fleet/own-log.ts"
 import { peerSources } from "../fleet/peer-source.ts"
+import { SelfWatch } from "../fleet/self-watch.ts"
 import { TufExchange } from "../fleet/tuf-exchange.ts"
 import { type WebSource, webSource } from "../fleet/web-source.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
@@ -47,6 +49,7 @@ export interface FleetRooms extends FleetDeps {
   readonly desk: Administration
   readonly nodeKeys: FleetNodeKeys
   readonly epochs: FleetEpochSecrets
+  readonly self: SelfWatch
 }
 
 /**
@@ -89,22 +92,28 @@ export async function startFleet(
   {
     net,
     kv,
+    ownLog,
     onAct,
   }: {
     readonly net: PeerNetwork
-    readonly kv: Kv
+    /** Parts of the index, by name. */
+    readonly kv: (name: string) => Kv
+    readonly ownLog: OwnLog
     readonly onAct: (act: FleetAct) => void
   },
 ): Promise<FleetRooms> {
   const deps = { net, fleet, clock, log }
   const exchange = new TufExchange({ ...deps, mirrors })
-  const nodeKeys = new FleetNodeKeys({ ...deps, kv }, { folder: home.folder })
-  const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys }, { folder: home.folder })
+  const nodeKeys = new FleetNodeKeys({ ...deps, kv: kv("node-keys") }, { folder: home.folder })
+  const self = new SelfWatch({ ...deps, kv: kv("life-signs"), ownLog, nodeKeys, exchange })
+  const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys, self }, { folder: home.folder })
   const options = { version: readVersion() }
-  const desk = await Administration.open({ ...deps, home, exchange, onAct }, options)
+  const desk = await Administration.open({ ...deps, home, exchange, self, onAct }, options)
   exchange.start()
   undo.defer(() => exchange.stop())
   undo.defer(nodeKeys.start())
+  self.start()
+  undo.defer(() => self.stop())
   epochs.start()
   await desk.start()
   undo.defer(() => desk.stop())
@@ -112,7 +121,7 @@ export async function startFleet(
   const takeFiles: FleetDeps["takeFiles"] = async (source, { signal }) => {
     await fleet.membership?.refresh(source, { signal })
   }
-  return { fleet, desk, nodeKeys, epochs, takeFiles }
+  return { fleet, desk, nodeKeys, epochs, self, takeFiles }
 }
 
 /** What has to be done now and then, and after each newer list. */

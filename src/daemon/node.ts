@@ -48,7 +48,7 @@ import { Shaping } from "../swarm/shaping.ts"
 import type { Swarm } from "../swarm/swarm.ts"
 import { addTrafficMetrics } from "../swarm/traffic-metrics.ts"
 import { Zones } from "../swarm/zones.ts"
-import { noteFleet, openAudit } from "./audit-room.ts"
+import { noteFleet, openAudit, ownLogOf } from "./audit-room.ts"
 import { defaultListen, type LoadedConfig } from "./config.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import { formatHttpAddress, type HttpAddress } from "./config-value.ts"
@@ -309,7 +309,8 @@ async function openRooms(
   undo.defer(forget)
   const fleet = await startFleet({ clock: base.clock, log: fleetLog, undo }, opened, {
     net,
-    kv: store.kv("node-keys"),
+    kv: (name) => store.kv(name),
+    ownLog: await ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
     onAct: (act) => audit.note(act),
   })
   const releaseRooms = await startReleases(

@@ -74,7 +74,7 @@ export async function openReleases(
   data: string,
 ): Promise<OpenedReleases> {
   const { rooms, home, store, audit } = deps
-  const { desk, nodeKeys, fleet } = rooms
+  const { desk, nodeKeys, fleet, self } = rooms
   const files = diskFiles(data)
   const onEvidence = (evidence: ReadEvidence) => audit.note(eventOfEvidence(evidence))
   const book = await FleetReleaseBook.open({ ...deps, membership, files, onEvidence })
@@ -90,7 +90,7 @@ export async function openReleases(
   let rollouts: OpenedRollouts | undefined
   const opener = await createOpener(
     {
-      ...{ ...deps, fleet, book, nodeKeys, epochs: rooms.epochs, files, pool },
+      ...{ ...deps, fleet, book, nodeKeys, self, epochs: rooms.epochs, files, pool },
       device: () => (isStopped ? undefined : desk.gate.current),
       plan: { isReleased: (release, node) => rollouts?.gate.isReleased(release, node) },
       onOpened: (note) => audit.note(eventOfOpening(note)),

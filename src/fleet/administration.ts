@@ -49,6 +49,7 @@ import { AWAY_ROLES, HELD_ROLES, holding, parseHeldRole, renewing } from "./role
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
 import { addingRule, removingRule } from "./rule-acts.ts"
+import type { SelfStanding } from "./self-standing.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
 
 const MET_WITHIN_MS = 5_000
@@ -63,6 +64,8 @@ export interface AdministrationDeps {
   readonly exchange: Pick<TufExchange, "announce" | "askAll" | "hasMet" | "met">
   readonly clock: Clock
   readonly log: Logger
+  /** Left out: nothing can be known against this node. */
+  readonly self?: SelfStanding | undefined
   /** Told of each act that was published, for the log of the node. */
   readonly onAct?: ((act: FleetAct) => void) | undefined
 }
@@ -327,6 +330,8 @@ export class Administration implements FleetDesk {
 
   takeDesk(): Promise<FleetReceipt> {
     return this.#announcing(async ({ author, member }) => {
+      // Of two that are one node neither may; a restored one goes far above what it forgot.
+      await this.#verifyAlone()
       await author.takeDesk()
       // Whoever takes the desk answers for it that this node knows what is newest.
       this.#isSure = true
@@ -368,8 +373,14 @@ export class Administration implements FleetDesk {
   #publish<T>(act: (office: Office) => Promise<T>): Promise<T> {
     return this.#announcing(async (office) => {
       await this.#verifyMet(office.member)
+      await this.#deps.self?.verify()
       return await act(office)
     })
+  }
+
+  async #verifyAlone(): Promise<void> {
+    const fault = this.#deps.self?.fault()
+    if (fault?.code === "NODE_CLONED") throw new FleetError(fault.code, fault.message)
   }
 
   /**

@@ -21,6 +21,7 @@ import type { Fleet } from "./fleet.ts"
 import { NODE_KEY_BYTES_MAX } from "./node-key.ts"
 import type { NodeKeys } from "./node-key-port.ts"
 import { PeerRate } from "./peer-rate.ts"
+import type { SelfStanding } from "./self-standing.ts"
 
 /** The libp2p protocol of the exchange. */
 export const EPOCH_PROTOCOL = "/sealift/epoch/1"
@@ -38,6 +39,8 @@ export interface EpochExchangeDeps {
   readonly net: PeerNetwork
   readonly fleet: Fleet
   readonly keys: Pick<NodeKeys, "own" | "identities" | "accept">
+  /** Left out: nothing can be known against this node. */
+  readonly self?: SelfStanding | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -113,6 +116,7 @@ export class EpochExchange {
     const key = await this.#deps.keys.accept(request.statement) // step 2
     if (key.peer !== peer) throw refusedEpoch(`the key is ${key.peer}'s`)
     const { group, epoch } = request
+    await this.#deps.self?.verify()
     const fleet = this.#verifyAllowed(request, peer) // step 3
     const secret = await local(group, epoch) // step 4
     if (secret === undefined) throw refusedEpoch("it is not kept here")

@@ -62,6 +62,12 @@ export type FleetErrorCode =
   | "DESK_UNMET"
   /** A node key's statement whose form, signature, fleet, counter, recipient or time is wrong (§5). */
   | "NODE_KEY_INVALID"
+  /** A life sign whose form, signature or fleet is wrong (§5). */
+  | "LIFE_SIGN_INVALID"
+  /** Another node runs with this node's identity (§5, restored and cloned state). */
+  | "NODE_CLONED"
+  /** What this node keeps is older than what it has told its peers, and it has not caught up (§5). */
+  | "NODE_RESTORED"
   /** No anchor gives the secret of an epoch: forbidden, unknown and absent are one answer (§5). */
   | "EPOCH_REFUSED"
   /** A secret's file that others may read, that is none, or that is another fleet's or group's. */

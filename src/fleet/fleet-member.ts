@@ -125,6 +125,11 @@ export class FleetMember implements Membership {
     return this.#client.accepted?.get("timestamp")?.used?.metadata.signed.version ?? 0
   }
 
+  /** Version of the root that is trusted. 0: nothing was accepted yet. */
+  get rootVersion(): number {
+    return this.#client.accepted?.get("root")?.used?.metadata.signed.version ?? 0
+  }
+
   /** Whether whoever has a version has something that is not here: also files of the same version. */
   lacks(version: number): boolean {
     return version > this.newest || (version === this.newest && !this.#isWhole)

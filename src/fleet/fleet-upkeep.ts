@@ -16,6 +16,8 @@ import type { RoleRing } from "./role-ring.ts"
 
 /** How often it is looked whether something is due. */
 const LOOK_EVERY_MS = 60_000
+/** Why this node signs nothing, until something has happened. */
+const WAITING: readonly string[] = ["DESK_UNMET", "NODE_CLONED", "NODE_RESTORED"]
 
 /** What works on one fleet. */
 export interface Office {
@@ -80,8 +82,8 @@ export class FleetUpkeep {
           await access.publish(renewingEpochs(nowMs))
       })
     } catch (error) {
-      // Until it meets a node nobody would hear of what it signs.
-      if (codeOf(error) === "DESK_UNMET") return
+      // Until it meets a node nobody would hear of what it signs; the others are told of where they begin.
+      if (WAITING.includes(codeOf(error) ?? "")) return
       const fields = { code: codeOf(error), error: messageOf(error) }
       log.error(fields, "what runs out could not be signed anew")
     }

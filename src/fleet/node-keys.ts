@@ -124,6 +124,18 @@ export class FleetNodeKeys implements NodeKeys {
     return await acceptKey(await this.#place(), statement)
   }
 
+  /** Gives the highest counter that a key of this node has here; 0: it has none. */
+  async counter(): Promise<number> {
+    return (await this.#place()).ring.counterMax
+  }
+
+  /** Makes a key above a counter that this node has given out and forgotten, unless it has one. */
+  async outgrow(counter: number): Promise<void> {
+    const place = await this.#place()
+    if (place.ring.counterMax > counter) return
+    await place.ring.make(Math.max(counter, counterFloor(place)), place.membership.nowMs())
+  }
+
   /** Makes the next key when it is time, and erases those whose time is over. Called now and then. */
   async renew(): Promise<void> {
     await this.own()

@@ -10,6 +10,7 @@ import type { AccessList } from "../fleet/access-list.ts"
 import type { DeviceKey } from "../fleet/device.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { NodeKeys, StatedKey } from "../fleet/node-key-port.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerId } from "../net/net.ts"
 import { makeGrant } from "../seal/grant.ts"
 import { erase } from "../seal/release-key.ts"
@@ -44,6 +45,8 @@ export interface GateKeeperDeps {
   readonly book: ReleaseBook
   readonly fleet: Fleet
   readonly nodeKeys: NodeKeys
+  /** Left out: nothing can be known against this node. */
+  readonly self?: SelfStanding | undefined
   /** The gate's device that is kept here; it may come while the node runs. */
   readonly device: () => DeviceKey | undefined
   /** Left out: no plan is started. */
@@ -74,7 +77,8 @@ export class GateKeeper implements GateAnswering {
   /**
    * Answers a node that is connected.
    * @returns the envelope of a grant
-   * @throws {@link ReleaseError} as `grant`; {@link FleetError} `NODE_KEY_INVALID`
+   * @throws {@link ReleaseError} as `grant`; {@link FleetError} `NODE_KEY_INVALID`, and as
+   * `SelfStanding.verify`
    */
   async answer({ release: named, statement }: GateRequest, peer: PeerId): Promise<Uint8Array> {
     const { book, nodeKeys } = this.#deps
@@ -86,7 +90,8 @@ export class GateKeeper implements GateAnswering {
   /**
    * Grants to a node by hand, or to this one.
    * @returns the envelope of a grant
-   * @throws {@link ReleaseError} `GATE_REFUSED`, and as `verifyApproved`
+   * @throws {@link ReleaseError} `GATE_REFUSED`, and as `verifyApproved`; {@link FleetError} as
+   * `SelfStanding.verify`
    */
   async grantTo(
     release: KnownRelease,
@@ -108,6 +113,7 @@ export class GateKeeper implements GateAnswering {
     const device = this.#deps.device()
     if (device === undefined) throw refused("no device of the gate is kept on this node")
     if (key.peer !== node) throw refused(`a key of node ${key.peer}, and not of ${node}`)
+    await this.#deps.self?.verify()
     const standing = await this.#verifyNode(release, node) // step 2
     this.#verifyPlan(release, node) // step 3
     verifyApproved(release.release.said, await this.#decide(release)) // step 1

@@ -153,8 +153,9 @@ class ReleaseOpener implements NodeOpener {
     await rewrapGrants(this.#deps, change, options)
   }
 
-  /** Steps 1 to 3 of opening. */
+  /** Steps 1 to 3 of opening; first of all, nothing may be known against this node. */
   async #decided(known: KnownRelease, signal: AbortSignal): Promise<UnsealingRequest> {
+    await this.#deps.self?.verify()
     const standing = await standingOf(this.#deps, known)
     const devices = await decideNow(this.#deps, known, { signal })
     ownEntries(this.#deps, known.release.said, standing)

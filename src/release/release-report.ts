@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts"
 import { CodedError, codeOf } from "../core/errors.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import type { Fleet } from "../fleet/fleet.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { BlobStore } from "../store/store.ts"
 import { type Policy } from "../trust/policy.ts"
 import { entriesOf } from "./audience-standing.ts"
@@ -25,6 +26,8 @@ export interface ReportDeps {
   readonly delivery: Delivery
   readonly files: GateGrantFiles
   readonly gate: GateAsker
+  /** Left out: nothing can be known against this node. */
+  readonly self?: SelfStanding | undefined
   readonly clock: Clock
 }
 
@@ -68,13 +71,15 @@ export async function reportRelease(deps: ReportDeps, known: KnownRelease): Prom
 }
 
 function stateOf(
-  { store, delivery }: Pick<ReportDeps, "store" | "delivery">,
+  { store, delivery, self }: Pick<ReportDeps, "store" | "delivery" | "self">,
   { decision, wanted, openedAt, isKeyed }: Findings,
 ): ReleaseState {
   if (decision.kind === "withdrawn") return "withdrawn"
   // What was opened stays: the end of a release ends what is begun anew.
   if (openedAt !== undefined) return "opened"
   if (decision.kind === "expired") return "expired"
+  const fault = self?.fault()
+  if (fault !== undefined) return fault.code === "NODE_RESTORED" ? "restored" : "blocked"
   if (decision.kind === "policy-not-current" || wanted === undefined) return "blocked"
   if (isStaged(store, wanted)) {
     if (decision.kind !== "approved") return "staged"

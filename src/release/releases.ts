@@ -152,7 +152,10 @@ export type ReleaseState =
   | "opened"
   | "withdrawn"
   | "expired"
+  /** No variant is for this node, its policy is not current, or another runs with its identity. */
   | "blocked"
+  /** What this node keeps was put back from a copy, and it has not caught up. */
+  | "restored"
 
 /** A release as the command line shows it. */
 export interface ReleaseReport {
@@ -194,7 +197,7 @@ export interface Opener {
    * Opens into a folder that is made for it, whole or not at all.
    * @returns where it is, and how many files are there
    * @throws ReleaseError `APPROVALS_MISSING`, `NOT_GRANTED`, `GATE_MISSING`, `RELEASE_WITHDRAWN`,
-   * `ARCHIVE_REFUSED` …
+   * `ARCHIVE_REFUSED` …; FleetError `NODE_CLONED`, `NODE_RESTORED`
    */
   open(
     release: KnownRelease,

@@ -3,6 +3,7 @@
  * code under test, so that the two can disagree.
  */
 import { createHash } from "node:crypto"
+import { writeLifeSignVectors } from "./life-sign-vectors.ts"
 import { writeNodeKeyVectors } from "./node-key-vectors.ts"
 import { peerIdOfKey } from "./peer-id.ts"
 import { vectorFolder } from "./vector-folder.ts"
@@ -159,3 +160,4 @@ may("unknown", "Who is not in the list may nothing.", [peerOf("x"), "fetch", "ac
 may("revoked", "Who is revoked may nothing.", [D, "fetch", "acme"], false)
 
 await writeNodeKeyVectors(write)
+writeLifeSignVectors(write)

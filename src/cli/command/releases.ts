@@ -4,6 +4,7 @@
  */
 import type { ReleasesReport } from "../../api/release-api.ts"
 import { releaseCells } from "../../cli/command/release-text.ts"
+import { blockedLine } from "../../cli/command/status.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
 import { systemClock } from "../../core/clock.ts"
@@ -19,12 +20,16 @@ export const releasesCommand: CommandSpec = {
     const [ref] = args
     const query = ref === undefined ? "" : `?${new URLSearchParams({ ref })}`
     const report = await node.ask<ReleasesReport>("GET", `/v1/releases${query}`)
-    const { releases, isTruncated } = report
+    const { releases, isTruncated, blocked } = report
     out.result(report, () =>
       releases.length === 0
         ? "no releases"
         : columns(releases.map((release) => releaseCells(release, systemClock.now()))),
     )
+    if (blocked !== undefined) {
+      out.note(`this node opens none of them now: ${blockedLine(blocked)}`)
+      return
+    }
     if (isTruncated) out.note("there are more releases than are listed")
     out.note(`next: ${nextStep(releases[0])}`)
   },

@@ -24,6 +24,7 @@ function describe(status: StatusReport): string {
     ["node", status.peerId],
     ["version", `${status.version}, process ${status.pid}, up ${status.uptimeSeconds} s`],
     ["ready", status.isReady ? "yes" : "no"],
+    ...(status.blocked === undefined ? [] : [["blocked", blockedLine(status.blocked)]]),
     ["front door", status.http],
     ...status.p2p.map((address) => ["address", address]),
     ["data", status.data],
@@ -33,6 +34,11 @@ function describe(status: StatusReport): string {
     ["public", describePublic(status.public)],
     ["memory", humanSize(status.rssBytes)],
   ])
+}
+
+/** Gives why a node begins nothing, as one line. */
+export function blockedLine({ code, message }: NonNullable<StatusReport["blocked"]>): string {
+  return `${message} [${code}]`
 }
 
 function describePublic({ torrentCount, port }: StatusReport["public"]): string {

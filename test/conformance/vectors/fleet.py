@@ -1,4 +1,4 @@
-"""fleet.md: the access list and what it decides, node keys and fingerprints."""
+"""fleet.md: the access list and what it decides, node keys, life signs and fingerprints."""
 
 import base64
 import hashlib
@@ -19,6 +19,11 @@ NODE_KEY_FIELDS = ["peer", "counter", "recipient", "notBefore", "notAfter"]
 NODE_KEY_BYTES_MAX = 8 * 1024
 NODE_KEY_LIFE_MAX = 30 * 86_400_000
 NODE_KEY_SKEW = 5 * 60_000
+LIFE_SIGN_KIND = "sealift:life-sign/v1"
+LIFE_SIGN_FIELDS = ["peer", "boot", "others", "nodeKey", "root", "timestamp", "log"]
+LIFE_SIGN_BYTES_MAX = 4 * 1024
+BOOT_ID = re.compile(r"[0-9a-f]{32}")
+HASH = re.compile(r"[0-9a-f]{64}")
 LABEL = re.compile(r"[A-Za-z0-9._-]{1,63}")
 BASE58_DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # An identity multihash of 36 bytes: a public key message of type Ed25519 with 32 bytes.
@@ -203,6 +208,48 @@ def check_node_key(file, fleet, peer, now, minCounter):
     return {name: key[name] for name in ("counter", "recipient", "notBefore", "notAfter")}
 
 
+def read_life_sign(file, fleet, peer):
+    """Reading a life sign."""
+    demand(len(file) <= LIFE_SIGN_BYTES_MAX, "LIFE_SIGN_INVALID")
+    key = peer_key(peer)
+    demand(key is not None and not keys.is_weak(key), "LIFE_SIGN_INVALID")
+    try:
+        read = envelope.read(file, [key.hex()], fleet, {LIFE_SIGN_KIND: LIFE_SIGN_FIELDS})
+    except Refused:
+        raise Refused("LIFE_SIGN_INVALID") from None
+    predicate = read["statement"]["predicate"]
+    demand(_is_life_sign(predicate) and predicate["peer"] == peer, "LIFE_SIGN_INVALID")
+    about = [(one["name"], one["digest"]["sha256"]) for one in read["statement"]["subject"]]
+    digest = hashlib.sha256(predicate["boot"].encode()).hexdigest()
+    demand(about == [(peer, digest)], "LIFE_SIGN_INVALID")
+    return predicate
+
+
+def _is_life_sign(value):
+    log, others = value.get("log"), value.get("others")
+    return (
+        is_peer_id(value.get("peer"))
+        and _matches(BOOT_ID, value.get("boot"))
+        and forms.is_list(others, 0, 8)
+        and all(_matches(BOOT_ID, one) for one in others)
+        and forms.is_distinct([*others, value["boot"]])
+        and all(forms.is_integer(value.get(key)) for key in ("nodeKey", "root", "timestamp"))
+        and isinstance(log, dict)
+        and forms.is_integer(log.get("incarnation"), 1)
+        and forms.is_integer(log.get("size"))
+        and _matches(HASH, log.get("root"))
+    )
+
+
+def _matches(form, value):
+    return forms.is_text(value) and form.fullmatch(value) is not None
+
+
+def check_life_sign(file, fleet, peer):
+    sign = read_life_sign(base64.b64decode(file), fleet, peer)
+    return {name: sign[name] for name in LIFE_SIGN_FIELDS if name != "peer"}
+
+
 def check_fingerprint(fleet, peer):
     parts = forms.length_prefixed("sealift/fingerprint/v1", bytes.fromhex(fleet), peer)
     shown = hashlib.sha256(parts).hexdigest()[:32]
@@ -213,5 +260,6 @@ PROCEDURES = {
     "access": check_access,
     "may": check_may,
     "node-key": check_node_key,
+    "life-sign": check_life_sign,
     "fingerprint": check_fingerprint,
 }

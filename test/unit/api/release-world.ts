@@ -13,6 +13,7 @@ import { createDevice, type DeviceKey, encodeDevicePublic } from "../../../src/f
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import type { CurrentPolicy, Membership } from "../../../src/fleet/fleet.ts"
 import type { FleetReport, PolicyRequest } from "../../../src/fleet/fleet-desk.ts"
+import type { SelfFault } from "../../../src/fleet/self-standing.ts"
 import type { AssetVersion } from "../../../src/release/asset-name.ts"
 import type { Decision } from "../../../src/release/decision.ts"
 import type { Release } from "../../../src/release/release.ts"
@@ -49,6 +50,8 @@ export interface ReleaseWorld {
   /** Acts that fail, by name. */
   readonly faults: Map<string, Error>
   isEnrolled: boolean
+  /** What is known against the node. */
+  blocked: SelfFault | undefined
   policy: CurrentPolicy | undefined
   decision: Decision
   /** Makes the release of this sequence known, as if it had just arrived. */
@@ -65,6 +68,7 @@ export async function openReleaseWorld(): Promise<ReleaseWorld> {
     known: [],
     faults: new Map(),
     isEnrolled: true,
+    blocked: undefined,
     policy: { policy, digest: POLICY_DIGEST, isStale: false },
     decision: { kind: "missing", parties: ["safety"] },
     fleet: fleetOf(() => world),
@@ -148,6 +152,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       may: () => true,
       onChange: () => () => {},
     },
+    self: { fault: () => world().blocked, verify: async () => {} },
     takeFiles: act("takeFiles", () => {}),
     desk: {
       init: act("init", reportOf),

@@ -178,6 +178,19 @@ describe("what releases are", () => {
     expect((await world.run("releases")).stderr).toContain(`"sealift open ${REF}"`)
   })
 
+  test("says why none of them is opened now, as does the status", async () => {
+    rooms.blocked = { code: "NODE_CLONED", message: "another node is this one" }
+    expect((await world.run("releases")).stderr).toMatch(
+      /^this node opens none of them now: another node is this one \[NODE_CLONED\]$/m,
+    )
+    const machine = await world.run("releases", "--json")
+    expect(JSON.parse(machine.stdout)).toMatchObject({ blocked: { code: "NODE_CLONED" } })
+    const { stdout } = await world.run("status")
+    expect(stdout).toMatch(/^blocked +another node is this one \[NODE_CLONED\]$/m)
+    rooms.blocked = undefined
+    expect((await world.run("status")).stdout).not.toContain("blocked")
+  })
+
   test("inspect prints all that a party signs, even with --quiet", async () => {
     const { stdout, stderr } = await world.run("inspect", REF)
     for (const part of [

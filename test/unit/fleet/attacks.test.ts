@@ -5,7 +5,9 @@
 import { cpSync, rmSync } from "node:fs"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { collectFleetFiles, sourceOfFiles } from "../../../src/fleet/fleet-files.ts"
+import type { SelfFault } from "../../../src/fleet/self-standing.ts"
 import { DAY_MS, eventually, type FleetNode, FleetWorld, HOUR_MS } from "./fleet-world.ts"
+import { selfOf } from "./key-world.ts"
 
 const YEAR_MS = 365 * DAY_MS
 const OTHER = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
@@ -136,6 +138,42 @@ describe("a fleet folder that is restored from a copy three steps old", () => {
     second = await world.node("second")
     meet(second, first)
     await eventually(() => versionOf(second) === versionOf(first))
+  })
+})
+
+describe("a desk against which something is known", () => {
+  let second: FleetNode
+  let first: FleetNode
+  const restart = async (code: SelfFault["code"]) => {
+    await first.stop()
+    first = await world.node("first", { self: selfOf(() => ({ code, message: "known" })) })
+    meet(second, first)
+    await eventually(() => second.net.peer(first.net.id) !== undefined)
+  }
+  beforeEach(async () => {
+    first = await world.founder()
+    second = await world.joiner(first, "second")
+  })
+
+  test.each(["NODE_CLONED", "NODE_RESTORED"] as const)("by %s signs nothing", async (code) => {
+    await restart(code)
+    const before = memberOf(first).newest
+    await expect(first.desk.revoke([second.net.id])).rejects.toThrow(coded(code))
+    await expect(first.desk.renew()).rejects.toThrow(coded(code))
+    const { token } = await first.desk.invite({ lifeMs: HOUR_MS })
+    const third = await world.node("third")
+    const joining = third.desk.join(token, { signal: AbortSignal.timeout(5_000) })
+    await expect(joining).rejects.toThrow(coded("INVITE_REFUSED"))
+    expect(memberOf(first).newest).toBe(before)
+  })
+
+  test("is taken by a restored node, which goes far above what it forgot, and not by one of two", async () => {
+    await restart("NODE_CLONED")
+    await expect(first.desk.takeDesk()).rejects.toThrow(coded("NODE_CLONED"))
+    await restart("NODE_RESTORED")
+    const before = memberOf(first).newest
+    await first.desk.takeDesk()
+    expect(memberOf(first).newest).toBeGreaterThanOrEqual(before + 1_000)
   })
 })
 

@@ -104,6 +104,16 @@ describe("a member of a group", () => {
     expect(await keptEpochs(homeOf(member), "edge")).toEqual([PRESENT])
   })
 
+  test("is given none by an anchor that is restored, or one of two", async () => {
+    await keep(anchor, PRESENT)
+    for (const code of ["NODE_RESTORED", "NODE_CLONED"] as const) {
+      anchor.fault = { code, message: "known" }
+      expect(await codeFrom(secretOf(member, PRESENT))).toBe("EPOCH_REFUSED")
+    }
+    anchor.fault = undefined
+    expect(await secretOf(member, PRESENT)).toEqual(made.get(PRESENT))
+  })
+
   test("asks the next anchor when one has it not, or is away", async () => {
     const other = await world.node("other", `world-${worlds}-other`)
     publish({ other: { isAnchor: true } })

@@ -18,6 +18,7 @@ import { FleetHolder } from "../../../src/fleet/fleet-holder.ts"
 import { type FleetHome, openFleetHome } from "../../../src/fleet/fleet-home.ts"
 import { openMembership } from "../../../src/fleet/fleet-opening.ts"
 import { peerSources } from "../../../src/fleet/peer-source.ts"
+import type { SelfStanding } from "../../../src/fleet/self-standing.ts"
 import { TufExchange } from "../../../src/fleet/tuf-exchange.ts"
 import {
   createMemoryHub,
@@ -77,7 +78,10 @@ export class FleetWorld {
   }
 
   /** Starts a node; one of the same name was stopped before, and is the same node again. */
-  async node(name: string, options: { files?: TufFiles } = {}): Promise<FleetNode> {
+  async node(
+    name: string,
+    options: { files?: TufFiles; self?: SelfStanding } = {},
+  ): Promise<FleetNode> {
     const { clock } = this
     const folder = this.folderOf(name)
     const home = openFleetHome(folder, options.files ?? diskFiles(join(folder, "tuf")))
@@ -91,7 +95,7 @@ export class FleetWorld {
     )
     const exchange = new TufExchange({ net, fleet, clock, log })
     const desk = await Administration.open(
-      { home, net, fleet, exchange, clock, log },
+      { home, net, fleet, exchange, clock, log, self: options.self },
       { version: "0.1.0", labels: { arch: "arm64" }, metWithinMs: MET_WITHIN_MS },
     )
     exchange.start()

@@ -5,10 +5,12 @@ import { silentLogger } from "../../../src/core/log.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import type { AccessList, Group, Member } from "../../../src/fleet/access-list.ts"
 import { FleetEpochSecrets } from "../../../src/fleet/epoch-secrets.ts"
+import { FleetError } from "../../../src/fleet/errors.ts"
 import type { CurrentAccess, Fleet, Membership } from "../../../src/fleet/fleet.ts"
 import { type NodeKey, signNodeKey } from "../../../src/fleet/node-key.ts"
 import { FleetNodeKeys } from "../../../src/fleet/node-keys.ts"
 import { peerSigner } from "../../../src/fleet/peer-signer.ts"
+import type { SelfFault, SelfStanding } from "../../../src/fleet/self-standing.ts"
 import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import type { PeerId, PeerNetwork } from "../../../src/net/net.ts"
 import { type AgeIdentity, newIdentity } from "../../../src/seal/age-key.ts"
@@ -81,6 +83,8 @@ export interface TestNode {
   readonly kv: Kv
   keys: FleetNodeKeys
   secrets: FleetEpochSecrets
+  /** What is known against it. */
+  fault: SelfFault | undefined
   /** Forgets all that is in memory, as a restart does. */
   restart(): void
 }
@@ -128,7 +132,7 @@ function createNode(deps: { net: PeerNetwork; clock: Clock; kv: Kv }, folder: st
   const make = () => {
     const keys = new FleetNodeKeys({ net, fleet, kv, clock, log: silentLogger }, { folder })
     const secrets = new FleetEpochSecrets(
-      { net, fleet, keys, clock, log: silentLogger },
+      { net, fleet, keys, self: selfOf(() => node.fault), clock, log: silentLogger },
       { folder },
     )
     keys.start()
@@ -141,10 +145,22 @@ function createNode(deps: { net: PeerNetwork; clock: Clock; kv: Kv }, folder: st
     fleet,
     folder,
     kv,
+    fault: undefined,
     ...make(),
     restart: () => Object.assign(node, make()),
   }
   return node
+}
+
+/** Knows of a node what a test says. */
+export function selfOf(fault: () => SelfFault | undefined): SelfStanding {
+  return {
+    fault,
+    verify: async () => {
+      const known = fault()
+      if (known !== undefined) throw new FleetError(known.code, known.message)
+    },
+  }
 }
 
 export function memberOf(peer: PeerId, change: Partial<Member> = {}): Member {

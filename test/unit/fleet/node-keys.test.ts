@@ -179,6 +179,16 @@ describe("a node whose state was restored from a copy", () => {
     nodes.a.fleet.nowMs = () => clock.now()
   })
 
+  test("makes one above what it has given out and forgotten, and none when it has one", async () => {
+    const { keys } = (await worldOf("a")).nodes.a
+    expect(await keys.counter()).toBe(0)
+    await keys.own()
+    await keys.outgrow(7)
+    expect([await keys.counter(), (await keys.own()).counter]).toEqual([8, 8])
+    await keys.outgrow(7)
+    expect(await keys.counter()).toBe(8)
+  })
+
   test("makes a key above one with the same counter that it does not know", async () => {
     const { nodes, hub, clock } = await worldOf("a", "b")
     const theirs = await stateKey(nodes.a.net, { counter: 1 })

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import { digestOf, hexOf } from "../../../src/core/digest.ts"
 import { codeOf } from "../../../src/core/errors.ts"
 import { encodeJson } from "../../../src/core/json.ts"
+import type { SelfFault } from "../../../src/fleet/self-standing.ts"
 import {
   encodeGateRequest,
   GATE_PROTOCOL,
@@ -18,7 +19,15 @@ import { GATE_GRANT_LIFE_MS_MAX, readGateGrant } from "../../../src/release/gate
 import type { PlanView } from "../../../src/release/gate-keeper.ts"
 import type { KnownRelease } from "../../../src/release/releases.ts"
 import { newIdentity } from "../../../src/seal/age-key.ts"
-import { EPOCH, KEEPERS, type Node, OpeningWorld, POLICY, partyOfDevices } from "./opening-world.ts"
+import { selfOf } from "../fleet/key-world.ts"
+import {
+  EPOCH,
+  KEEPERS,
+  type Node,
+  OpeningWorld,
+  POLICY,
+  partyOfDevices,
+} from "./opening-world.ts"
 import { NOW, trustOf } from "./world.ts"
 
 const GROUP = `group:edge:${EPOCH}`
@@ -38,6 +47,7 @@ function stillClock(): Clock & { slept: number[] } {
 
 let clock: ReturnType<typeof stillClock>
 let plan: Map<string, boolean>
+let faults: Map<"keeper" | "node", SelfFault>
 let world: OpeningWorld
 let keeper: Node
 let node: Node
@@ -49,8 +59,10 @@ async function begin(gate: "open" | "hold" = "open", policy = POLICY): Promise<v
   world = await OpeningWorld.open(policy)
   clock = stillClock()
   plan = new Map()
-  keeper = await world.join({ device: KEEPER, isAnchor: true, groups: [], plan: view, clock })
-  node = await world.join()
+  faults = new Map()
+  const keeping = { device: KEEPER, isAnchor: true, groups: [], plan: view, clock }
+  keeper = await world.join({ ...keeping, self: selfOf(() => faults.get("keeper")) })
+  node = await world.join({ self: selfOf(() => faults.get("node")) })
   world.hub.connectAll()
   known = await world.publish([GROUP], { gate })
   await world.approveAll(known)
@@ -268,6 +280,32 @@ describe("a node", () => {
     liar.net.onRequest(GATE_PROTOCOL, async () => Buffer.from("no envelope"))
     world.hub.connectAll()
     expect(await opened(node)).toBe("ok")
+  })
+})
+
+describe.each(["NODE_CLONED", "NODE_RESTORED"] as const)("with %s known against it", (code) => {
+  const fault = { code, message: "something is known" }
+  const state = async () => (await node.opener.report(known)).state
+  beforeEach(() => begin())
+
+  test("a keeper grants nothing, by hand neither", async () => {
+    faults.set("keeper", fault)
+    expect(await asked(node)).toBe("GATE_REFUSED")
+    const byHand = keeper.opener.grantGate(known, node.peer)
+    await expect(byHand).rejects.toThrow(expect.objectContaining({ code }))
+    expect(keeper.granted).toEqual([])
+    faults.clear()
+    expect(await asked(node)).toBe("granted")
+  })
+
+  test("a node opens nothing and says so; what it has opened stays", async () => {
+    faults.set("node", fault)
+    expect(await opened(node)).toBe(code)
+    expect(await state()).toBe(code === "NODE_CLONED" ? "blocked" : "restored")
+    faults.clear()
+    expect(await opened(node)).toBe("ok")
+    faults.set("node", fault)
+    expect(await state()).toBe("opened")
   })
 })
 

@@ -120,6 +120,7 @@ export interface Node {
 export interface NodeOptions {
   readonly device?: DeviceKey
   readonly plan?: GateKeeperDeps["plan"]
+  readonly self?: GateKeeperDeps["self"]
   readonly blobPath?: (digest: Digest) => string
   readonly labels?: Readonly<Record<string, string>>
   readonly clock?: Clock
@@ -216,6 +217,7 @@ export class OpeningWorld {
       },
       device: () => options.device,
       plan: options.plan,
+      self: options.self,
       blobPath: options.blobPath,
       onGranted: (note: { node: string }) => void parts.granted.push(note),
       clock: options.clock ?? systemClock,

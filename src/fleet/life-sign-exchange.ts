@@ -1,0 +1,98 @@
+/**
+ * Telling peers that this node lives, and what they give back: life signs of this node that it may not
+ * know of. `/sealift/life-sign/1` (protocol/fleet.md §5, the life-sign exchange).
+ * @module
+ */
+import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import type { Clock } from "../core/clock.ts"
+import { asText, encodeJson } from "../core/json.ts"
+import { invalidField, listField, parseSection } from "../core/section.ts"
+import { startDeadline } from "../net/deadline.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { Membership } from "./fleet.ts"
+import { invalidLifeSign, LIFE_SIGN_BYTES_MAX, type LifeSign, parseLifeSign } from "./life-sign.ts"
+import { PeerRate } from "./peer-rate.ts"
+
+/** The libp2p protocol of the exchange. */
+export const LIFE_SIGN_PROTOCOL = "/sealift/life-sign/1"
+/** Life signs of one answer. */
+export const SIGNS_ANSWERED_MAX = 5
+/** How long a peer has for an answer. */
+export const LIFE_SIGN_ANSWER_MS_MAX = 3_000
+const ANSWER_BYTES_MAX: number = SIGNS_ANSWERED_MAX * 2 * LIFE_SIGN_BYTES_MAX
+/** Life signs of one peer: one a second in the long run, and as many at once as the burst. */
+const RATE = { rateBytes: 1, burstBytes: 16 }
+
+/** Takes a life sign of a peer that is a member, and gives others of it. */
+export type TakeSign = (sign: LifeSign, fleet: string) => Promise<readonly Uint8Array[]>
+
+/** What the exchange works with. */
+export interface LifeSignDeps {
+  readonly net: Pick<PeerNetwork, "request" | "onRequest">
+  readonly fleet: { readonly membership: Pick<Membership, "fleet" | "access"> | undefined }
+  readonly clock: Clock
+}
+
+/** The exchange of one node. */
+export class LifeSignExchange {
+  readonly #net: LifeSignDeps["net"]
+  readonly #fleet: LifeSignDeps["fleet"]
+  readonly #clock: Clock
+  readonly #rate: PeerRate
+
+  constructor(deps: LifeSignDeps) {
+    this.#net = deps.net
+    this.#fleet = deps.fleet
+    this.#clock = deps.clock
+    this.#rate = new PeerRate(deps.clock, RATE)
+  }
+
+  /** Begins to take life signs. Of whoever is no member nothing is kept, and nothing given back. */
+  serve(take: TakeSign): void {
+    this.#net.onRequest(LIFE_SIGN_PROTOCOL, async (body, { peer }) => {
+      const { membership } = this.#fleet
+      const isMember = membership?.access()?.list.members.has(peer) === true
+      if (membership === undefined || !isMember || !this.#rate.take(peer, 1))
+        return encodeAnswer([])
+      const { fleet } = membership
+      return encodeAnswer(await take(parseLifeSign(body, { fleet, peer }), fleet))
+    })
+  }
+
+  /**
+   * Tells one peer.
+   * @returns life signs that it has of this node; nothing in them was looked at
+   * @throws NetError; FleetError `LIFE_SIGN_INVALID` when the answer is none; the signal's reason
+   */
+  async tell(
+    peer: PeerId,
+    sign: Pick<LifeSign, "statement">,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly Uint8Array[]> {
+    const deadline = startDeadline(this.#clock, LIFE_SIGN_ANSWER_MS_MAX, signal)
+    try {
+      const answer = await this.#net.request(peer, LIFE_SIGN_PROTOCOL, sign.statement, deadline)
+      return parseAnswer(answer)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      deadline.clear()
+    }
+  }
+}
+
+function encodeAnswer(signs: readonly Uint8Array[]): Uint8Array {
+  return encodeJson({ signs: signs.map(encodeBase64) })
+}
+
+/** Reads an answer. @throws FleetError `LIFE_SIGN_INVALID` */
+export function parseAnswer(body: Uint8Array): readonly Uint8Array[] {
+  const section = parseSection(body, { bytesMax: ANSWER_BYTES_MAX, refuse: invalidLifeSign })
+  return listField(section, "signs", { max: SIGNS_ANSWERED_MAX }).map((value) => {
+    const sign = parseBase64(asText(value) ?? "")
+    const length = sign?.length ?? 0
+    if (sign !== undefined && length > 0 && length <= LIFE_SIGN_BYTES_MAX) return sign
+    throw invalidField(section, "signs", { reason: "no life sign in base64" })
+  })
+}

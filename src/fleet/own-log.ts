@@ -1,0 +1,30 @@
+/**
+ * The port to the log of this node, as far as its life signs tell of it (adapter: the audit room of the
+ * daemon, protocol/audit-log.md).
+ * @module
+ */
+
+/** How far a log has come. */
+export interface LogPlace {
+  /** 1 for a node's first log; one more for each that was begun since the one before was put back. */
+  readonly incarnation: number
+  readonly size: number
+  /** The root of the tree of its entries, 32 bytes. */
+  readonly root: Uint8Array
+}
+
+/** What was found out about this node, for its log. */
+export interface SelfEvent {
+  readonly event: "node.blocked" | "node.restored"
+  readonly facts: Readonly<Record<string, string | number>>
+}
+
+/** The log of this node. */
+export interface OwnLog {
+  place(): Promise<LogPlace>
+  /** Gives the root that the first entries have. @param size - at most that of the log */
+  rootAt(size: number): Promise<Uint8Array>
+  /** Puts the log aside, and begins the next incarnation, which names what was known of those before. */
+  beginAnew(known: LogPlace): Promise<void>
+  note(event: SelfEvent): void
+}
