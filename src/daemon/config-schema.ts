@@ -4,10 +4,19 @@
  */
 import { z } from "zod"
 import { DAY_MINUTES, type Weekday } from "../core/wall-clock.ts"
+import {
+  ALLOW_NOTHING,
+  AUTO,
+  CONTAINER_RUNTIMES,
+  type ContainerRule,
+  type RolloutAllow,
+} from "../rollout/allowing.ts"
+import { ARGUMENTS_MAX } from "../rollout/plan.ts"
 import type { ClassRanges } from "../swarm/peer-class.ts"
 import type { Rate, RateLimits, TrafficClass } from "../swarm/traffic-class.ts"
 import * as value from "./config-value.ts"
 import * as limit from "./limit-value.ts"
+import * as rollout from "./rollout-value.ts"
 
 /** At most so many entries in each list and table of the configuration. */
 const ENTRIES_MAX = 256
@@ -102,6 +111,8 @@ export interface NodeConfig {
     /** Whether trackers and strangers may name addresses of private networks. */
     readonly lan: boolean
   }
+  /** What plans may do on this node; `auto` leaves it to the fleet (`rollout/allowing.ts`). */
+  readonly rollout: { readonly allow: RolloutAllow | typeof AUTO }
   readonly log: {
     readonly level: (typeof LOG_LEVELS)[number]
     readonly format: (typeof LOG_FORMATS)[number]
@@ -116,6 +127,22 @@ function leaf<T>(kind: value.ValueKind<T>): z.ZodType<T> {
     const parsed = kind.parse(input)
     if (parsed !== undefined) return parsed
     context.issues.push({ code: "custom", message: kind.allowed, input })
+    return z.NEVER
+  })
+}
+
+/** A value of one of two shapes; a fault is told of the one that it has. */
+function either<One, Other>(
+  isOne: (input: unknown) => boolean,
+  one: z.ZodType<One>,
+  other: z.ZodType<Other>,
+): z.ZodType<One | Other> {
+  return z.unknown().transform((input, context): One | Other => {
+    const result = (isOne(input) ? one : other).safeParse(input)
+    if (result.success) return result.data
+    for (const issue of result.error.issues) {
+      context.issues.push({ ...issue, path: [...issue.path], input } as z.core.$ZodRawIssue)
+    }
     return z.NEVER
   })
 }
@@ -180,6 +207,49 @@ const classKeys = {
   metered: listOf(limit.ADDRESS_RANGE).optional(),
 }
 
+const wordsOf = (min: number) =>
+  z.array(leaf(rollout.WORD)).min(min, { error: "at least one word" }).max(ARGUMENTS_MAX)
+
+const containerKeys = {
+  runtime: leaf(value.oneOf(CONTAINER_RUNTIMES)).optional(),
+  unit: leaf(rollout.UNIT).optional(),
+  args: wordsOf(0).optional(),
+  command: wordsOf(0).optional(),
+  program: wordsOf(1).optional(),
+}
+
+const containerList: z.ZodType<Record<string, ContainerRule>> = listOf(rollout.CONTAINER).transform(
+  rollout.rulesOf,
+)
+
+const containerTable: z.ZodType<Record<string, ContainerRule>> = z.record(
+  leaf(rollout.CONTAINER) as unknown as z.ZodString,
+  z.strictObject(containerKeys),
+)
+
+const allowKeys = {
+  files: listOf(rollout.FOLDER),
+  exec: leaf(value.oneOf(["plan", "listed", "none"])),
+  listed: z.record(leaf(rollout.LISTED_NAME) as unknown as z.ZodString, wordsOf(1)),
+  webhook: listOf(rollout.ORIGIN),
+  containers: either(Array.isArray, containerList, containerTable),
+}
+
+/** What a table leaves out is not allowed: it says all that is. */
+const allowTable: z.ZodType<RolloutAllow> = z
+  .strictObject(allowKeys)
+  .partial()
+  .transform((given): RolloutAllow => {
+    const said = Object.entries(given).filter(([, part]) => part !== undefined)
+    return { ...ALLOW_NOTHING, ...Object.fromEntries(said) }
+  })
+
+const isTable = (input: unknown) => typeof input === "object" && input !== null
+
+const rolloutKeys = {
+  allow: either(isTable, allowTable, leaf(rollout.ALLOW_WORD)),
+}
+
 const logKeys = {
   level: leaf(value.oneOf(LOG_LEVELS)),
   format: leaf(value.oneOf(LOG_FORMATS)),
@@ -213,6 +283,7 @@ const rootKeys = {
   shareCredentialed: leaf(value.BOOLEAN),
   hosts: listOf(value.HOST),
   public: z.strictObject(publicKeys),
+  rollout: z.strictObject(rolloutKeys),
   log: z.strictObject(logKeys),
 }
 
@@ -226,6 +297,7 @@ export function allowedKeysAt(path: readonly PropertyKey[]): readonly string[] {
   if (path[0] === "public") return Object.keys(publicKeys)
   if (path[0] === "addressClasses") return Object.keys(classKeys)
   if (path[0] === "limits") return limitKeysAt(path)
+  if (path[0] === "rollout") return rolloutKeysAt(path)
   return Object.keys(path.length === 2 ? upstreamKeys : timeoutKeys)
 }
 
@@ -233,6 +305,11 @@ function limitKeysAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 1) return Object.keys(limitKeys)
   const isRule = path[1] === "schedule" && path.length === 3
   return Object.keys(isRule ? scheduleKeys : rateKeys)
+}
+
+function rolloutKeysAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 1) return Object.keys(rolloutKeys)
+  return Object.keys(path.length === 2 ? allowKeys : containerKeys)
 }
 
 /** One setting: where else than in the file it can be given. */
@@ -318,6 +395,12 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   { path: "public.dhtNodes", kind: "list", variable: "SEALIFT_PUBLIC_DHT_NODES" },
   { path: "public.stun", kind: "list", variable: "SEALIFT_PUBLIC_STUN" },
   { path: "public.lan", kind: "boolean", variable: "SEALIFT_PUBLIC_LAN" },
+  {
+    path: "rollout.allow",
+    kind: "text",
+    variable: "SEALIFT_ROLLOUT_ALLOW",
+    flag: "--rollout-allow",
+  },
   { path: "log.level", kind: "text", variable: "SEALIFT_LOG_LEVEL", flag: "--log-level" },
   { path: "log.format", kind: "text", variable: "SEALIFT_LOG_FORMAT", flag: "--log-format" },
 ]
@@ -352,6 +435,7 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   ],
   "public.stun": [],
   "public.lan": false,
+  "rollout.allow": AUTO,
   "log.level": "info",
   "log.format": "auto",
 }

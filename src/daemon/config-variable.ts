@@ -8,6 +8,8 @@ import { DaemonError } from "./errors.ts"
 const PREFIX = "SEALIFT_"
 /** Variables that are no settings. */
 const OTHERS: readonly string[] = ["SEALIFT_CONFIG", "SEALIFT_DEBUG"]
+/** What a program of a rollout finds in its environment, which may be `sealift` (`rollout/activate-exec.ts`). */
+const OF_ROLLOUTS: readonly string[] = ["SEALIFT_NODE", "SEALIFT_RELEASE", "SEALIFT_PATH"]
 /** Kubernetes sets these in every pod when a service is called `sealift`. */
 const KUBERNETES = /^SEALIFT_(.+_)?(SERVICE_(HOST|PORT.*)|PORT(_\d+_.*)?)$/
 
@@ -33,7 +35,11 @@ export function variablesOf(env: Readonly<Record<string, string | undefined>>): 
   return {
     values,
     refuseUnknown(config) {
-      const known = new Set([...CONFIG_KEYS.map(({ variable }) => variable), ...OTHERS])
+      const known = new Set([
+        ...CONFIG_KEYS.map(({ variable }) => variable),
+        ...OTHERS,
+        ...OF_ROLLOUTS,
+      ])
       for (const { password, token } of Object.values(config.upstreams)) {
         for (const ref of [password, token]) if (ref?.from === "env") known.add(ref.name)
       }

@@ -35,7 +35,7 @@ export interface LoadedConfig {
 
 const FILE_NAME = "config.yaml"
 /** The tables whose parts are settings of their own. */
-const TABLES: readonly string[] = ["public", "log", "limits"]
+const TABLES: readonly string[] = ["public", "rollout", "log", "limits"]
 
 /** Settings by path; a later layer replaces what an earlier one put. */
 class Settings {

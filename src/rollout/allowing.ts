@@ -40,6 +40,9 @@ export interface RolloutAllow {
   readonly containers: Readonly<Record<string, ContainerRule>>
 }
 
+/** Of `rollout.allow`: everything in a fleet of one person, nothing in any other. */
+export const AUTO = "auto"
+
 /** Stands for every origin, and for every container. */
 export const ANY = "*"
 
@@ -61,12 +64,25 @@ export const ALLOW_NOTHING: RolloutAllow = {
   containers: {},
 }
 
-// What every runtime takes for a name and none for an option; part of its image's name, too.
-const CONTAINER_NAME = /^(?=.{1,128}$)[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$/
+// What runtimes and systemd take for a name, and none for an option.
+const CONTAINER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$/
 
-/** Tells whether a text may name a container: small letters and digits, with `.`, `_` or `-` between. */
+/** Tells whether a text may name a container or a unit. */
 export function isContainerName(text: string): boolean {
   return CONTAINER_NAME.test(text)
+}
+
+/**
+ * Gives what holds on a node.
+ * @param said - `rollout.allow`: `auto` leaves it to the fleet
+ * @param isOnePerson - whether all roles and parties of the fleet are one person's
+ */
+export function effectiveAllow(
+  said: RolloutAllow | typeof AUTO,
+  { isOnePerson }: { readonly isOnePerson: boolean },
+): RolloutAllow {
+  if (said !== AUTO) return said
+  return isOnePerson ? ALLOW_ALL : ALLOW_NOTHING
 }
 
 /**

@@ -3,6 +3,8 @@
  * and Docker, `ctr-engine.ts` for containerd).
  * @module
  */
+import { createHash } from "node:crypto"
+import { isName } from "../core/name.ts"
 import type { ContainerRule } from "./allowing.ts"
 import type { ImageLayout } from "./image-layout.ts"
 
@@ -36,5 +38,7 @@ export const STOP_GRACE_MS = 10_000
 
 /** Gives the name under which a container's image is in its runtime's store: what a unit may name. */
 export function imageNameOf(container: string): string {
-  return `localhost/sealift/${container}:current`
+  // A unit may have capitals and `@`, of which no name of an image is made.
+  const part = isName(container) ? container : createHash("sha256").update(container).digest("hex")
+  return `localhost/sealift/${part}:current`
 }

@@ -48,6 +48,10 @@ export function addNodeOptions(command: Command): Command {
     )
     .option("--tracker <url>", "tracker of what is public: http, udp or wss; repeatable", collect)
     .option("--dht", "find and be found in the mainline DHT, for what is public only")
+    .option(
+      "--rollout-allow <word>",
+      "what plans may do here: auto, all or nothing (default: auto)",
+    )
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--log-format <format>", "auto, json or pretty")
 }
@@ -63,6 +67,7 @@ const KEYS: Readonly<Record<string, string>> = {
   dht: "public.dht",
   upLimit: "limits.up",
   downLimit: "limits.down",
+  rolloutAllow: "rollout.allow",
   logLevel: "log.level",
   logFormat: "log.format",
 }

@@ -8,6 +8,7 @@ import { codeOf, messageOf } from "../../../src/core/errors.ts"
 import { loadConfig } from "../../../src/daemon/config.ts"
 import { limitPlanOf } from "../../../src/daemon/limit-plan.ts"
 import { dataDirectoryOf } from "../../../src/daemon/node-directory.ts"
+import { ALLOW_ALL, ALLOW_NOTHING } from "../../../src/rollout/allowing.ts"
 
 let directory: string
 beforeEach(async () => {
@@ -307,5 +308,96 @@ describe("relays", () => {
     { flags: { relayRate: "fast" }, key: "relayRate" },
   ])("are refused when they make no sense: $flags", async ({ flags, key }) => {
     expect(await faultOf(load(flags))).toContain(key)
+  })
+})
+
+describe("what rollouts may do", () => {
+  const allowed = async (...layers: Parameters<typeof load>) =>
+    (await load(...layers)).config.rollout.allow
+
+  test("is left to the fleet unless it is said, and shown with where it was", async () => {
+    expect(await allowed()).toBe("auto")
+    expect(await sourceOf("rollout.allow")).toBe("default")
+    expect(await allowed({ "rollout.allow": "all" })).toEqual(ALLOW_ALL)
+    expect(await allowed({}, { SEALIFT_ROLLOUT_ALLOW: "nothing" })).toEqual(ALLOW_NOTHING)
+    await write("rollout:\n  allow:\n    files: [/srv/models]\n")
+    expect(await sourceOf("rollout.allow")).toBe(`${directory}/config.yaml:2`)
+  })
+
+  test("is all that a table says, and nothing else", async () => {
+    await write("rollout: { allow: { files: [/srv/models/, /opt] } }")
+    expect(await allowed()).toEqual({ ...ALLOW_NOTHING, files: ["/srv/models", "/opt"] })
+    await write("rollout: { allow: {} }")
+    expect(await allowed()).toEqual(ALLOW_NOTHING)
+  })
+
+  test("is folders, programs, origins and containers", async () => {
+    await write(`rollout:
+  allow:
+    files: [/srv]
+    exec: listed
+    listed: { deploy: [/usr/bin/deploy, --now] }
+    webhook: ["https://Hooks.example/", "http://127.0.0.1:8080"]
+    containers:
+      web: { runtime: podman, args: [--network, host], command: [serve] }
+      db: { runtime: containerd, program: [ctr, --namespace, k8s.io] }
+      cache: { unit: cache.service }
+      "*": {}
+`)
+    expect(await allowed()).toEqual({
+      files: ["/srv"],
+      exec: "listed",
+      listed: { deploy: ["/usr/bin/deploy", "--now"] },
+      webhook: ["https://hooks.example", "http://127.0.0.1:8080"],
+      containers: {
+        web: { runtime: "podman", args: ["--network", "host"], command: ["serve"] },
+        db: { runtime: "containerd", program: ["ctr", "--namespace", "k8s.io"] },
+        cache: { unit: "cache.service" },
+        "*": {},
+      },
+    })
+  })
+
+  test("is containers and units by their names alone", async () => {
+    await write("rollout: { allow: { containers: [web, cache.service] } }")
+    const containers = { web: {}, "cache.service": { unit: "cache.service" } }
+    expect(await allowed()).toEqual({ ...ALLOW_NOTHING, containers })
+  })
+
+  test("lets a program of a rollout call sealift", async () => {
+    const env = { SEALIFT_NODE: "n", SEALIFT_RELEASE: "a/b@1", SEALIFT_PATH: "/p" }
+    expect((await load({}, env)).config.lan).toBe(false)
+  })
+
+  test.each([
+    ["rollout: yes", 'rollout is "yes" (DATA/config.yaml:1); allowed: a table of keys'],
+    ["rollout: { allow: some }", "allowed: auto, all, nothing, or a table of files"],
+    ["rollout: { allow: [/srv] }", "allowed: a table of keys"],
+    ["rollout: { alow: all }", "unknown key rollout.alow (DATA/config.yaml:1); allowed: allow"],
+    [
+      "rollout:\n  allow:\n    file: [/srv]",
+      "unknown key rollout.allow.file (DATA/config.yaml:3); allowed: files, exec, listed",
+    ],
+    ["rollout: { allow: { files: [srv] } }", 'rollout.allow.files[0] is "srv"'],
+    ["rollout: { allow: { files: [/srv/../etc] } }", "allowed: the absolute path of a folder"],
+    ["rollout: { allow: { exec: any } }", "allowed: plan, listed, none"],
+    ["rollout: { allow: { listed: { deploy: [] } } }", "allowed: at least one word"],
+    ["rollout: { allow: { listed: { Deploy: [/x] } } }", "bad key rollout.allow.listed.Deploy"],
+    ["rollout: { allow: { webhook: [https://a.example/x] } }", "allowed: an origin such as"],
+    ["rollout: { allow: { webhook: [https://me:s@a.example] } }", "allowed: an origin such as"],
+    ["rollout: { allow: { containers: [--rm] } }", "allowed: the name of a container"],
+    ["rollout: { allow: { containers: { -x: {} } } }", "bad key rollout.allow.containers.-x"],
+    [
+      "rollout: { allow: { containers: { web: { runtime: lxc } } } }",
+      "allowed: podman, docker, containerd",
+    ],
+    [
+      "rollout: { allow: { containers: { web: { arg: [] } } } }",
+      "unknown key rollout.allow.containers.web.arg (DATA/config.yaml:1); allowed: runtime, unit",
+    ],
+    ["rollout: { allow: { containers: { web: { program: [] } } } }", "at least one word"],
+  ])("with %j says what is allowed", async (text, expected) => {
+    await write(text)
+    expect(await faultOf(load())).toContain(expected)
   })
 })
