@@ -4,7 +4,6 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { codeOf } from "../core/errors.ts"
 import {
   type ContainerRule,
   type ContainerRuntime,
@@ -13,6 +12,7 @@ import {
 } from "./allowing.ts"
 import type { RunProgram } from "./bounded-program.ts"
 import { EngineCommands } from "./engine-commands.ts"
+import { RolloutError } from "./errors.ts"
 import { readImageLayout } from "./image-layout.ts"
 import type { KindActivator } from "./kind-activator.ts"
 import { openEngine } from "./open-engine.ts"
@@ -54,9 +54,9 @@ export function containerActivator(deps: {
       await engine.start(container, image, rule)
     },
     async isRunning(activation, { path }, { signal }) {
-      const rule = ruleOf(activation)
-      const { engine, systemd } = open(activation, { rule, signal })
       try {
+        const rule = ruleOf(activation)
+        const { engine, systemd } = open(activation, { rule, signal })
         const state = await engine.inspect(activation.container)
         if (state?.isRunning === true) {
           const { names } = await readImageLayout(path)
@@ -67,8 +67,8 @@ export function containerActivator(deps: {
         const words = await systemd.run(["show", "--property=ActiveState", rule.unit])
         return words.trim() === "ActiveState=active" ? "unknown" : "no"
       } catch (error) {
-        if (codeOf(error) !== "ACTIVATION_FAILED") throw error
-        return "unknown"
+        if (error instanceof RolloutError) return "unknown"
+        throw error
       }
     },
     async deactivate(activation, { signal }) {

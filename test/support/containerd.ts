@@ -15,6 +15,8 @@ export const CONTAINERD_TOOLS: readonly string[] = ["root", "containerd", "ctr",
 
 /** A running containerd. */
 export interface Containerd {
+  /** `ctr` and the words that lead it here, for others to run. */
+  readonly program: readonly string[]
   /** Pulls with `ctr`, through the mirrors of the hosts folder. */
   pull(reference: string, options?: { mayFail?: boolean }): Promise<Outcome>
   /** Pulls over the CRI, as the kubelet does; gives the image id. */
@@ -89,6 +91,7 @@ function describeContainerd(
   const blobs = join(folder, "root/io.containerd.content.v1.content/blobs/sha256")
   let containers = 0
   return {
+    program: [...(inside ?? []), "ctr", "--address", socket],
     pull: (reference, more) =>
       ctr(["images", "pull", "--hosts-dir", hostsFolder, reference], more?.mayFail ?? false),
     criPull: (reference) => criPullImage(socket, reference),

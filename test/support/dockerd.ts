@@ -12,6 +12,8 @@ export const DOCKER_TOOLS: readonly string[] = ["root", "dockerd", "docker", "co
 
 /** A running dockerd. */
 export interface Dockerd {
+  /** `docker` and the words that lead it here, for others to run. */
+  readonly program: readonly string[]
   docker(...args: readonly string[]): Promise<Outcome>
 }
 
@@ -41,10 +43,11 @@ export async function startDockerd(
       inside,
       env: { DOCKER_CONFIG: join(folder, "client") },
     })
-  const program = await start(["dockerd", "--config-file", file], {
+  const daemon = await start(["dockerd", "--config-file", file], {
     inside,
     isReady: async () => (await docker(["version"], true)).code === 0,
   })
-  workspace.defer(() => program.stop())
-  return { docker: (...args) => docker(args, false) }
+  workspace.defer(() => daemon.stop())
+  const program = [...(inside ?? []), "docker", "--host", socket]
+  return { program, docker: (...args) => docker(args, false) }
 }

@@ -13,6 +13,8 @@ export const PODMAN_TOOLS: readonly string[] = ["root", "podman", "runc", "unsha
 
 /** podman on its own storage. */
 export interface Podman {
+  /** The program and the words that lead it to its storage, for others to run. */
+  readonly program: readonly string[]
   podman(...args: readonly string[]): Promise<Outcome>
 }
 
@@ -41,9 +43,11 @@ export async function openPodman(
   const places = ["--root", join(folder, "root"), "--runroot", join(folder, "run")]
   const command = ["podman", ...places, "--tmpdir", join(folder, "tmp")]
   const inside = [...(options.inside ?? []), ...(await underEtc(options.etcFolder))]
+  const env = { CONTAINERS_CONF: conf, TMPDIR: folder }
+  const variables = Object.entries(env).map(([variable, value]) => `${variable}=${value}`)
   return {
-    podman: (...args) =>
-      run([...inside, ...command, ...args], { env: { CONTAINERS_CONF: conf, TMPDIR: folder } }),
+    program: [...inside, "/usr/bin/env", ...variables, ...command],
+    podman: (...args) => run([...inside, ...command, ...args], { env }),
   }
 }
 
