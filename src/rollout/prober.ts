@@ -48,6 +48,7 @@ async function tryOnce(
   signal.throwIfAborted()
   const deadline = startDeadline(deps.clock, probe.timeoutMs, signal)
   try {
+    verifyProbeAllowed(deps.allow(), probe)
     const reason = await check(deps, probe, { subject, signal, late: deadline.signal })
     signal.throwIfAborted()
     return reason

@@ -4,7 +4,10 @@
  * @module
  */
 import { messageOf } from "../core/errors.ts"
-import { OutputTail, REASON_BYTES_MAX } from "./output-tail.ts"
+import { OutputTail } from "./output-tail.ts"
+
+/** Of an answer that is wrong, its beginning: that is where a server says why. */
+const BODY_BYTES_MAX = 1_024
 
 /** What a server answered. */
 export interface WebAnswer {
@@ -52,10 +55,10 @@ async function beginningOf(answer: Response): Promise<string> {
   let sizeBytes = 0
   // Leaving the loop cancels the rest.
   for await (const part of answer.body ?? []) {
-    const room = REASON_BYTES_MAX - sizeBytes
+    const room = BODY_BYTES_MAX - sizeBytes
     tail.push(part.subarray(0, room))
     sizeBytes += part.length
-    if (sizeBytes >= REASON_BYTES_MAX) break
+    if (sizeBytes >= BODY_BYTES_MAX) break
   }
   return tail.text()
 }
