@@ -63,9 +63,14 @@ export interface Scene {
   readonly isStageOnly: boolean
   /** Whether another plan has taken this one's channel. */
   readonly isReplaced: boolean
+  /** Whether the plan's last moment is over, by this node's trusted time. */
+  readonly isExpired: boolean
   /** What ran well before this plan, as far as it may run again. */
   readonly before: readonly ActiveRelease[]
 }
+
+/** What decides whether a node may open and activate. */
+export type ReleaseScene = Pick<Scene, "plan" | "view" | "place" | "isReplaced" | "isExpired">
 
 /** What is to be done next. */
 export type Work =
@@ -112,21 +117,26 @@ export const BEGIN: NodeState = {
 const SETTLED: readonly Step[] = ["healthy", "failed", "went-back", "stranded", "over"]
 
 /** Tells whether this node may open and activate by what was decided. */
-export function isReleased({ plan, view, place }: Pick<Scene, "plan" | "view" | "place">): boolean {
-  if (place === undefined) return false
+export function isReleased({ plan, view, place, isReplaced, isExpired }: ReleaseScene): boolean {
+  if (place === undefined || isReplaced || isExpired) return false
   if (view.phase === "completed") return true
   const { phase, releasedAtMs } = view
   return phase === "running" && place < plan.waves.length && place < releasedAtMs.length
 }
 
-/** Tells whether this node shall go back to what ran before. */
-export function shallGoBack({ view, place }: Scene): boolean {
-  return view.backFrom !== undefined && place !== undefined && place >= view.backFrom
+/**
+ * Tells whether this node shall go back to what ran before. What another plan has made to run since is
+ * none of this plan's.
+ */
+export function shallGoBack({ view, place, isReplaced }: Scene): boolean {
+  if (isReplaced || view.backFrom === undefined) return false
+  return place !== undefined && place >= view.backFrom
 }
 
 /**
- * Gives the state after something happened; what does not fit the state changes nothing. Only a look
- * begins to change what runs: whoever runs the machine lets one plan of a channel do so at a time.
+ * Gives the state after something happened; what does not fit the state changes nothing. What was
+ * decided meanwhile is followed only by looking anew: work may take hours, and its scene is as old. One
+ * plan of a channel at a time changes what runs, and whoever runs the machine sees to that by its looks.
  */
 export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
   return happening.kind === "looked" ? settle(state, scene) : afterWork(state, happening, scene)
@@ -191,23 +201,42 @@ function afterWork(
 /** Moves on by what the scene says, with no work of its own. */
 function settle(state: NodeState, scene: Scene): NodeState {
   const { step } = state
-  const { view, isReplaced, isWindowOpen } = scene
+  const { view, isReplaced, isExpired } = scene
+  if (step === "going-back") return stillBack(state, scene)
   // What was begun is brought to its end, so that it is known what runs.
-  if (step === "activating" || step === "probing" || step === "going-back") return state
+  if (step === "probing" || (step === "activating" && isUnderWay(state))) return state
   if (shallGoBack(scene) && step !== "over") {
     if (state.activated > 0 && step !== "went-back" && step !== "stranded")
       return goBack(state, scene)
     return state.activated > 0 ? state : { ...state, step: "over" }
   }
-  const isOver = isReplaced || view.phase === "aborted"
-  if (isOver && !SETTLED.includes(step)) return { ...state, step: "over" }
+  const isOver = isReplaced || isExpired || view.phase === "aborted"
+  if (isOver && !SETTLED.includes(step)) return ended(state)
   if (step === "failed" && view.phase === "running" && view.attempt > state.attempt) {
     return settle(tryAgain(state, scene), scene)
   }
-  if (step === "opened" && isReleased(scene) && isWindowOpen) {
-    return { ...state, step: "activating", index: 0, isBegun: false }
-  }
-  return state
+  const mayActivate = isReleased(scene) && scene.isWindowOpen
+  if (step === "activating") return mayActivate ? state : { ...state, step: "opened" }
+  if (step !== "opened" || !mayActivate) return state
+  // What fails from here on fails after the last time at which the rollout was resumed.
+  return { ...state, step: "activating", index: 0, isBegun: false, attempt: view.attempt }
+}
+
+/** The releases of a plan are one act: after the first was begun, all are activated or one fails. */
+function isUnderWay({ index, isBegun }: NodeState): boolean {
+  return index > 0 || isBegun
+}
+
+/** What runs is known to be none of the plan's only if none of it was ever tried. */
+function ended(state: NodeState): NodeState {
+  if (state.activated === 0) return { ...state, step: "over" }
+  return failed(state, state.reason === "" ? "the rollout is over" : state.reason)
+}
+
+/** What it was going back to may have been withdrawn meanwhile. */
+function stillBack(state: NodeState, { plan, before }: Scene): NodeState {
+  if (before.length > 0 || plan.onNoRollback === "deactivate") return state
+  return { ...state, step: "stranded", isBegun: false }
 }
 
 function withOpened(state: NodeState, path: string, { plan }: Scene): NodeState {

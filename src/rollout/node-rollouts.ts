@@ -134,19 +134,27 @@ export class NodeRollouts {
   async #lookNow(): Promise<void> {
     await this.#turns.run("runs", async () => {
       const { book } = this.#deps
+      const added: PlanRun[] = []
       for (const known of book.plans()) {
-        if (this.#isStopped) return
-        await this.#ensure(known)
+        const run = await this.#made(known)
+        if (run !== undefined) added.push(run)
+      }
+      if (this.#isStopped) return
+      // What was cut off on a channel is brought to its end before another plan changes the channel.
+      added.sort((one, other) => Number(other.isCutOff) - Number(one.isCutOff))
+      for (const run of added) {
+        this.#runs.set(run.known.named.digest, run)
+        run.start()
       }
     })
     for (const known of this.#deps.book.active()) void this.#bringRoster(known)
     this.wake()
   }
 
-  /** Runs a plan that counts, or one that was begun here. */
-  async #ensure(known: KnownPlan): Promise<void> {
+  /** Makes the run of a plan that counts, or of one that was begun here. */
+  async #made(known: KnownPlan): Promise<PlanRun | undefined> {
     const { digest } = known.named
-    if (this.#runs.has(digest)) return
+    if (this.#runs.has(digest)) return undefined
     const { book, files, log } = this.#deps
     const section = await files.state(digest, broken)
     let kept: KeptRollout | undefined
@@ -157,10 +165,8 @@ export class NodeRollouts {
       log.error(fields, "what this node kept of a rollout is broken: it begins anew")
     }
     const isActive = book.active().some(({ named }) => named.digest === digest)
-    if (kept === undefined && !isActive) return
-    const run = new PlanRun(this.#depsOf(known), known, kept)
-    this.#runs.set(digest, run)
-    run.start()
+    if (kept === undefined && !isActive) return undefined
+    return new PlanRun(this.#depsOf(known), known, kept)
   }
 
   #depsOf(known: KnownPlan): ConstructorParameters<typeof PlanRun>[0] {
@@ -191,7 +197,10 @@ export class NodeRollouts {
     const { book, content, membership } = this.#deps
     const { said: plan } = known.plan
     const objections = await Promise.all(
-      before.map(({ release }) => content.objection(release, new Set())),
+      before.map(({ release }, index) => {
+        const ahead = before.slice(0, index).map((one) => one.release.digest)
+        return content.objection(release, new Set(ahead))
+      }),
     )
     const active = book.active().find(({ plan: { said } }) => said.channel === plan.channel)
     const { window } = plan
@@ -203,6 +212,7 @@ export class NodeRollouts {
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
       isReplaced: active?.named.digest !== known.named.digest,
+      isExpired: membership.nowMs() > plan.expiresAtMs,
       before: objections.every((objection) => objection === undefined) ? before : [],
     }
   }

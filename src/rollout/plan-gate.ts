@@ -35,7 +35,11 @@ export class PlanGate implements PlanView {
     const isActive = this.#book.active().some(({ named }) => named.digest === known.named.digest)
     if (!isActive && view.phase !== "completed") return false
     const plan = known.plan.said
-    return isReleased({ plan, view, place: this.#placeOf(known, node) })
+    const place = this.#placeOf(known, node)
+    // The waves stood: that the plan is past its last moment closes nothing that was open.
+    const isExpired =
+      view.phase !== "completed" && this.#membership.nowMs() > plan.expiresAtMs
+    return isReleased({ plan, view, place, isReplaced: false, isExpired })
   }
 
   #placeOf(known: KnownPlan, node: PeerId): number | undefined {

@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { NamedRelease } from "../release/signed.ts"
-import type { Activator, Prober } from "./activation.ts"
+import type { ActivationTarget, Activator, Prober } from "./activation.ts"
 import type { RolloutContent } from "./content.ts"
 import {
   type ActiveRelease,
@@ -85,6 +85,11 @@ export class PlanRun {
     return this.#kept.state
   }
 
+  /** Whether something of its channel is being changed, or was when the node was stopped. */
+  get isCutOff(): boolean {
+    return CHANGING.includes(this.state.step)
+  }
+
   /** Folders that it opened, or may go back to. */
   get paths(): readonly string[] {
     const { state, before } = this.#kept
@@ -115,8 +120,10 @@ export class PlanRun {
   async #run(): Promise<void> {
     let tries = 0
     // A crash may have cut off what changes the channel.
-    const isCutOff = CHANGING.includes(this.state.step)
-    while (isCutOff && !this.#deps.enter()) await this.#wait(undefined)
+    while (this.isCutOff && !this.#closing.signal.aborted && !this.#deps.enter()) {
+      this.#isWoken = false
+      await this.#wait(undefined)
+    }
     while (!this.#closing.signal.aborted) {
       this.#isWoken = false
       const scene = await this.#look()
@@ -169,8 +176,9 @@ export class PlanRun {
   #activeAfter(
     before: NodeState,
     { state, before: ran }: KeptRollout,
-    { plan }: Scene,
+    scene: Scene,
   ): readonly ActiveRelease[] | undefined {
+    const { plan } = scene
     if (state.step === before.step) return undefined
     if (state.step === "healthy") {
       return plan.releases.map((release, index) =>
@@ -178,7 +186,8 @@ export class PlanRun {
       )
     }
     if (state.step === "went-back") return ran
-    return before.step === "going-back" && ran.length === 0 ? [] : undefined
+    const isGone = scene.before.length === 0 && plan.onNoRollback === "deactivate"
+    return before.step === "going-back" && isGone ? [] : undefined
   }
 
   #activeOf(release: NamedRelease, path: string): ActiveRelease {
@@ -240,22 +249,31 @@ export class PlanRun {
   }
 
   async #activate(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
-    const { content, activator } = this.#deps
+    const { content, active } = this.#deps
     const release = scene.plan.releases[index]!
-    const ahead = [
-      ...this.#deps.active().map((one) => one.release),
-      ...scene.plan.releases.slice(0, index),
-    ]
-    const active = new Set(ahead.map(({ digest }) => digest))
-    const objection = await content.objection(release, active)
+    const ahead = scene.plan.releases.slice(0, index).map((one) => ({ release: one }))
+    const objection = await content.objection(release, digestsOf([...active(), ...ahead]))
     if (objection !== undefined) return { kind: "failed", reason: objection }
+    const isRetry = this.state.activated > index
     await this.#advance({ kind: "begun" }, scene)
-    const activation = this.#activationOf(release)
-    if (activation !== undefined) {
-      const target = { release, path: this.state.opened[index]! }
-      await activator.activate(activation, target, { signal })
-    }
+    const target = { release, path: this.state.opened[index]! }
+    await this.#makeRun(this.#activationOf(release), target, { isRetry, signal })
     return { kind: "activated" }
+  }
+
+  /**
+   * Makes a release run. Unless it is known to have been tried, what runs already is not made to run
+   * again: the state may be that of an older copy.
+   */
+  async #makeRun(
+    activation: Activation | undefined,
+    target: ActivationTarget,
+    { isRetry, signal }: { readonly isRetry: boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (activation === undefined) return
+    const { activator } = this.#deps
+    if (!isRetry && (await activator.isRunning(activation, target, { signal })) === "yes") return
+    await activator.activate(activation, target, { signal })
   }
 
   async #inspect(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
@@ -278,12 +296,11 @@ export class PlanRun {
 
   async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
     const { release, path, activation } = scene.before[index]!
-    const objection = await this.#deps.content.objection(release, new Set())
+    const { content } = this.#deps
+    const objection = await content.objection(release, digestsOf(scene.before.slice(0, index)))
     if (objection !== undefined) return { kind: "failed", reason: objection }
     await this.#advance({ kind: "begun" }, scene)
-    if (activation !== undefined) {
-      await this.#deps.activator.activate(activation, { release, path }, { signal })
-    }
+    await this.#makeRun(activation, { release, path }, { isRetry: false, signal })
     return { kind: "restored" }
   }
 
@@ -311,7 +328,8 @@ export class PlanRun {
 
   #outcome(scene: Scene): Outcome | undefined {
     const { step } = this.state
-    if (scene.place === undefined) return undefined
+    // Of a plan that another one has replaced nothing is known any more: what runs is the other's.
+    if (scene.place === undefined || scene.isReplaced) return undefined
     if (step === "healthy") return "healthy"
     if (step === "failed" || step === "stranded") return "failed"
     if (step === "went-back") return "rolled-back"
@@ -345,6 +363,10 @@ export class PlanRun {
 function afresh(kept: KeptRollout | undefined): KeptRollout | undefined {
   if (kept?.state.step !== "failed" || kept.state.activated > 0) return kept
   return { ...kept, state: { ...BEGIN, attempt: kept.state.attempt } }
+}
+
+function digestsOf(releases: readonly Pick<ActiveRelease, "release">[]): ReadonlySet<string> {
+  return new Set(releases.map(({ release: { digest } }) => digest))
 }
 
 function isSame(one: NodeState, other: NodeState): boolean {
