@@ -124,9 +124,9 @@ function faultOf({ error }: Plan, count: WaveCount): string | undefined {
   return `${failed} of ${counted} have failed${quiet}`
 }
 
-/** Since when a wave has been good enough; undefined: it is not. */
+/** Since when a wave has been good enough, never before its release; undefined: it is not. */
 function goodSinceMs(
-  { plan, waves, reports }: Findings,
+  { plan, view, waves, reports }: Findings,
   wave: number,
   count: WaveCount,
 ): number | undefined {
@@ -134,9 +134,11 @@ function goodSinceMs(
   const counted = count.size - count.excluded
   const needed = Math.max(Math.ceil((percent * counted) / 100), Math.min(minSample, count.size), 1)
   if (count.healthy < needed) return undefined
+  const releasedAtMs = view.releasedAtMs[wave] ?? 0
   const times = (waves[wave] ?? []).flatMap((node) => {
     const report = reports.get(node)
-    return report?.said.outcome === "healthy" ? [report.receivedAtMs] : []
+    if (report?.said.outcome !== "healthy") return []
+    return [Math.max(report.receivedAtMs, releasedAtMs)]
   })
   return times.sort((one, other) => one - other)[needed - 1]
 }

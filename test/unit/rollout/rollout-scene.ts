@@ -1,5 +1,6 @@
 /** What tests of rollouts share: nodes by number, views, scenes of a node, reports. */
 import { type Digest, digestOf } from "../../../src/core/digest.ts"
+import { memoize } from "../../../src/core/memoize.ts"
 import { identityFromSeed } from "../../../src/net/identity.ts"
 import type { PeerId } from "../../../src/net/net.ts"
 import type { NamedRelease } from "../../../src/release/signed.ts"
@@ -14,7 +15,10 @@ import { PLAN } from "./plan-scene.ts"
 
 /** The secret of a node's identity, by its number; that of `keyOf` too. */
 export const seedOf = (number: number): Uint8Array => new Uint8Array(32).fill(number)
-export const peerOf = (number: number): PeerId => identityFromSeed(seedOf(number)).id
+export const peerOf: (number: number) => PeerId = memoize(
+  (number) => identityFromSeed(seedOf(number)).id,
+  256,
+)
 
 export const digestFor = (text: string): Digest => digestOf(Buffer.from(text))
 export const releaseOf = (name: string, sequence = 1): NamedRelease => ({
