@@ -112,7 +112,13 @@ export interface NodeConfig {
     readonly lan: boolean
   }
   /** What plans may do on this node; `auto` leaves it to the fleet (`rollout/allowing.ts`). */
-  readonly rollout: { readonly allow: RolloutAllow | typeof AUTO }
+  readonly rollout: {
+    readonly allow: RolloutAllow | typeof AUTO
+    /** Bring what plans name, and open and activate nothing by them. */
+    readonly stageOnly: boolean
+    /** By which windows of plans are read; undefined: the machine's. */
+    readonly timeZone?: string | undefined
+  }
   readonly log: {
     readonly level: (typeof LOG_LEVELS)[number]
     readonly format: (typeof LOG_FORMATS)[number]
@@ -248,6 +254,8 @@ const isTable = (input: unknown) => typeof input === "object" && input !== null
 
 const rolloutKeys = {
   allow: either(isTable, allowTable, leaf(rollout.ALLOW_WORD)),
+  stageOnly: leaf(value.BOOLEAN),
+  timeZone: leaf(limit.TIME_ZONE).optional(),
 }
 
 const logKeys = {
@@ -401,6 +409,13 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     variable: "SEALIFT_ROLLOUT_ALLOW",
     flag: "--rollout-allow",
   },
+  {
+    path: "rollout.stageOnly",
+    kind: "boolean",
+    variable: "SEALIFT_ROLLOUT_STAGE_ONLY",
+    flag: "--stage-only",
+  },
+  { path: "rollout.timeZone", kind: "text", variable: "SEALIFT_ROLLOUT_TIME_ZONE" },
   { path: "log.level", kind: "text", variable: "SEALIFT_LOG_LEVEL", flag: "--log-level" },
   { path: "log.format", kind: "text", variable: "SEALIFT_LOG_FORMAT", flag: "--log-format" },
 ]
@@ -436,6 +451,7 @@ export const CONFIG_DEFAULTS: Readonly<Record<string, unknown>> = {
   "public.stun": [],
   "public.lan": false,
   "rollout.allow": AUTO,
+  "rollout.stageOnly": false,
   "log.level": "info",
   "log.format": "auto",
 }

@@ -326,7 +326,7 @@ async function openRooms(
       audit,
       layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
       rolloutLog: log.child({ room: "rollout" }),
-      rollout: rolloutSettings(),
+      rollout: rolloutSettings(config),
       env,
     },
     { data: config.data },

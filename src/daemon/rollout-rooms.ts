@@ -18,7 +18,7 @@ import type { PeerNetwork } from "../net/net.ts"
 import type { PlanView } from "../release/gate-keeper.ts"
 import type { Opener, ReleaseBook } from "../release/releases.ts"
 import { createActivator } from "../rollout/activator.ts"
-import { ALLOW_ALL, ALLOW_NOTHING, type RolloutAllow } from "../rollout/allowing.ts"
+import { type AUTO, effectiveAllow, type RolloutAllow } from "../rollout/allowing.ts"
 import { programRunner } from "../rollout/bounded-program.ts"
 import { RolloutController } from "../rollout/controller.ts"
 import { FleetRollouts } from "../rollout/fleet-rollouts.ts"
@@ -48,8 +48,7 @@ const BOOT_BYTES = 16
 
 /** What a plan may do here, and how this node takes part. */
 export interface RolloutSettings {
-  /** Undefined: everything in a fleet of one person, else nothing. */
-  readonly allow: RolloutAllow | undefined
+  readonly allow: RolloutAllow | typeof AUTO
   readonly isStageOnly: boolean
   readonly timeZone: string
 }
@@ -118,7 +117,7 @@ export async function openRollouts(
   const acting = {
     node: net.id,
     clock,
-    allow: () => settings.allow ?? (isOnePerson(membership) ? ALLOW_ALL : ALLOW_NOTHING),
+    allow: () => effectiveAllow(settings.allow, { isOnePerson: isOnePerson(membership) }),
     openedFolder,
     run: programRunner(clock, deps.env),
   }
@@ -201,12 +200,12 @@ class Controllers {
 }
 
 /**
- * A fleet of one person: whoever signs its plans owns its nodes. It is taken for one while a single node
- * holds the keys of root and plan: each by one key, and both of them here or at its one anchor.
+ * A fleet of one person: whoever signs its plans owns its nodes. It is taken for one while targets, access
+ * and plan are signed by one key each, and it has a single anchor.
  */
 function isOnePerson(membership: FleetMember): boolean {
   const roles = ["targets", "access", "plan"].map((role) => membership.roleHolders(role))
   const members = [...(membership.access()?.list.members.values() ?? [])]
   const anchors = members.filter(({ isAnchor }) => isAnchor)
-  return anchors.length <= 1 && roles.every((holders) => holders?.threshold === 1)
+  return anchors.length <= 1 && roles.every((holders) => holders?.keys.size === 1)
 }

@@ -2,13 +2,15 @@
  * How this node takes part in rollouts, by its configuration.
  * @module
  */
+import type { NodeConfig } from "./config-schema.ts"
 import type { RolloutSettings } from "./rollout-rooms.ts"
 
-/** Gives the settings; the time zone is the machine's unless the file names one. */
-export function rolloutSettings(): RolloutSettings {
+/** Gives the settings; the time zone is the machine's unless the configuration names one. */
+export function rolloutSettings({ rollout }: Pick<NodeConfig, "rollout">): RolloutSettings {
+  const { allow, stageOnly, timeZone } = rollout
   return {
-    allow: undefined,
-    isStageOnly: false,
-    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    allow,
+    isStageOnly: stageOnly,
+    timeZone: timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
   }
 }

@@ -37,8 +37,7 @@ export class PlanGate implements PlanView {
     const plan = known.plan.said
     const place = this.#placeOf(known, node)
     // The waves stood: that the plan is past its last moment closes nothing that was open.
-    const isExpired =
-      view.phase !== "completed" && this.#membership.nowMs() > plan.expiresAtMs
+    const isExpired = view.phase !== "completed" && this.#membership.nowMs() > plan.expiresAtMs
     return isReleased({ plan, view, place, isReplaced: false, isExpired })
   }
 

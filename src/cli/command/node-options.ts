@@ -52,6 +52,7 @@ export function addNodeOptions(command: Command): Command {
       "--rollout-allow <word>",
       "what plans may do here: auto, all or nothing (default: auto)",
     )
+    .option("--stage-only", "bring what plans name; open and activate nothing by them")
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--log-format <format>", "auto, json or pretty")
 }

@@ -20,14 +20,7 @@ import type { PlanView } from "../../../src/release/gate-keeper.ts"
 import type { KnownRelease } from "../../../src/release/releases.ts"
 import { newIdentity } from "../../../src/seal/age-key.ts"
 import { selfOf } from "../fleet/key-world.ts"
-import {
-  EPOCH,
-  KEEPERS,
-  type Node,
-  OpeningWorld,
-  POLICY,
-  partyOfDevices,
-} from "./opening-world.ts"
+import { EPOCH, KEEPERS, type Node, OpeningWorld, POLICY, partyOfDevices } from "./opening-world.ts"
 import { NOW, trustOf } from "./world.ts"
 
 const GROUP = `group:edge:${EPOCH}`
