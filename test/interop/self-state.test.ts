@@ -8,6 +8,7 @@ import { cp, mkdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { StatusReport } from "../../src/api/api.ts"
+import type { FleetReport } from "../../src/fleet/fleet-desk.ts"
 import { pollUntil } from "../support/process.ts"
 import { done, ReleaseFleet, refused } from "../support/release-fleet.ts"
 import { type SealiftNode, startNode } from "../support/sealift-node.ts"
@@ -44,8 +45,15 @@ const statusOf = async (node: SealiftNode) =>
   JSON.parse(await done(node.sealift("status", "--json"))) as StatusReport
 const isBlocked = (node: SealiftNode, code: string | undefined) =>
   pollUntil(async () => (await statusOf(node)).blocked?.code === code, FOUND_MS)
-const isConnected = (node: SealiftNode) =>
-  pollUntil(async () => (await statusOf(node)).peerCount > 0, HEARD_MS)
+const fleetOf = async (node: SealiftNode) =>
+  JSON.parse(await done(node.sealift("fleet", "show", "--json"))) as FleetReport
+/** Whether a node has met the first one, and knows the list that it has. */
+const hasCaughtUp = (node: SealiftNode) =>
+  pollUntil(async () => {
+    if ((await statusOf(node)).peerCount === 0) return false
+    const [here, there] = [await fleetOf(node), await fleetOf(fleet.anchor)]
+    return here.accessVersion === there.accessVersion && !here.isStale
+  }, HEARD_MS)
 
 async function eventsOf(node: SealiftNode): Promise<readonly Logged[]> {
   const lines = await done(node.sealift("log", "--count", "1000", "--json"))
@@ -76,17 +84,18 @@ describe("a data directory that is put back from a copy three steps old", () => 
     await edge.stop()
     const copy = await copyOf(edge, "edge-old")
     edge = await startNode(workspace, { name: "edge" })
-    expect(await isConnected(edge)).toBe(true)
+    expect(await hasCaughtUp(edge)).toBe(true)
+    for (let step = 0; step < 3; step++) await done(edge.sealift("open", ref, "-o", out()))
     for (let step = 0; step < 3; step++) {
-      await done(edge.sealift("open", ref, "-o", out()))
       await done(fleet.anchor.sealift("fleet", "group", "add", `step-${step}`, edge.peerId))
     }
+    expect(await hasCaughtUp(edge)).toBe(true)
     const told = await eventsOf(edge)
     expect(told.filter(({ event }) => event === "release.opened").length).toBe(3)
     // So that it has told how far it came: at its next start it does so first of all.
     await edge.stop()
     edge = await startNode(workspace, { name: "edge" })
-    expect(await isConnected(edge)).toBe(true)
+    expect(await hasCaughtUp(edge)).toBe(true)
     expect((await statusOf(edge)).blocked).toBeUndefined()
     await edge.stop()
     await rm(edge.data, { recursive: true })
@@ -104,7 +113,8 @@ describe("a data directory that is put back from a copy three steps old", () => 
     const aside = readdirSync(edge.data).filter((name) => name.startsWith("log.restored-"))
     expect(aside.length).toBe(1)
     await done(edge.sealift("log", "--verify"))
-    expect(await isBlocked(edge, undefined)).toBe(true)
+    expect(await hasCaughtUp(edge)).toBe(true)
+    expect((await statusOf(edge)).blocked).toBeUndefined()
     await done(edge.sealift("open", ref, "-o", out()))
   }, 240_000)
 
@@ -112,7 +122,7 @@ describe("a data directory that is put back from a copy three steps old", () => 
     await edge.stop()
     const ref = await approved("meanwhile")
     edge = await startNode(workspace, { name: "edge" })
-    expect(await isConnected(edge)).toBe(true)
+    expect(await hasCaughtUp(edge)).toBe(true)
     await done(edge.sealift("open", ref, "-o", out()))
     expect((await statusOf(edge)).blocked).toBeUndefined()
   }, 120_000)
@@ -150,7 +160,7 @@ describe("a data directory that runs twice", () => {
     await own.stop()
     await edge.stop()
     edge = await startNode(workspace, { name: "edge" })
-    expect(await isConnected(edge)).toBe(true)
+    expect(await hasCaughtUp(edge)).toBe(true)
     expect(await isBlocked(edge, undefined)).toBe(true)
     await done(edge.sealift("open", ref, "-o", out()))
   }, 240_000)
