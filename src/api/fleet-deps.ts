@@ -5,6 +5,7 @@
 import { FleetError } from "../fleet/errors.ts"
 import type { Fleet, Membership } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
+import type { NodeKeys } from "../fleet/node-key-port.ts"
 import type { SelfFault, SelfStanding } from "../fleet/self-standing.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 
@@ -14,6 +15,7 @@ export interface FleetDeps {
   readonly fleet: Fleet
   /** Left out: nothing can be known against this node. */
   readonly self?: SelfStanding | undefined
+  readonly nodeKeys: Pick<NodeKeys, "own" | "of" | "gather" | "accept">
   /** Accepts what is newer in a source of files that nobody trusts (`FleetMember.refresh`). */
   readonly takeFiles: (source: TufSource, options: { signal: AbortSignal }) => Promise<void>
 }

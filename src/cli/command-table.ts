@@ -245,6 +245,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/fleet-upkeep.ts")).fleetImportCommand,
   },
   {
+    group: "fleet node-key",
+    usage: "export",
+    summary: "write this node's key into a file, for whoever seals to it without contact",
+    load: async () => (await import("./command/fleet-node-key.ts")).nodeKeyExportCommand,
+  },
+  {
+    group: "fleet node-key",
+    usage: "import <file>",
+    summary: "take in keys of nodes that this fleet has no contact with",
+    load: async () => (await import("./command/fleet-node-key.ts")).nodeKeyImportCommand,
+  },
+  {
     group: "party",
     usage: "init <name>",
     summary: "make the keys of a party's device, anywhere; writes NAME.key and NAME.key.pub",

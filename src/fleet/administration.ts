@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
+import { isSha256Hex } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
@@ -11,6 +12,7 @@ import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
+import type { NamedBytes } from "../trust/tuf/publication.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
@@ -40,7 +42,7 @@ import { FleetUpkeep, type Office } from "./fleet-upkeep.ts"
 import { GateDeviceHolder } from "./gate-device.ts"
 import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
-import { type JoiningDeps, joinByToken } from "./joining-fleet.ts"
+import { type JoiningDeps, joinByFiles, joinByToken } from "./joining-fleet.ts"
 import type { EpochNeeds } from "./node-key-port.ts"
 import { peerSources } from "./peer-source.ts"
 import { setPolicy, settingPolicy } from "./policy-act.ts"
@@ -171,6 +173,19 @@ export class Administration implements FleetDesk {
       const member = await joinByToken(this.#joiningDeps(), token, { ...newcomer, signal })
       await this.#enter(member)
       await this.#meet((await this.#deps.home.readRecord())?.addresses ?? [], signal)
+      return this.#reportOf(member)
+    })
+  }
+
+  joinByFiles(
+    fleet: string,
+    files: readonly NamedBytes[],
+    { signal }: { signal: AbortSignal },
+  ): Promise<FleetReport> {
+    return this.#inTurn(async () => {
+      if (!isSha256Hex(fleet)) throw new FleetError("INVITE_INVALID", "it is no fleet's id")
+      const member = await joinByFiles(this.#joiningDeps(), files, { fleet, signal })
+      await this.#enter(member)
       return this.#reportOf(member)
     })
   }

@@ -6,6 +6,7 @@
 import type { PeerId } from "../net/net.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
+import type { NamedBytes } from "../trust/tuf/publication.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
 import type { DevicePublic } from "./device.ts"
@@ -140,6 +141,16 @@ export interface FleetDesk {
   }): Promise<InviteReceipt>
   /** Joins by a token. @throws FleetError `INVITE_REFUSED`, `FLEET_EXISTS` */
   join(token: string, options: { signal: AbortSignal }): Promise<FleetReport>
+  /**
+   * Joins by the fleet's files, as `fleet export` writes them, where nobody can be reached.
+   * @param fleet - its id, which the files are checked against
+   * @throws FleetError `FLEET_EXISTS`, `NOT_ENROLLED`; TrustError `FLEET_WRONG`
+   */
+  joinByFiles(
+    fleet: string,
+    files: readonly NamedBytes[],
+    options: { signal: AbortSignal },
+  ): Promise<FleetReport>
   admit(request: {
     readonly peer: PeerId
     readonly groups: readonly string[]

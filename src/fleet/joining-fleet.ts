@@ -6,6 +6,7 @@
 
 import { codeOf } from "../core/errors.ts"
 import type { PeerNetwork } from "../net/net.ts"
+import type { NamedBytes } from "../trust/tuf/publication.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import type { Labels } from "./access-field.ts"
 import { signEnrolment } from "./enrolment.ts"
@@ -88,7 +89,7 @@ async function joinAdmitted(
   let fault: unknown
   for (const address of addresses) {
     try {
-      const record = { fleet, name: fleet.slice(0, 8), addresses: addresses.filter(isMultiaddr) }
+      const record = { fleet, name: nameless(fleet), addresses: addresses.filter(isMultiaddr) }
       if (!isMultiaddr(address)) return await settleByWeb(deps, record, { url: address, signal })
       const peer = await deps.net.dial(address, { signal })
       return await settle(deps, record, { source: peerSource(deps, peer), signal })
@@ -99,6 +100,31 @@ async function joinAdmitted(
     }
   }
   throw fault
+}
+
+/**
+ * Joins by the fleet's files, as somebody carried them: for a node that meets nobody.
+ * @param options - `fleet`: the id, which came another way
+ * @throws as {@link joinByToken}
+ */
+export async function joinByFiles(
+  deps: JoiningDeps,
+  files: readonly NamedBytes[],
+  { fleet, signal }: { readonly fleet: string; readonly signal: AbortSignal },
+): Promise<FleetMember> {
+  await makeRoom(deps)
+  const record = { fleet, name: nameless(fleet), addresses: [] }
+  try {
+    return await settle(deps, record, { source: sourceOfFiles(files), signal })
+  } catch (error) {
+    await deps.home.setAside()
+    throw error
+  }
+}
+
+/** Only who invites says what its operator calls a fleet. */
+function nameless(fleet: string): string {
+  return fleet.slice(0, 8)
 }
 
 function isMultiaddr(address: string): boolean {

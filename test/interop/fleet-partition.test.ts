@@ -190,4 +190,37 @@ describe("without the desk", () => {
     await done(island.sealift("release", "import", bundle))
     expect(await isState(island, ref, "approved")).toBe(true)
   })
+
+  test("a node that never met anybody is approved for and granted to by file", async () => {
+    const stranger = await startNode(workspace, { name: "stranger" })
+    const anchor = await startNode(workspace, { name: "anchor" })
+    fleet.anchor = anchor
+    await done(anchor.sealift("fleet", "desk", "take"))
+    const [files, keys] = [fleet.path("unmet.fleet"), fleet.path("unmet.nodekeys")]
+    await done(anchor.sealift("fleet", "admit", stranger.peerId))
+    await done(anchor.sealift("fleet", "export", "--out", files))
+    const id = JSON.parse(await done(anchor.sealift("fleet", "show", "--json"))).fleet
+    await done(stranger.sealift("fleet", "join", id, "--files", files))
+    await done(stranger.sealift("fleet", "node-key", "export", "--out", keys))
+    await done(anchor.sealift("fleet", "node-key", "import", keys))
+    const ref = await publish(anchor, "unmet", `node:${stranger.peerId}`)
+    const [bundle, grant] = [fleet.path("unmet.release"), fleet.path("unmet.grant")]
+    await done(anchor.sealift("release", "export", ref, "--out", bundle))
+    for (const party of PARTIES) {
+      const approval = fleet.path(`unmet.${party}`)
+      const signs = ["--key", fleet.keyOf(party), "--out", approval]
+      await done(apart("approve", "--release", bundle, ...signs))
+      await done(anchor.sealift("approve", "--import", approval))
+    }
+    await done(anchor.sealift("gate", "grant", ref, "--node", stranger.peerId, "--out", grant))
+    const whole = fleet.path("unmet-approved.release")
+    await done(anchor.sealift("release", "export", ref, "--out", whole))
+    await done(stranger.sealift("release", "import", whole))
+    await done(stranger.sealift("gate", "import", grant))
+    // Ciphertext comes from a node that can give nothing else: it keeps no gate, and is no anchor.
+    edge = await startNode(workspace, { name: "edge", peers: anchor.p2p })
+    await done(edge.sealift("stage", ref))
+    await anchor.stop()
+    await opens(await restart(stranger, [edge]), ref)
+  })
 })

@@ -48,6 +48,7 @@ export async function writeNodeKeyVectors(write: WriteVector): Promise<void> {
   writeBadPredicates(bad)
   writeBadRecipients(bad)
   writeBadTimes(bad)
+  writeCarried(write)
   for (const [name, peer] of Object.entries({ node: PEER, other: OTHER_PEER })) {
     write(`fingerprint-${name}`, "A node of a fleet.", {
       input: { fleet: FLEET, peer },
@@ -55,6 +56,35 @@ export async function writeNodeKeyVectors(write: WriteVector): Promise<void> {
       output: { fingerprint: fingerprintOf(peer) },
     })
   }
+}
+
+/** Node keys for the road. Whether each of them counts is seen when it is read. */
+function writeCarried(write: WriteVector): void {
+  const plain = { v: 1, fleet: FLEET, nodeKeys: [{ statement: FILE }] }
+  const keys = (name: string, comment: string, fields: Fields, code = "NODE_KEY_INVALID") =>
+    write(`node-keys-${name}`, comment, {
+      input: { file: encode(fields), fleet: FLEET },
+      expect: code,
+    })
+  const two = [{ statement: FILE }, { statement: base64(Buffer.from("none")), note: 1 }]
+  for (const [name, comment, nodeKeys] of [
+    ["ok", "The key of one node.", plain.nodeKeys],
+    ["ok-two", "Two, of which one is none, with a field that nobody knows.", two],
+  ] as const) {
+    write(`node-keys-${name}`, comment, {
+      input: { file: encode({ ...plain, nodeKeys, note: 1 }), fleet: FLEET },
+      expect: "ok",
+      output: { statements: nodeKeys.map(({ statement }) => statement) },
+    })
+  }
+  keys("fleet", "Of another fleet.", { ...plain, fleet: hash("other") }, "FLEET_WRONG")
+  keys("fleet-name", "No fleet id.", { ...plain, fleet: "lab" })
+  keys("version", "A later version.", { ...plain, v: 2 })
+  keys("none", "Of no node.", { ...plain, nodeKeys: [] })
+  keys("text", "A text in the place of a key.", { ...plain, nodeKeys: [FILE] })
+  keys("unpadded", "Without padding.", { ...plain, nodeKeys: [{ statement: "YQ" }] })
+  const large = base64(Buffer.alloc(8 * 1024 + 1))
+  keys("large", "A statement of more than 8 KiB.", { ...plain, nodeKeys: [{ statement: large }] })
 }
 
 type Write = (name: string, comment: string, file: string, input?: Fields) => void

@@ -3,12 +3,15 @@
  * @module
  */
 import type { FleetInitRequest, JoinRequest } from "../../api/fleet-api.ts"
+import type { ControlClient } from "../../cli/control-client.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
-import { requiredText } from "../../cli/option.ts"
+import { readLocalFile } from "../../cli/local-file.ts"
+import { requiredText, textOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
 import { momentText } from "../../cli/time-text.ts"
 import { systemClock } from "../../core/clock.ts"
 import type { FleetReport } from "../../fleet/fleet-desk.ts"
+import { FLEET_FILES_BYTES_MAX } from "../../fleet/fleet-files.ts"
 import { AWAY_ROLES } from "../../fleet/role-holding.ts"
 
 /** Nodes that are shown to people; with `--json` all are. */
@@ -37,15 +40,26 @@ export const fleetInitCommand: CommandSpec = {
 }
 
 export const fleetJoinCommand: CommandSpec = {
+  define: (command) =>
+    command.option("--files <file>", "join FLEETID by this file of `fleet export`; nobody is met"),
   examples: [
     "sealift fleet join sealift-invite-1.…",
     "sealift fleet join FLEETID@/ip4/192.0.2.7/tcp/7071/p2p/12D3KooW…",
+    "sealift fleet join FLEETID --files lab.fleet",
   ],
   runsNode: true,
-  async work({ args, out, connect }) {
-    const request: JoinRequest = { token: args[0]! }
+  async work({ args, options, out, connect }) {
+    const path = textOf(options.files)
+    const files = path === undefined ? undefined : await readLocalFile(path, FLEET_FILES_BYTES_MAX)
     const node = await connect()
-    const report = await node.ask<FleetReport>("POST", "/v1/fleet/join", request)
+    const report =
+      files === undefined
+        ? await joinBy(node, { token: args[0]! })
+        : await node.ask<FleetReport>(
+            "POST",
+            `/v1/fleet/join-files?${new URLSearchParams({ fleet: args[0]! })}`,
+            files,
+          )
     out.answer(report, report.fingerprint)
     out.note(`joined fleet ${report.name} (${report.fleet}) as ${report.peer}`)
     const groups = report.nodes.find(({ peer }) => peer === report.peer)?.groups ?? []
@@ -54,6 +68,10 @@ export const fleetJoinCommand: CommandSpec = {
       'next: compare the fingerprint with what whoever invited you expects; "sealift fleet show" repeats it',
     )
   },
+}
+
+function joinBy(node: ControlClient, request: JoinRequest): Promise<FleetReport> {
+  return node.ask<FleetReport>("POST", "/v1/fleet/join", request)
 }
 
 export const fleetShowCommand: CommandSpec = {

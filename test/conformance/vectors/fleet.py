@@ -8,6 +8,7 @@ import age_files
 import envelope
 import forms
 import keys
+import strict_json
 import target_file
 from outcome import Refused, demand
 
@@ -256,10 +257,29 @@ def check_fingerprint(fleet, peer):
     return {"fingerprint": " ".join(shown[at : at + 4] for at in range(0, 32, 4))}
 
 
+def check_node_keys(file, fleet):
+    """Node keys for the road: the form, and the fleet."""
+    try:
+        carried = strict_json.parse(base64.b64decode(file))
+    except strict_json.Malformed:
+        raise Refused("NODE_KEY_INVALID") from None
+    wrong = "NODE_KEY_INVALID"
+    demand(isinstance(carried, dict) and forms.is_integer(carried.get("v"), 1, 1), wrong)
+    demand(forms.is_digest(carried.get("fleet")), wrong)
+    entries = carried.get("nodeKeys")
+    demand(forms.is_list(entries, 1, 10_000), wrong)
+    demand(all(isinstance(entry, dict) for entry in entries), wrong)
+    statements = [forms.from_base64(entry.get("statement")) for entry in entries]
+    demand(all(one is not None and len(one) <= NODE_KEY_BYTES_MAX for one in statements), wrong)
+    demand(carried["fleet"] == fleet, "FLEET_WRONG")
+    return {"statements": [entry["statement"] for entry in entries]}
+
+
 PROCEDURES = {
     "access": check_access,
     "may": check_may,
     "node-key": check_node_key,
     "life-sign": check_life_sign,
+    "node-keys": check_node_keys,
     "fingerprint": check_fingerprint,
 }

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { encodeFleetFiles } from "../../../src/fleet/fleet-files.ts"
+import { encodeNodeKeys, parseNodeKeys } from "../../../src/fleet/node-key-file.ts"
 import type { TufSource } from "../../../src/trust/tuf/tuf-source.ts"
+import { FLEET } from "../release/world.ts"
 import {
   deviceOf,
   GATE_DEVICE,
@@ -193,7 +195,37 @@ describe("the gate's device of a node", () => {
   })
 })
 
+describe("node keys by file", () => {
+  test("go out as they are stated, of this node or of all", async () => {
+    const own = await app.inject({ method: "GET", url: "/v1/fleet/node-keys" })
+    expect(parseNodeKeys(own.rawPayload).statements.map(String)).toHaveLength(1)
+    const all = await app.inject({ method: "GET", url: "/v1/fleet/node-keys?all=perhaps" })
+    expect(all.json().error.code).toBe("REQUEST_INVALID")
+    expect(rooms.calls.map(([act]) => act)).toEqual(["own", "gather"])
+  })
+
+  test("come in, each by itself", async () => {
+    const statements = [PEER, OTHER_PEER].map((peer) => Buffer.from(peer))
+    const file = Buffer.from(encodeNodeKeys({ fleet: FLEET, statements }))
+    const answer = await raw("/v1/fleet/node-keys", file)
+    expect(answer.json()).toEqual({ peers: [PEER, OTHER_PEER], refused: [] })
+    const other = encodeNodeKeys({ fleet: "cd".repeat(32), statements })
+    const refused = await raw("/v1/fleet/node-keys", Buffer.from(other))
+    expect(refused.json().error.code).toBe("FLEET_WRONG")
+  })
+})
+
 describe("the fleet's files", () => {
+  test("let a node in that meets nobody", async () => {
+    const files = [{ name: "metadata/timestamp.json", bytes: Buffer.from("{}") }]
+    const body = Buffer.from(encodeFleetFiles(files))
+    const answer = await raw(`/v1/fleet/join-files?fleet=${FLEET}`, body)
+    expect(answer.json()).toMatchObject({ peer: PEER })
+    expect(rooms.calls).toMatchObject([["joinByFiles", FLEET, [{ name: files[0]!.name }]]])
+    const nameless = await raw("/v1/fleet/join-files", body)
+    expect(nameless.json().error.code).toBe("REQUEST_INVALID")
+  })
+
   test("come in as bytes, as a source that nobody trusts", async () => {
     const name = "metadata/timestamp.json"
     const bundle = encodeFleetFiles([{ name, bytes: Buffer.from("{}") }])

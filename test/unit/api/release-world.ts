@@ -13,6 +13,7 @@ import { createDevice, type DeviceKey, encodeDevicePublic } from "../../../src/f
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import type { CurrentPolicy, Membership } from "../../../src/fleet/fleet.ts"
 import type { FleetReport, PolicyRequest } from "../../../src/fleet/fleet-desk.ts"
+import type { StatedKey } from "../../../src/fleet/node-key-port.ts"
 import type { SelfFault } from "../../../src/fleet/self-standing.ts"
 import type { AssetVersion } from "../../../src/release/asset-name.ts"
 import type { Decision } from "../../../src/release/decision.ts"
@@ -126,7 +127,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
     name: "lab",
     peer: PEER,
     access: () => ({
-      list: { version: 12, issuedAtMs: NOW - 60_000 },
+      list: { version: 12, issuedAtMs: NOW - 60_000, members: new Map([[PEER, {}]]) },
       isStale: false,
     }),
     policy: async () => world().policy,
@@ -154,11 +155,20 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
     },
     self: { fault: () => world().blocked, verify: async () => {} },
     takeFiles: act("takeFiles", () => {}),
+    nodeKeys: {
+      own: act("own", () => keyOfNode(PEER)),
+      of: act("of", (peer: string) => keyOfNode(peer)),
+      gather: act("gather", () => {}),
+      accept: act("accept", (statement: Uint8Array) =>
+        keyOfNode(Buffer.from(statement).toString()),
+      ),
+    },
     desk: {
       init: act("init", reportOf),
       report: act("report", reportOf),
       invite: act("invite", () => ({ token: "sealift-invite-1.abc", expiresAtMs: NOW })),
       join: act("join", reportOf),
+      joinByFiles: act("joinByFiles", reportOf),
       admit: act("admit", () => receipt),
       revoke: act("revoke", () => receipt),
       addToGroup: act("addToGroup", () => receipt),
@@ -184,6 +194,12 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       takeDesk: act("takeDesk", () => receipt),
     },
   }
+}
+
+/** A statement is its node's id: whether it is signed is for others to test. */
+function keyOfNode(peer: string): StatedKey {
+  const statement = Uint8Array.from(Buffer.from(peer))
+  return { peer, counter: 1, recipient: "age1pq1x", notAfterMs: NOW, statement }
 }
 
 function reportOf(): FleetReport {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
+import { encodeFleetFiles } from "../../../src/fleet/fleet-files.ts"
 import {
   deviceOf,
   GATE_DEVICE,
@@ -315,5 +316,23 @@ describe("gate key", () => {
     expect(code).toBe(0)
     expect(stderr).toContain("destroy it")
     expect(rooms.calls).toEqual([["takeGateKey", expect.anything()]])
+  })
+})
+
+describe("a site that meets nobody", () => {
+  test("joins by the file of the fleet, and its id", async () => {
+    await writeFile(at("lab.fleet"), encodeFleetFiles([]))
+    const { code, stdout } = await world.run("fleet", "join", FLEET, "--files", at("lab.fleet"))
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${fingerprintOf(FLEET, PEER)}\n` })
+    expect(rooms.calls).toMatchObject([["joinByFiles", FLEET, []]])
+  })
+
+  test("writes its key, and others take it in", async () => {
+    const path = at("site.nodekeys")
+    const written = await world.run("fleet", "node-key", "export", "--all", "--out", path)
+    expect(written.stdout).toBe(`wrote ${path}: keys of one node\n`)
+    const taken = await world.run("fleet", "node-key", "import", path)
+    expect(taken).toMatchObject({ code: 0, stdout: `${PEER}\n` })
+    expect(taken.stderr).toContain("gate grant")
   })
 })

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { collectFleetFiles } from "../../../src/fleet/fleet-files.ts"
 import { encodeInvite, inviteKey, parseInvite } from "../../../src/fleet/invite.ts"
 import { encodeJoinAnswer } from "../../../src/fleet/join-answer.ts"
-import { eventually, FleetWorld } from "./fleet-world.ts"
+import { eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
 let world: FleetWorld
 beforeEach(() => {
@@ -151,6 +151,28 @@ describe("joining by invite", () => {
     const stranger = await world.node("third")
     const refused = stranger.desk.join(`${fleet}@${first.net.addresses()[0]}`, { signal: signal() })
     await expect(refused).rejects.toThrow(coded("PEER_UNREACHABLE"))
+  })
+})
+
+describe("a node that meets nobody", () => {
+  test("joins by the fleet's files, if they are of that fleet and name it", async () => {
+    const first = await world.founder()
+    const [second, stranger] = [await world.node("second"), await world.node("third")]
+    world.hub.partition([first, second, stranger].map(({ net }) => [net.id]))
+    const { fleet } = await first.desk.admit({ peer: second.net.id, groups: ["edge"], labels: {} })
+    const files = await collectFleetFiles(first.fleet.membership!)
+    const join = (node: FleetNode, id = fleet, of = files) =>
+      node.desk.joinByFiles(id, of, { signal: signal() })
+    await expect(join(second, "lab")).rejects.toThrow(coded("INVITE_INVALID"))
+    await expect(join(second, "ab".repeat(32))).rejects.toThrow(coded("FLEET_WRONG"))
+    await expect(join(second, fleet, files.slice(0, -1))).rejects.toThrow()
+    await expect(join(stranger)).rejects.toThrow(coded("NOT_ENROLLED"))
+    expect(await join(second)).toMatchObject({ fleet, isEnrolled: true, accessVersion: 2 })
+    await expect(join(second)).rejects.toThrow(coded("FLEET_EXISTS"))
+    // Of an attempt that failed nothing is left that counts.
+    await first.desk.admit({ peer: stranger.net.id, groups: [], labels: {} })
+    const newer = await collectFleetFiles(first.fleet.membership!)
+    expect(await join(stranger, fleet, newer)).toMatchObject({ isEnrolled: true })
   })
 })
 

@@ -3,14 +3,28 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import { parseNodeKey, readNodeKey } from "../../../src/fleet/node-key.ts"
+import { takeNodeKeys } from "../../../src/fleet/node-key-file.ts"
 import { peerSigner, publicKeyOfPeer } from "../../../src/fleet/peer-signer.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { isAccepted } from "../../../src/trust/signature.ts"
 import { createSigningKey } from "../../../src/trust/signing-key.ts"
-import { fromBase64, vectorsOf } from "../net/vectors.ts"
+import { fromBase64, toBase64, vectorsOf } from "../net/vectors.ts"
 import { codeFrom, FLEET, OTHER_FLEET, START_MS, stateKey } from "./key-world.ts"
 
 const { net, other } = { net: createMemoryHub().join(), other: createMemoryHub().join() }
+
+describe("node keys for the road", () => {
+  test.each(vectorsOf("fleet", "node-keys-"))(
+    "$case: $comment",
+    async ({ input, expect: code, output }) => {
+      const { file, fleet } = input as Record<string, string>
+      const accept = (statement: Uint8Array) => Promise.resolve({ peer: toBase64(statement) })
+      const taken = takeNodeKeys({ accept } as never, { fleet: fleet! }, fromBase64(file!))
+      if (code === "ok") expect({ statements: (await taken).peers }).toEqual(output)
+      else expect(await codeFrom(taken)).toBe(code)
+    },
+  )
+})
 
 describe("a node key", () => {
   test.each(vectorsOf("fleet", "node-key-"))(

@@ -10,6 +10,12 @@ import {
   parseAnswer,
   parseRequest,
 } from "../../../src/fleet/node-key-exchange.ts"
+import {
+  collectNodeKeys,
+  encodeNodeKeys,
+  parseNodeKeys,
+  takeNodeKeys,
+} from "../../../src/fleet/node-key-file.ts"
 import { NODE_KEY_LIFE_MS } from "../../../src/fleet/node-key-ring.ts"
 import type { PeerId } from "../../../src/net/net.ts"
 import { openAgeFile, sealAgeFile } from "../../../src/seal/age-file.ts"
@@ -370,5 +376,56 @@ describe("keys of many", () => {
     expect((await ask())[0]).toEqual((await a.keys.own()).statement)
     a.fleet.access = undefined
     expect(await ask()).toEqual([undefined])
+  })
+})
+
+describe("node keys by file", () => {
+  test("make a node known that never met anybody", async () => {
+    const { nodes, hub } = await worldOf("far", "near")
+    const { far, near } = nodes
+    hub.partition([[far.peer], [near.peer]])
+    expect(await near.keys.of(far.peer, never)).toBeUndefined()
+    const options = { isAll: false, ...never }
+    const file = await collectNodeKeys(far.keys, far.fleet.membership!, options)
+    const taken = { peers: [far.peer], refused: [] }
+    expect(await takeNodeKeys(near.keys, near.fleet.membership!, file)).toEqual(taken)
+    expect((await near.keys.of(far.peer, never))?.recipient).toBe((await far.keys.own()).recipient)
+    // The same file once more is nothing new, and nothing wrong.
+    expect(await takeNodeKeys(near.keys, near.fleet.membership!, file)).toEqual(taken)
+  })
+
+  test("of a whole site come in one, and one that does not count keeps no other out", async () => {
+    const { nodes, hub } = await worldOf("far", "farther", "near")
+    const { far, farther, near } = nodes
+    hub.partition([[far.peer, farther.peer], [near.peer]])
+    hub.connect(far.peer, farther.peer)
+    const { membership } = far.fleet
+    const file = await collectNodeKeys(far.keys, membership!, { isAll: true, ...never })
+    const { statements } = parseNodeKeys(file)
+    expect(statements).toHaveLength(2)
+    const ended = { counter: 9, notBeforeMs: START_MS - 2 * DAY_MS, notAfterMs: START_MS - DAY_MS }
+    const { statement: old } = await stateKey(far.net, ended)
+    const mixed = encodeNodeKeys({ fleet: membership!.fleet, statements: [old, ...statements] })
+    expect(await takeNodeKeys(near.keys, near.fleet.membership!, mixed)).toEqual({
+      peers: [far.peer, farther.peer],
+      refused: ["NODE_KEY_INVALID"],
+    })
+    const alone = encodeNodeKeys({ fleet: membership!.fleet, statements: [old] })
+    const refused = takeNodeKeys(near.keys, near.fleet.membership!, alone)
+    expect(await codeFrom(refused)).toBe("NODE_KEY_INVALID")
+  })
+
+  test("bring no earlier key back", async () => {
+    const { nodes, hub, clock } = await worldOf("far", "near")
+    const { far, near } = nodes
+    hub.partition([[far.peer], [near.peer]])
+    const carry = async () =>
+      await collectNodeKeys(far.keys, far.fleet.membership!, { isAll: false, ...never })
+    const take = (file: Uint8Array) => takeNodeKeys(near.keys, near.fleet.membership!, file)
+    const earlier = await carry()
+    await clock.advance(NODE_KEY_LIFE_MS * 0.7)
+    const later = await carry()
+    await take(later)
+    expect(await codeFrom(take(earlier))).toBe("NODE_KEY_INVALID")
   })
 })
