@@ -128,7 +128,7 @@ export async function openReleases(
   const forget = fleet.onChange(look)
   rollouts = await openRollouts(
     {
-      ...{ ...deps, membership, fleet, desk, releases: book, opener },
+      ...{ ...deps, membership, fleet, self, desk, releases: book, opener },
       log: deps.rolloutLog,
       kv: store.kv("rollout-reports"),
     },

@@ -14,6 +14,7 @@ import type { Fleet } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
 import type { FleetMember } from "../fleet/fleet-member.ts"
 import { peerSigner } from "../fleet/peer-signer.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import type { PlanView } from "../release/gate-keeper.ts"
 import type { Opener, ReleaseBook } from "../release/releases.ts"
@@ -59,6 +60,7 @@ export interface RolloutRoomsDeps {
   readonly net: PeerNetwork
   readonly membership: FleetMember
   readonly fleet: Fleet
+  readonly self: SelfStanding
   readonly desk: Pick<FleetDesk, "publishTarget" | "signersOf" | "report">
   readonly releases: ReleaseBook
   readonly opener: Opener
@@ -80,7 +82,7 @@ export async function openRollouts(
   deps: RolloutRoomsDeps,
   { data, settings }: { readonly data: string; readonly settings: RolloutSettings },
 ): Promise<OpenedRollouts> {
-  const { membership, fleet, net, audit, log, clock } = deps
+  const { membership, fleet, self, net, audit, log, clock } = deps
   const files = new RolloutFiles(diskFiles(data))
   const book = await RolloutBook.open({
     ...{ membership, files, log },
@@ -96,7 +98,7 @@ export async function openRollouts(
   const controllers = new Controllers((known) => {
     return new RolloutController(
       {
-        ...{ book, membership, signer, clock, log, shelf },
+        ...{ book, membership, signer, self, clock, log, shelf },
         announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
         audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
         onReport: (one, report) => audit.note(eventOfReport(one, report)),
@@ -124,7 +126,7 @@ export async function openRollouts(
   const activator = createActivator(acting)
   const node = new NodeRollouts(
     {
-      ...{ book, files, membership, signer, content, activator, clock, log, net },
+      ...{ book, files, membership, signer, self, content, activator, clock, log, net },
       prober: createProber({ ...acting, activator }),
       send: (known, envelope) => exchange.report(known, envelope),
       askRoster: (known) => exchange.roster(known),

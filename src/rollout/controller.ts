@@ -11,6 +11,7 @@ import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { Membership } from "../fleet/fleet.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerId } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
@@ -45,6 +46,8 @@ export interface ControllerDeps {
   readonly book: RolloutBook
   readonly membership: Membership
   readonly signer: Signer
+  /** While something is known against this node it decides nothing. */
+  readonly self?: Pick<SelfStanding, "verify"> | undefined
   readonly shelf: ReportShelf
   readonly clock: Clock
   readonly log: Logger
@@ -207,8 +210,9 @@ export class RolloutController {
   }
 
   async #decide(act: Act, reason: string): Promise<void> {
-    const { book, membership, signer, announce, witness } = this.#deps
+    const { book, membership, signer, self, announce, witness } = this.#deps
     const { plan, named } = this.#known
+    await self?.verify()
     const view = book.view(this.#known)
     const nowMs = membership.nowMs()
     if (nowMs > plan.said.expiresAtMs) {

@@ -9,6 +9,7 @@ import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { Membership } from "../fleet/fleet.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
@@ -44,6 +45,8 @@ export interface NodeRolloutsDeps {
   /** This node's own. */
   readonly signer: Signer
   readonly net: Pick<PeerNetwork, "onConnect">
+  /** While something is known against this node it begins nothing. */
+  readonly self?: Pick<SelfStanding, "fault"> | undefined
   readonly content: RolloutContent
   readonly activator: Activator
   readonly prober: Prober
@@ -207,7 +210,7 @@ export class NodeRollouts {
     return {
       plan,
       view: book.view(known),
-      place: this.#place(known),
+      place: this.#deps.self?.fault() === undefined ? this.#place(known) : undefined,
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
