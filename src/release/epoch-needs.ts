@@ -7,7 +7,7 @@ import { codeOf } from "../core/errors.ts"
 import type { Membership } from "../fleet/fleet.ts"
 import type { EarliestEpochs, EpochNeeds } from "../fleet/node-key-port.ts"
 import type { AssetVersion } from "./asset-name.ts"
-import { parseAudienceEntry } from "./audience.ts"
+import { type AudienceEntry, parseAudienceEntry } from "./audience.ts"
 import { keysInside } from "./evidence.ts"
 import type { GateGrantFiles } from "./gate-grant-files.ts"
 import { type Release, readRelease } from "./release.ts"
@@ -16,6 +16,8 @@ import type { KnownRelease, ReleaseBook } from "./releases.ts"
 
 /** A release counts as ended so long after its end: clocks differ, and what is erased is gone. */
 const AFTER_END_MS: number = 2 * 86_400_000
+
+type GroupEntry = Extract<AudienceEntry, { readonly kind: "group" }>
 
 export interface EpochNeedsDeps {
   readonly membership: Pick<Membership, "fleet" | "nowMs" | "targets" | "readTarget">
@@ -41,9 +43,9 @@ export class ReleaseEpochNeeds implements EpochNeeds {
     const needs = new Map<string, number>()
     for (const known of this.#deps.book.list()) {
       signal.throwIfAborted()
-      const { said } = known.release
-      if (await this.#isDone(known, whose)) continue
-      addNeeds(needs, said)
+      // To decide costs more than to look: what changes nothing is not decided.
+      if (!lowers(needs, known.release.said) || (await this.#isDone(known, whose))) continue
+      addNeeds(needs, known.release.said)
     }
     for (const said of await this.#refusedSoFar(signal)) {
       if (!this.#hasEnded(said)) addNeeds(needs, said)
@@ -97,11 +99,21 @@ function readAsItIs(envelope: Uint8Array, fleet: string): Release | undefined {
   }
 }
 
-function addNeeds(needs: Map<string, number>, { content }: Release): void {
-  if (content.visibility !== "sealed") return
-  for (const text of content.sealed.fields.audience) {
-    const entry = parseAudienceEntry(text)
-    if (entry?.kind !== "group") continue
-    needs.set(entry.name, Math.min(entry.epoch, needs.get(entry.name) ?? entry.epoch))
+function lowers(needs: EarliestEpochs, release: Release): boolean {
+  return groupsOf(release).some(({ name, epoch }) => epoch < (needs.get(name) ?? Infinity))
+}
+
+function addNeeds(needs: Map<string, number>, release: Release): void {
+  for (const { name, epoch } of groupsOf(release)) {
+    needs.set(name, Math.min(epoch, needs.get(name) ?? epoch))
   }
+}
+
+/** The groups that a release is for, each at the epoch that it was sealed for. */
+function groupsOf({ content }: Release): readonly GroupEntry[] {
+  if (content.visibility !== "sealed") return []
+  return content.sealed.fields.audience.flatMap((text) => {
+    const entry = parseAudienceEntry(text)
+    return entry?.kind === "group" ? [entry] : []
+  })
 }

@@ -14,7 +14,7 @@ import { collect, durationOf, labelsOf, listOf, textOf } from "../../cli/option.
 import { momentText } from "../../cli/time-text.ts"
 import { systemClock } from "../../core/clock.ts"
 import { fingerprintOf } from "../../fleet/fingerprint.ts"
-import type { FleetReceipt, InviteReceipt } from "../../fleet/fleet-desk.ts"
+import type { FleetReceipt, FleetReport, InviteReceipt } from "../../fleet/fleet-desk.ts"
 
 export const fleetInviteCommand: CommandSpec = {
   examples: [
@@ -65,6 +65,10 @@ export const fleetAdmitCommand: CommandSpec = {
     out.result({ ...receipt, peer, fingerprint }, () => {
       return `admitted ${peer}: access list ${receipt.accessVersion}\nfingerprint ${fingerprint}`
     })
+    if (options.anchor === true) {
+      const { warnings } = await node.ask<FleetReport>("GET", "/v1/fleet")
+      for (const warning of warnings) out.note(`WARNING: ${warning}`)
+    }
     const { p2p } = await node.ask<NodeDescription>("GET", "/v1/id")
     const place = `${receipt.fleet}@${p2p.join(",")}`
     out.note(`next, on that node: "sealift fleet join ${place}", and compare the fingerprint`)

@@ -296,7 +296,8 @@ function releasesOf(
         return releaseReport(world(), release)
       },
       async open(_release, path, watch) {
-        await work("open", [path], watch)
+        const choice = watch.unpack === undefined ? [] : [watch.unpack]
+        await work("open", [path, ...choice], watch)
         return { path, files: 1 }
       },
       async verify(release, options) {

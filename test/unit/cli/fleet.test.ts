@@ -96,7 +96,9 @@ describe("who belongs to the fleet", () => {
     const { code, stderr } = await world.run("fleet", ...argv)
     expect(code).toBe(0)
     expect(stderr).toContain("next")
-    expect(rooms.calls).toEqual([call])
+    const reports = argv.includes("--anchor") ? [["report"]] : []
+    expect(rooms.calls).toEqual([call, ...reports])
+    expect(stderr.includes("WARNING: something lies")).toBe(reports.length > 0)
   })
 
   test("admit says how the node comes in, and which fingerprint it must have", async () => {

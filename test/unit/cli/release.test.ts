@@ -67,6 +67,10 @@ describe("publish", () => {
       },
     ],
     [
+      ["/srv/model", "--unpack"],
+      { ...BASE, visibility: "fleet", audience: [], gate: "open", unpack: true },
+    ],
+    [
       ["--reissue", "1"],
       { ...BASE, paths: [], visibility: "sealed", audience: [], gate: "open", reissues: 1 },
     ],
@@ -250,6 +254,11 @@ describe("open", () => {
       ["open", at("out")],
       ["open", folder],
     ])
+  })
+
+  test("unpacks what was published so, or every archive, or none", async () => {
+    for (const flags of [[], ["--unpack"], ["--no-unpack"]]) await world.run("open", REF, ...flags)
+    expect(asked().map(([, , unpack]) => unpack)).toEqual([undefined, true, false])
   })
 
   test.each([
