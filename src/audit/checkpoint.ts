@@ -12,6 +12,7 @@ import { HASH_BYTES } from "./log-tile.ts"
 /** Largest checkpoint with all of its signatures. */
 export const CHECKPOINT_BYTES_MAX: number = 16 * 1024
 const SIGNATURES_MAX = 32
+const NODE_LOG = "sealift.log/"
 const NAME_CHARACTERS_MAX = 256
 const ED25519 = 1
 const KEY_ID_BYTES = 4
@@ -43,7 +44,12 @@ export interface SignedCheckpoint extends Checkpoint {
 
 /** Gives the name of a node's log, which is also the name of its key. */
 export function originOf(peer: string): string {
-  return `sealift.log/${peer}`
+  return `${NODE_LOG}${peer}`
+}
+
+/** Gives the node whose log has a name; undefined: it is the name of something else. */
+export function peerOfOrigin(origin: string): string | undefined {
+  return origin.startsWith(NODE_LOG) ? origin.slice(NODE_LOG.length) : undefined
 }
 
 /** Writes what is signed. */
@@ -51,9 +57,12 @@ export function checkpointText({ origin, size, root }: Checkpoint): Uint8Array {
   return Buffer.from(`${origin}\n${size}\n${encodeBase64(root)}\n`)
 }
 
-/** Gives the id of a key in a note: the beginning of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key). */
-export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
-  const hash = createHash("sha256").update(`${name}\n`).update(Uint8Array.of(ED25519))
+/**
+ * Gives the id of a key in a note: the beginning of SHA-256(name ‖ 0x0A ‖ type ‖ key).
+ * @param type - of C2SP signed-note; 1, plain Ed25519, unless told
+ */
+export function noteKeyId(name: string, publicKey: Uint8Array, type: number = ED25519): Uint8Array {
+  const hash = createHash("sha256").update(`${name}\n`).update(Uint8Array.of(type))
   return hash.update(publicKey).digest().subarray(0, KEY_ID_BYTES)
 }
 
@@ -62,10 +71,13 @@ export function encodeCheckpoint(
   checkpoint: Checkpoint,
   signatures: readonly NoteSignature[],
 ): Uint8Array {
-  const lines = signatures.map(({ name, keyId, signature }) => {
-    return `\u2014 ${name} ${encodeBase64(Buffer.concat([keyId, signature]))}\n`
-  })
+  const lines = signatures.map(encodeSignature)
   return Buffer.concat([checkpointText(checkpoint), Buffer.from(`\n${lines.join("")}`)])
+}
+
+/** Writes the line of a signature, with its end. */
+export function encodeSignature({ name, keyId, signature }: NoteSignature): string {
+  return `\u2014 ${name} ${encodeBase64(Buffer.concat([keyId, signature]))}\n`
 }
 
 /**
@@ -92,7 +104,8 @@ export function parseCheckpoint(bytes: Uint8Array): SignedCheckpoint {
   return { origin, size, root, text, signatures: lines.map(parseSignature) }
 }
 
-function parseSignature(line: string): NoteSignature {
+/** Reads the line of a signature, without its end. @throws {@link AuditError} `LOG_CHECKPOINT_INVALID` */
+export function parseSignature(line: string): NoteSignature {
   const { name, value } = SIGNATURE_LINE.exec(line)?.groups ?? {}
   const bytes = value === undefined ? undefined : parseBase64(value)
   if (name === undefined || bytes === undefined || bytes.length <= KEY_ID_BYTES) {
@@ -103,15 +116,23 @@ function parseSignature(line: string): NoteSignature {
 
 /** Gives the signatures of one key under a checkpoint that have its length; each is to be checked. */
 export function signaturesOf(
-  { signatures }: SignedCheckpoint,
+  checkpoint: SignedCheckpoint,
   name: string,
   publicKey: Uint8Array,
 ): readonly Uint8Array[] {
-  const id = noteKeyId(name, publicKey)
+  const keyId = noteKeyId(name, publicKey)
+  return signaturesUnder(checkpoint, { name, keyId, sizeBytes: SIGNATURE_BYTES })
+}
+
+/** Gives the signatures under a name and a key id that have a length. */
+export function signaturesUnder(
+  { signatures }: Pick<SignedCheckpoint, "signatures">,
+  by: { readonly name: string; readonly keyId: Uint8Array; readonly sizeBytes: number },
+): readonly Uint8Array[] {
   return signatures
-    .filter((one) => one.name === name && Buffer.compare(one.keyId, id) === 0)
+    .filter((one) => one.name === by.name && Buffer.compare(one.keyId, by.keyId) === 0)
     .map(({ signature }) => signature)
-    .filter(({ length }) => length === SIGNATURE_BYTES)
+    .filter(({ length }) => length === by.sizeBytes)
 }
 
 function decode(bytes: Uint8Array): string {

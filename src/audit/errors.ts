@@ -1,5 +1,6 @@
 /**
- * What can go wrong with a node's log (protocol/audit-log.md §6).
+ * What can go wrong with a node's log, and with its witnesses (protocol/audit-log.md §6,
+ * protocol/witness.md §6).
  * @module
  */
 import { CodedError } from "../core/errors.ts"
@@ -16,5 +17,25 @@ export type AuditErrorCode =
   | "LOG_FULL"
   /** What is to be logged is no event, or too large. */
   | "EVENT_INVALID"
+  /** What a witness is asked has not its form, or is older than what it goes on from. */
+  | "WITNESS_REQUEST_INVALID"
+  /** Not a witness, or none of this log, or not for this asker: one answer for all. */
+  | "WITNESS_LOG_UNKNOWN"
+  /** The key of the log has not signed the checkpoint. */
+  | "WITNESS_LOG_UNSIGNED"
+  /** The checkpoint does not go on from the one that was cosigned last: a fork. */
+  | "WITNESS_PROOF_WRONG"
+  /** A witness remembers as many logs as it may, and this is not among them. */
+  | "WITNESS_FULL"
+  /** What a witness remembers of a log cannot be read: it cosigns nothing more of it. */
+  | "WITNESS_RECORD_INVALID"
+  /** What a witness answers has not its form, or is not signed by who it must be. */
+  | "WITNESS_ANSWER_INVALID"
+  /** A witness has cosigned more of this log than there is here: it was restored, or cut off. */
+  | "LOG_BEHIND_WITNESS"
+  /** The fleet names no witnesses. */
+  | "WITNESSES_MISSING"
+  /** Fewer witnesses have cosigned than must. */
+  | "COSIGNATURES_MISSING"
 
 export class AuditError extends CodedError<AuditErrorCode> {}

@@ -123,6 +123,11 @@ export class NodeLog {
     this.#origin = originOf(deps.signer.peer)
   }
 
+  /** Its name, which is also that of its key. */
+  get origin(): string {
+    return this.#origin
+  }
+
   /** How many entries count. */
   get size(): number {
     return this.#size
@@ -202,9 +207,19 @@ export class NodeLog {
     return found
   }
 
-  /** Proves that an entry is in the log. @throws {@link AuditError} `LOG_ENTRY_UNKNOWN` */
-  async prove(index: number): Promise<EntryProof> {
-    const [size, checkpoint] = [this.#size, this.#checkpoint]
+  /**
+   * Proves that an entry is in the log.
+   * @param under - an earlier checkpoint of this log, such as one that is cosigned; the newest unless
+   * told, or where the entry came after it
+   * @throws {@link AuditError} `LOG_ENTRY_UNKNOWN`
+   */
+  async prove(
+    index: number,
+    under?: { readonly size: number; readonly checkpoint: Uint8Array },
+  ): Promise<EntryProof> {
+    const newest = { size: this.#size, checkpoint: this.#checkpoint }
+    const isUnder = under !== undefined && index < under.size && under.size <= newest.size
+    const { size, checkpoint } = isUnder ? under : newest
     if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
       throw new AuditError("LOG_ENTRY_UNKNOWN", `the log has entries 0 to ${size - 1}`)
     }
@@ -225,11 +240,14 @@ export class NodeLog {
     return await readRoot(this.#files.hashReader(), size)
   }
 
-  /** Proves that the log begins with what it was before. @throws {@link AuditError} `LOG_ENTRY_UNKNOWN` */
-  async proveGrowth(older: number): Promise<readonly Uint8Array[]> {
-    const size = this.#size
-    if (!Number.isSafeInteger(older) || older < 1 || older > size) {
-      throw new AuditError("LOG_ENTRY_UNKNOWN", `the log has ${size} entries`)
+  /**
+   * Proves that the log begins with what it was before.
+   * @param size - of the checkpoint that it is proved for; the newest unless told
+   * @throws {@link AuditError} `LOG_ENTRY_UNKNOWN`
+   */
+  async proveGrowth(older: number, size: number = this.#size): Promise<readonly Uint8Array[]> {
+    if (!Number.isSafeInteger(older) || older < 1 || older > size || size > this.#size) {
+      throw new AuditError("LOG_ENTRY_UNKNOWN", `the log has ${this.#size} entries`)
     }
     return await proveConsistency(this.#files.hashReader(), { older, size })
   }

@@ -59,6 +59,9 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["POLICY_INVALID", 3],
   ["POLICY_KEY_SHARED", 3],
   ["POLICY_PARTIES_DIFFER", 3],
+  ["WITNESSES_INVALID", 3],
+  ["WITNESS_PROOF_WRONG", 3],
+  ["LOG_BEHIND_WITNESS", 3],
   ["POLICY_FORBIDS", 3],
   ["POLICY_NOT_CURRENT", 3],
   ["POLICY_ROLLBACK", 3],
@@ -81,6 +84,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["FILE_KEY_CONFLICT", 3],
   ["IMAGE_UNKNOWN", 4],
   ["LOG_ENTRY_UNKNOWN", 4],
+  ["WITNESSES_MISSING", 4],
   ["PLATFORM_UNKNOWN", 4],
   ["RELEASE_UNKNOWN", 4],
   ["AUDIENCE_UNKNOWN", 4],
@@ -95,6 +99,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["TORRENT_UNKNOWN", 4],
   ["TORRENT_UNAVAILABLE", 4],
   ["APPROVALS_MISSING", 5],
+  ["COSIGNATURES_MISSING", 5],
   ["INTERRUPTED", 130],
 ])
 

@@ -31,6 +31,8 @@ export type TrustErrorCode =
   | "POLICY_INVALID"
   /** One key or recipient stands twice in a policy (policy.md §5, checking 3). */
   | "POLICY_KEY_SHARED"
+  /** A list of witnesses whose form or sense is wrong (witness.md §5, checking a list). */
+  | "WITNESSES_INVALID"
   /** What a signer gave is no signature by its key (envelope.md §5, signing 3). */
   | "SIGNATURE_WRONG"
   /** A file of TUF metadata has not its form, or too many entries (tuf-profile.md §5). */

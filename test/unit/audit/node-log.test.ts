@@ -108,6 +108,27 @@ describe("a log", () => {
     expect((await verify(await openLog())).size).toBe(size)
   })
 
+  test("proves an entry under an earlier checkpoint too, and a later one under the newest", async () => {
+    const log = await openLog()
+    await fill(log, 300)
+    const under = { size: log.size, checkpoint: log.checkpoint }
+    await fill(log, 300)
+    const { root: older } = parseCheckpoint(under.checkpoint)
+    const early = await log.prove(7, under)
+    expect([early.size, early.checkpoint]).toEqual([300, under.checkpoint])
+    const claim = { leaf: leafHash(early.entry), index: 7, size: 300 }
+    expect(isIncluded(claim, early.hashes, older)).toBe(true)
+    for (const index of [300, 599]) expect((await log.prove(index, under)).size).toBe(600)
+    const beyond = { size: 601, checkpoint: under.checkpoint }
+    expect((await log.prove(7, beyond)).size).toBe(600)
+    const proof = await log.proveGrowth(100, 300)
+    const shorter = { size: 100, root: treeRoot([]) }
+    expect(isConsistent(shorter, { size: 300, root: older }, proof)).toBe(false)
+    await expect(log.proveGrowth(100, 601)).rejects.toThrow(
+      expect.objectContaining({ code: "LOG_ENTRY_UNKNOWN" }),
+    )
+  })
+
   test("proves that it begins with what it was", async () => {
     const log = await openLog()
     const seen: ReturnType<typeof parseCheckpoint>[] = []
