@@ -5,7 +5,6 @@
  */
 import type { Digest } from "../core/digest.ts"
 import type { FlightReport } from "../delivery/delivery.ts"
-import type { SelfFault } from "../fleet/self-standing.ts"
 import type { PeerSource } from "../net/net.ts"
 import type { BlobStat, Pin, StoreUsage, SweepReport, VerifyFinding } from "../store/store.ts"
 import type { SwarmStats } from "../swarm/swarm.ts"
@@ -33,6 +32,13 @@ export interface NodeDescription {
   readonly version: string
 }
 
+/** Why a node begins nothing new. */
+export interface Blocked {
+  readonly code: string
+  /** For the operator: what it is, and what ends it. */
+  readonly message: string
+}
+
 /** `GET /v1/status`. */
 export interface StatusReport extends NodeDescription {
   readonly data: string
@@ -43,10 +49,10 @@ export interface StatusReport extends NodeDescription {
   readonly swarm: SwarmStats
   readonly peerCount: number
   readonly flightCount: number
-  /** Why it opens, grants and signs nothing; left out while nothing is known against it. */
-  readonly blocked?: SelfFault
   /** Blobs that any BitTorrent client may have, and the port for clients while it is open. */
   readonly public: { readonly torrentCount: number; readonly port?: number }
+  /** Why this node opens, grants and signs nothing; empty: nothing is in the way. */
+  readonly blocked: readonly Blocked[]
 }
 
 /** `GET /v1/peers`. */

@@ -34,6 +34,7 @@ import { addReleaseFileRoutes } from "./release-file-routes.ts"
 import { addReleaseRoutes } from "./release-routes.ts"
 import { addRolloutRoutes } from "./rollout-routes.ts"
 import { addTorrentRoutes } from "./torrent-routes.ts"
+import { addWitnessRoutes } from "./witness-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
 const PARAMETER_CHARS_MAX = 1024
@@ -142,6 +143,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addLimitRoutes(app, deps.limits)
   addFleetRoutes(app, deps)
   addPolicyRoutes(app, deps)
+  addWitnessRoutes(app, deps)
   addFleetFileRoutes(app, deps)
   addDraftRoutes(app, deps)
   addLogRoutes(app, deps)

@@ -12,8 +12,9 @@ import { deskOf, type FleetRouteDeps } from "./fleet-deps.ts"
 import { PARTIES_BODY_BYTES_MAX, POLICY_FIELDS, policyRequestOf } from "./policy-routes.ts"
 import { acceptRawBodies, rawBodyOf, sendRaw } from "./raw-body.ts"
 import { choiceOf, fieldsOf, required } from "./request.ts"
+import { WITNESS_FIELDS, witnessRequestOf } from "./witness-routes.ts"
 
-const ACTS = ["hold", "renew", "policy"] as const
+const ACTS = ["hold", "renew", "policy", "witness"] as const
 const HOLD_FIELDS = { act: "text", roles: "texts", keys: "texts", threshold: "count" } as const
 
 /** Adds the routes to a server. */
@@ -37,11 +38,15 @@ export function addDraftRoutes(app: FastifyInstance, deps: FleetRouteDeps): void
 }
 
 function draftRequestOf(body: unknown): DraftRequest {
-  const named = fieldsOf(body, { ...HOLD_FIELDS, ...POLICY_FIELDS })
+  const named = fieldsOf(body, { ...HOLD_FIELDS, ...POLICY_FIELDS, ...WITNESS_FIELDS })
   const act = choiceOf(named.act, "act", ACTS)
   if (act === "policy") {
     const { act: _, ...policy } = fieldsOf(body, { act: "text", ...POLICY_FIELDS })
     return { act, ...policyRequestOf(policy) }
+  }
+  if (act === "witness") {
+    const { act: _, ...witness } = fieldsOf(body, { act: "text", ...WITNESS_FIELDS })
+    return { act, ...witnessRequestOf(witness) }
   }
   const { roles, keys, threshold } = fieldsOf(body, HOLD_FIELDS)
   if (act === "renew") return { act }

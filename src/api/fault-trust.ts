@@ -43,6 +43,9 @@ const FLEET: Readonly<Record<FleetErrorCode, number>> = {
   NODE_RESTORED: 409,
   EPOCH_REFUSED: 403,
   SECRET_FILE_INVALID: 500,
+  WITNESSES_ROLLBACK: 409,
+  WITNESS_KEY_REFUSED: 502,
+  CLOCK_BLOCKED: 503,
 }
 
 const RELEASE: Readonly<Record<ReleaseErrorCode, number>> = {

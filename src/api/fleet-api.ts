@@ -79,6 +79,40 @@ export interface PolicySetRequest {
   readonly keepsOpenable?: boolean | undefined
 }
 
+/** Body of `POST /v1/fleet/witness`. */
+export interface WitnessSetRequest {
+  /** `PEERID`, or `PEERID=KEY` where the node cannot be asked for its key. */
+  readonly nodes: readonly string[]
+  /** The fewest that stop two views of one log when left out. */
+  readonly threshold?: number | undefined
+}
+
+/** `GET /v1/fleet/witness`. */
+export interface WitnessesReport {
+  readonly version: number
+  readonly digest: string
+  /** True once what says that it is the newest has expired. */
+  readonly isStale: boolean
+  readonly threshold: number
+  /** How many may lie. */
+  readonly faultyMax: number
+  readonly witnesses: readonly {
+    readonly peer: string
+    readonly key: string
+    /** Whether the access list names it. */
+    readonly isEnrolled: boolean
+    /** Whether it is connected, or this node itself. */
+    readonly isConnected: boolean
+  }[]
+}
+
+/** Answer to `POST /v1/fleet/witness/key`. */
+export interface WitnessKeyReport {
+  readonly peer: string
+  /** 64 hex digits. */
+  readonly key: string
+}
+
 /** Answer to `POST /v1/fleet/key` `{role}`. */
 export interface RoleKeyReport {
   readonly role: string
@@ -97,6 +131,7 @@ export type DraftRequest =
     }
   | { readonly act: "renew" }
   | ({ readonly act: "policy" } & PolicySetRequest)
+  | ({ readonly act: "witness" } & WitnessSetRequest)
 
 /** A party, or the gate, as `GET /v1/fleet/policy` shows it. */
 export interface PartyReport {

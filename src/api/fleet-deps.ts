@@ -2,12 +2,15 @@
  * What the routes of the fleet are made of, and what a node without a fleet answers.
  * @module
  */
+
 import { FleetError } from "../fleet/errors.ts"
 import type { Fleet, Membership } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
 import type { NodeKeys } from "../fleet/node-key-port.ts"
-import type { SelfFault, SelfStanding } from "../fleet/self-standing.ts"
+import type { SelfStanding } from "../fleet/self-standing.ts"
+import { clockBlocked } from "../fleet/trusted-time.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
+import type { Blocked } from "./api.ts"
 
 /** The fleet of a node, and what its operator may do. */
 export interface FleetDeps {
@@ -39,10 +42,14 @@ export function membershipOf({ fleet }: FleetRouteDeps): Membership {
   return membership
 }
 
-/** Gives, as a field, why a node opens, grants and signs nothing; no field while nothing is known. */
-export function blockedOf({ fleet }: FleetRouteDeps): { readonly blocked?: SelfFault } {
+/** Gives why this node opens, grants and signs nothing. */
+export function blockedOf({ fleet }: FleetRouteDeps): readonly Blocked[] {
   const fault = fleet?.self?.fault()
-  return fault === undefined ? {} : { blocked: fault }
+  const clock = fleet?.fleet.membership?.clockFault()
+  const wrong = clock === undefined ? undefined : clockBlocked(clock)
+  return [fault, wrong].flatMap((one) =>
+    one === undefined ? [] : [{ code: one.code, message: one.message }],
+  )
 }
 
 /** The error of a node that is in no fleet. */

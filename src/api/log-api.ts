@@ -20,7 +20,26 @@ export interface LogLine {
   readonly event: LoggedEvent
 }
 
-/** `GET /v1/log/proof?start=`: an entry, and why it is in the log of the checkpoint. */
+/** What witnesses have cosigned of the log: `POST /v1/log/cosign`, and part of other answers. */
+export interface CosignedReport {
+  /** Entries that enough witnesses have cosigned. */
+  readonly size: number
+  /** How many must, of how many that are named. */
+  readonly threshold: number
+  readonly total: number
+  readonly by: readonly {
+    readonly peer: string
+    /** By the clock of the witness, milliseconds since 1970. */
+    readonly atMs: number
+  }[]
+  /** The checkpoint with the cosignatures, a C2SP note. */
+  readonly checkpoint: string
+}
+
+/**
+ * `GET /v1/log/proof?start=`: an entry, and why it is in the log of the checkpoint, which is the
+ * cosigned one where the entry is under it.
+ */
 export interface EntryProofReport {
   readonly index: number
   readonly size: number
@@ -29,6 +48,7 @@ export interface EntryProofReport {
   /** Base64: sibling hashes from the leaf up (RFC 6962). */
   readonly hashes: readonly string[]
   readonly checkpoint: string
+  readonly isCosigned: boolean
 }
 
 /** `POST /v1/log/verify`. */
@@ -37,4 +57,8 @@ export interface LogVerdictReport {
   readonly root: string
   readonly clockWentBackAt: readonly number[]
   readonly checkpoint: string
+  /** Left out: not enough witnesses have cosigned anything of it, or none are named. */
+  readonly cosigned?: CosignedReport
+  /** How each witness answered last, where it has not cosigned: its code. */
+  readonly refusals: readonly { readonly peer: string; readonly code: string }[]
 }

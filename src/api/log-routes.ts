@@ -3,13 +3,22 @@
  * @module
  */
 import type { FastifyInstance } from "fastify"
+import type { CosignedCheckpoint } from "../audit/cosigned-checkpoint.ts"
+import { AuditError } from "../audit/errors.ts"
 import type { LoggedEvent } from "../audit/event.ts"
+import type { LogCosigner } from "../audit/log-cosigner.ts"
 import type { NodeLog } from "../audit/node-log.ts"
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import { parseCountText } from "../core/count-text.ts"
 import { clientSignal } from "./client-signal.ts"
 import { sendLines } from "./line-stream.ts"
-import type { EntryProofReport, LogLine, LogReport, LogVerdictReport } from "./log-api.ts"
+import type {
+  CosignedReport,
+  EntryProofReport,
+  LogLine,
+  LogReport,
+  LogVerdictReport,
+} from "./log-api.ts"
 import { fieldsOf, invalidRequest } from "./request.ts"
 
 /** Events of one answer, at most and unless told. */
@@ -21,10 +30,12 @@ const FOLLOWED_MAX = 10_000
 /** Undefined: a node without a log. */
 export interface LogRouteDeps {
   readonly audit?: NodeLog | undefined
+  /** Undefined: nobody cosigns it. */
+  readonly cosigner?: LogCosigner | undefined
 }
 
 /** Adds the routes to a server. */
-export function addLogRoutes(app: FastifyInstance, { audit }: LogRouteDeps): void {
+export function addLogRoutes(app: FastifyInstance, { audit, cosigner }: LogRouteDeps): void {
   if (audit === undefined) return
   app.get("/v1/log", async (request): Promise<LogReport> => {
     const { start, count } = rangeOf(request.query)
@@ -46,14 +57,52 @@ export function addLogRoutes(app: FastifyInstance, { audit }: LogRouteDeps): voi
   app.get("/v1/log/proof", async (request): Promise<EntryProofReport> => {
     const { start } = rangeOf(request.query)
     if (start === undefined) throw invalidRequest("field start is missing")
-    const { index, size, entry, hashes, checkpoint } = await audit.prove(start)
-    const texts = hashes.map(encodeBase64)
-    const note = noteOf(checkpoint)
-    return { index, size, entry: encodeBase64(entry), hashes: texts, checkpoint: note }
+    const cosigned = cosigner?.cosigned
+    const under = cosigned && { size: cosigned.size, checkpoint: cosigned.note }
+    const { index, size, entry, hashes, checkpoint } = await audit.prove(start, under)
+    return {
+      ...{ index, size, entry: encodeBase64(entry), hashes: hashes.map(encodeBase64) },
+      checkpoint: noteOf(checkpoint),
+      isCosigned: checkpoint === cosigned?.note,
+    }
   })
   app.post("/v1/log/verify", async (_request, reply): Promise<LogVerdictReport> => {
     const { root, checkpoint, ...verdict } = await audit.verify({ signal: clientSignal(reply) })
-    return { ...verdict, root: encodeHex(root), checkpoint: noteOf(checkpoint) }
+    await cosigner?.verify()
+    const said = { ...verdict, root: encodeHex(root), checkpoint: noteOf(checkpoint) }
+    const cosigned = cosignedReport(cosigner, cosigner?.cosigned)
+    return {
+      ...said,
+      ...(cosigned === undefined ? {} : { cosigned }),
+      refusals: refusalsOf(cosigner),
+    }
+  })
+  app.post("/v1/log/cosign", async (request, reply): Promise<CosignedReport> => {
+    fieldsOf(request.body, {})
+    const cosigned = await cosigner?.cosign({ signal: clientSignal(reply) })
+    const report = cosignedReport(cosigner, cosigned)
+    if (report !== undefined) return report
+    throw new AuditError("WITNESSES_MISSING", "nobody cosigns the log of this node")
+  })
+}
+
+function cosignedReport(
+  cosigner: LogCosigner | undefined,
+  cosigned: CosignedCheckpoint | undefined,
+): CosignedReport | undefined {
+  const list = cosigner?.witnesses
+  if (list === undefined || cosigned === undefined) return undefined
+  const { size, cosignatures, note } = cosigned
+  return {
+    ...{ size, threshold: list.threshold, total: list.witnesses.length },
+    by: cosignatures.map(({ witness, atMs }) => ({ peer: witness.peer, atMs })),
+    checkpoint: noteOf(note),
+  }
+}
+
+function refusalsOf(cosigner: LogCosigner | undefined): LogVerdictReport["refusals"] {
+  return (cosigner?.outcomes ?? []).flatMap(({ witness, code }) => {
+    return code === undefined ? [] : [{ peer: witness.peer, code }]
   })
 }
 

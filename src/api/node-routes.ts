@@ -52,11 +52,11 @@ export function createStatusReader(
     swarm: deps.swarm.stats(),
     peerCount: deps.net.peers().length,
     flightCount: deps.delivery.flights().filter(({ state }) => state !== "complete").length,
-    ...blockedOf(deps),
     public: {
       torrentCount: deps.publicSide.list().length,
       ...(deps.publicSide.port === undefined ? {} : { port: deps.publicSide.port }),
     },
+    blocked: blockedOf(deps),
   })
 }
 

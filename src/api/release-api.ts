@@ -6,14 +6,13 @@
 import type { ArchiveMark } from "../core/archive-mark.ts"
 import type { Labels } from "../fleet/access-field.ts"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
-import type { SelfFault } from "../fleet/self-standing.ts"
 import type {
   PublishedRelease,
   ReleaseReport,
   VariantPaths,
   VerifyReport,
 } from "../release/releases.ts"
-import type { ErrorLine } from "./api.ts"
+import type { Blocked, ErrorLine } from "./api.ts"
 import type { PartyRequest } from "./fleet-api.ts"
 
 /** A release, and what it is called: `acme/model@1`. */
@@ -25,7 +24,7 @@ export interface ReleasesReport {
   /** True when there are more than one answer may hold. */
   readonly isTruncated: boolean
   /** Why this node opens none of them; left out while nothing is known against it. */
-  readonly blocked?: SelfFault
+  readonly blocked: readonly Blocked[]
 }
 
 /** What a party signs, beside what a report has. */

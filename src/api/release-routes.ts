@@ -41,7 +41,7 @@ export function addReleaseRoutes(
     const { ref } = fieldsOf(request.query, { ref: "text" })
     const query = ref === undefined ? undefined : parseReleaseReference(ref)
     const releases = await releasesOf(deps, { signal: clientSignal(reply) })
-    return { ...(await listReleases(releases, query)), ...blockedOf(deps) }
+    return { ...(await listReleases(releases, query)), blocked: blockedOf(deps) }
   })
   app.get("/v1/release", async (request, reply): Promise<ReleaseDetails> => {
     const ref = required(fieldsOf(request.query, { ref: "text" }).ref, "ref")
@@ -112,7 +112,7 @@ function openedFolder(data: string, { release }: KnownRelease): string {
 async function listReleases(
   { book, opener }: Pick<ReleaseDeps, "book" | "opener">,
   query: AssetQuery | undefined,
-): Promise<ReleasesReport> {
+): Promise<Omit<ReleasesReport, "blocked">> {
   const chosen = book.list().filter(({ release: { said } }) => {
     if (query === undefined) return true
     const { namespace, name, sequence } = said.asset

@@ -31,7 +31,7 @@ export function statusPage(status: StatusReport): string {
     ["node", status.peerId],
     ["version", status.version],
     ["ready", status.isReady ? "yes" : "no"],
-    ...(status.blocked === undefined ? [] : [["blocked", status.blocked.message] as const]),
+    ...status.blocked.map(({ message }) => ["blocked", message] as const),
     ["up", `${status.uptimeSeconds} s`],
     ["front door", status.http],
     ["addresses", status.p2p.join(" ")],

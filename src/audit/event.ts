@@ -24,6 +24,7 @@ export const EVENTS = [
   "fleet.entered",
   "access.accepted",
   "policy.set",
+  "witnesses.set",
   "role.rotated",
   "draft.submitted",
   "desk.taken",

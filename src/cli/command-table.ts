@@ -22,6 +22,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "fleet group": "named sets of nodes that releases are for",
   "fleet rule": "who may do what in which namespace",
   "fleet policy": "whose approval the releases of a namespace need",
+  "fleet witness": "nodes that cosign the fleet's logs, and say what time it is",
   "fleet desk": "the one node that says what is newest",
   party: "keys of those whose approval a release needs",
   release: "carry a release by file",
@@ -43,7 +44,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "log",
-    summary: "show what happened on this node, follow it, verify it, prove an entry",
+    summary:
+      "show what happened on this node, follow it, verify it, have it cosigned, prove an entry",
     load: async () => (await import("./command/log.ts")).logCommand,
   },
   {
@@ -225,6 +227,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "submit <draft...>",
     summary: "publish a draft that enough keys have signed",
     load: async () => (await import("./command/fleet-draft.ts")).fleetSubmitCommand,
+  },
+  {
+    group: "fleet witness",
+    usage: "set",
+    summary: "name the nodes that are the fleet's witnesses",
+    load: async () => (await import("./command/fleet-witness.ts")).fleetWitnessSetCommand,
+  },
+  {
+    group: "fleet witness",
+    usage: "show",
+    summary: "show the fleet's witnesses",
+    load: async () => (await import("./command/fleet-witness.ts")).fleetWitnessShowCommand,
+  },
+  {
+    group: "fleet witness",
+    usage: "key",
+    summary: "print the key by which this node cosigns, if it is named a witness",
+    load: async () => (await import("./command/fleet-witness.ts")).fleetWitnessKeyCommand,
   },
   {
     group: "fleet desk",

@@ -15,6 +15,7 @@ import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
+import type { LogCosigner } from "../audit/log-cosigner.ts"
 import type { NodeLog } from "../audit/node-log.ts"
 import { createAwakeClock } from "../core/awake-clock.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
@@ -64,6 +65,7 @@ import { rolloutSettings } from "./rollout-settings.ts"
 import { readUpstreams } from "./secret.ts"
 import { listenFault, startFault } from "./start-fault.ts"
 import { readVersion } from "./version.ts"
+import { startWitnesses } from "./witness-room.ts"
 
 /** When a node stops, answers that are under way may go on for this long. */
 export const ANSWERS_END_MS = 7_000
@@ -87,6 +89,7 @@ export interface RunningNode {
 interface Rooms {
   readonly store: BlobStore
   readonly audit: NodeLog
+  readonly cosigner: LogCosigner
   readonly net: PeerNetwork
   readonly limits: LimitDeps
   readonly swarm: Swarm
@@ -313,6 +316,10 @@ async function openRooms(
     ownLog: await ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
     onAct: (act) => audit.note(act),
   })
+  const { cosigner } = await startWitnesses(
+    { clock: base.clock, log: auditLog, undo, net, fleet: opened.fleet, home: opened.home, audit },
+    { data: config.data },
+  )
   const releaseRooms = await startReleases(
     {
       clock: base.clock,
@@ -333,7 +340,7 @@ async function openRooms(
   )
   undo.defer(() => releaseRooms.stop())
   const fronts = { upstream, delivery, registry, images, access }
-  return { store, net, audit, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
+  return { store, net, audit, cosigner, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
 }
 
 /** The fleet's data plane, and the public side beside it. */

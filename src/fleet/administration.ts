@@ -10,9 +10,11 @@ import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
+import { WITNESSES_PATH } from "../trust/witness-list.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
@@ -31,6 +33,8 @@ import type {
   PolicyReceipt,
   PolicyRequest,
   RotationReceipt,
+  WitnessReceipt,
+  WitnessRequest,
 } from "./fleet-desk.ts"
 import { collectFleetFiles } from "./fleet-files.ts"
 import { foundFleet } from "./fleet-founding.ts"
@@ -53,6 +57,9 @@ import { type Rotation, rotating } from "./role-rotation.ts"
 import { addingRule, removingRule } from "./rule-acts.ts"
 import type { SelfStanding } from "./self-standing.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
+import { settingWitnesses, type WitnessAct } from "./witness-act.ts"
+import { makeWitnessKey } from "./witness-key.ts"
+import { WitnessKeyExchange } from "./witness-key-exchange.ts"
 
 const MET_WITHIN_MS = 5_000
 /** Who joined is told so once it has met somebody of the fleet, or after this time. */
@@ -74,7 +81,7 @@ export interface AdministrationDeps {
 
 /** An act of an operator that is no change of the access list: those are told by the list itself. */
 export interface FleetAct {
-  readonly event: "policy.set" | "role.rotated" | "draft.submitted" | "desk.taken"
+  readonly event: "policy.set" | "witnesses.set" | "role.rotated" | "draft.submitted" | "desk.taken"
   readonly facts: Readonly<Record<string, string | number>>
 }
 
@@ -101,6 +108,7 @@ export class Administration implements FleetDesk {
   /** Whether what this node keeps may be signed over: it cannot be an old copy, or somebody says so. */
   #isSure = false
   readonly #upkeep: FleetUpkeep
+  readonly #witnessKeys: WitnessKeyExchange
 
   /** Opens what is kept. @throws FleetError `FLEET_HOME_INVALID` */
   static async open(
@@ -121,6 +129,7 @@ export class Administration implements FleetDesk {
     this.#invites = invites
     this.#ring = new RoleRing(deps.home)
     this.gate = new GateDeviceHolder(deps.home)
+    this.#witnessKeys = new WitnessKeyExchange(deps)
     this.#upkeep = new FleetUpkeep({
       ...deps,
       ring: this.#ring,
@@ -134,6 +143,7 @@ export class Administration implements FleetDesk {
     const { membership } = fleet
     // Who is in no fleet yet, or alone in it, has nobody to compare with.
     this.#isSure = membership === undefined || othersOf(membership) === 0
+    this.#witnessKeys.serve()
     net.onJoin(this.#invites, (request, { id }) => this.#welcome(request, id))
     if (fleet.membership !== undefined) {
       await this.#officeOf(fleet.membership).author.recover()
@@ -240,6 +250,30 @@ export class Administration implements FleetDesk {
     })
   }
 
+  setWitnesses(request: WitnessRequest): Promise<WitnessReceipt> {
+    return this.#publish(async ({ author, member }) => {
+      const { prepare, receipt } = this.#settingWitnesses(request, member)
+      const { newest } = member
+      await author.publish(prepare)
+      const { version, digest, threshold, witnesses } = receipt()
+      const facts = { version, digest, threshold, witnesses: witnesses.length }
+      if (member.newest > newest) this.#deps.onAct?.({ event: "witnesses.set", facts })
+      return receipt()
+    })
+  }
+
+  async witnessKey(): Promise<PublicKey> {
+    this.#enrolled()
+    return (await makeWitnessKey(this.#deps.home)).publicKey
+  }
+
+  #settingWitnesses(request: WitnessRequest, member: FleetMember): WitnessAct {
+    const { fleet } = member
+    const isMember = (peer: PeerId) => member.access()?.list.members.has(peer) === true
+    const keyOf = (peer: PeerId) => this.#witnessKeys.ask(peer, fleet)
+    return settingWitnesses({ fleet, isMember, keyOf }, request)
+  }
+
   publishTarget(
     path: string,
     bytes: Uint8Array,
@@ -247,7 +281,8 @@ export class Administration implements FleetDesk {
   ): Promise<void> {
     return this.#publish(({ author }) => {
       const role = roleOfTarget(path)
-      if (role === undefined || role === "access" || path.startsWith("policy/")) {
+      const isOfAct = path.startsWith("policy/") || path === WITNESSES_PATH
+      if (role === undefined || role === "access" || isOfAct) {
         throw new FleetError("FLEET_REQUEST_INVALID", `${path.slice(0, 80)} is not published so`)
       }
       return author.publish(async (base) => {
@@ -291,15 +326,17 @@ export class Administration implements FleetDesk {
   draft(request: DraftRequest): Promise<Uint8Array> {
     return this.#publish(async ({ author, member }) => {
       const { fleet } = member
-      const change = await author.draft(this.#drafting(request, fleet))
+      const change = await author.draft(this.#drafting(request, member))
       return encodeRoleDraft({ fleet, files: await collectFleetFiles(member), change })
     })
   }
 
-  #drafting(request: DraftRequest, fleet: string): Prepare {
+  #drafting(request: DraftRequest, member: FleetMember): Prepare {
     const { gate } = this
+    const { fleet } = member
     if (request.act === "hold") return holding(request)
     if (request.act === "renew") return renewing(AWAY_ROLES)
+    if (request.act === "witness") return this.#settingWitnesses(request, member).prepare
     return settingPolicy({ gate, ring: this.#ring, fleet }, request).prepare
   }
 

@@ -8,6 +8,7 @@ import { parsePolicy } from "../trust/policy.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
+import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
 import { filesOfChange, type RoleDraft } from "./role-draft.ts"
 
 const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
@@ -15,7 +16,7 @@ const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 const POLICY = /^policy\/(?<namespace>[^/]+)\.json$/
 
-/** Gives the lines, file by file. @throws TrustError `POLICY_INVALID` for a policy that is none */
+/** Gives the lines, file by file. @throws TrustError `POLICY_INVALID`, `WITNESSES_INVALID` for what is none */
 export function describeDraft(
   { fleet, change }: RoleDraft,
   base: FleetRepository,
@@ -34,6 +35,7 @@ export function describeDraft(
   for (const [path, bytes] of change.contents ?? []) {
     const namespace = POLICY.exec(path)?.groups?.namespace
     if (namespace !== undefined) lines.push(...policyLines(bytes, fleet, namespace))
+    if (path === WITNESSES_PATH) lines.push(...witnessLines(bytes, fleet))
   }
   return lines.map((line) => line.replace(CONTROLS, "?"))
 }
@@ -95,5 +97,13 @@ function policyLines(bytes: Uint8Array, fleet: string, namespace: string): reado
       : []),
     ...(policy.allowsClassical ? ["  classical recipients are ALLOWED"] : []),
     ...(policy.allowsNoGate ? ["  releases without a gate are ALLOWED"] : []),
+  ]
+}
+
+function witnessLines(bytes: Uint8Array, fleet: string): readonly string[] {
+  const { version, threshold, faultyMax, witnesses } = parseWitnessList(bytes, fleet)
+  return [
+    `witnesses ${version}: ${threshold} of ${witnesses.length} must cosign, ${faultyMax} may lie`,
+    ...witnesses.map(({ peer, key }) => `  ${peer}  ${key}`),
   ]
 }

@@ -72,5 +72,11 @@ export type FleetErrorCode =
   | "EPOCH_REFUSED"
   /** A secret's file that others may read, that is none, or that is another fleet's or group's. */
   | "SECRET_FILE_INVALID"
+  /** A list of witnesses that is older than one that was accepted here (witness.md §5). */
+  | "WITNESSES_ROLLBACK"
+  /** A node that shall be a witness gives no key, or one that it cannot sign with (witness.md §5). */
+  | "WITNESS_KEY_REFUSED"
+  /** The clock and the witnesses of time are too far apart: nothing new is begun (witness.md §5). */
+  | "CLOCK_BLOCKED"
 
 export class FleetError extends CodedError<FleetErrorCode> {}

@@ -7,6 +7,7 @@ import type { PeerId } from "../net/net.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
+import type { WitnessList } from "../trust/witness-list.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
 import type { DevicePublic } from "./device.ts"
@@ -97,6 +98,19 @@ export interface PolicyReceipt {
   readonly gateDevices: number
 }
 
+/** Who shall cosign the fleet's logs, and say what time it is. */
+export interface WitnessRequest {
+  /** A node is asked for its key unless that is given. */
+  readonly nodes: readonly { readonly peer: PeerId; readonly key?: PublicKey | undefined }[]
+  /** How many must cosign; undefined: the fewest that stop two views of one log. */
+  readonly threshold?: number | undefined
+}
+
+/** Who was named. */
+export interface WitnessReceipt extends Omit<WitnessList, "fleet"> {
+  readonly digest: string
+}
+
 /** One line for a new node. */
 export interface InviteReceipt {
   /** `sealift-invite-1.…` */
@@ -117,6 +131,7 @@ export type DraftRequest =
   /** Root and targets say what they said, for a longer time. */
   | { readonly act: "renew" }
   | ({ readonly act: "policy" } & PolicyRequest)
+  | ({ readonly act: "witness" } & WitnessRequest)
 
 /** A draft that counts now. */
 export interface DraftReceipt extends FleetReceipt {
@@ -165,6 +180,13 @@ export interface FleetDesk {
   /** @throws FleetError `FLEET_REQUEST_INVALID` when there is no such rule */
   removeRule(rule: RuleText): Promise<FleetReceipt>
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt>
+  /**
+   * Names the witnesses, all of them.
+   * @throws FleetError `PEER_UNKNOWN`, `WITNESS_KEY_REFUSED`; TrustError `WITNESSES_INVALID`
+   */
+  setWitnesses(request: WitnessRequest): Promise<WitnessReceipt>
+  /** Gives the key by which this node cosigns, which is made when there is none. */
+  witnessKey(): Promise<PublicKey>
   /**
    * Signs and publishes a target file of a role whose keys lie here, such as a release.
    * @param options - `drop`: paths of the same role that are not listed any more, such as those of

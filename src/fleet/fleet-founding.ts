@@ -7,11 +7,12 @@ import type { Signer } from "../trust/signing-key.ts"
 import { type CreatedFleet, createFleet } from "../trust/tuf/fleet-creation.ts"
 import { encodeAccess, firstAccess } from "./access-draft.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
-import { type FleetMember, type MemberDeps, trustedNowMs } from "./fleet-member.ts"
+import type { FleetMember, MemberDeps } from "./fleet-member.ts"
 import { enterFleet, makeRoom } from "./fleet-opening.ts"
 import { makeGateDevice } from "./gate-device.ts"
 import { SNAPSHOT_LIFE_MS, TIMESTAMP_LIFE_MS } from "./role-renewal.ts"
 import { FIRST_ROLES, RoleRing } from "./role-ring.ts"
+import { trustedNowMs } from "./trusted-time.ts"
 
 /**
  * Makes a fleet, and this node its only one. Until the record is written last there is none: what a

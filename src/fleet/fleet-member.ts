@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import type { Digest } from "../core/digest.ts"
+import { type Digest, digestOf } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
@@ -12,28 +12,24 @@ import type { PeerId } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
 import { type AcceptedSet, staleAtMs } from "../trust/tuf/accepted-set.ts"
 import { fleetRules } from "../trust/tuf/fleet-rules.ts"
+import { parseMetadataFile, trustedName, versionOf } from "../trust/tuf/metadata-file.ts"
 import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
 import { type AcceptedTarget, type SignedTarget, TufClient } from "../trust/tuf/tuf-client.ts"
+import { ROOT_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
 import { mirrorOf } from "../trust/tuf/tuf-mirror.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
+import { parseWitnessList, WITNESSES_PATH, type WitnessList } from "../trust/witness-list.ts"
 import { type AccessList, parseAccessList } from "./access-list.ts"
 import type { CurrentAccess, CurrentPolicy, Membership, RoleHolders } from "./fleet.ts"
 import type { FleetHome, FleetRecord } from "./fleet-home.ts"
 import { FleetMemory } from "./fleet-memory.ts"
 import { PolicyShelf } from "./policy-shelf.ts"
 import { TargetShelf } from "./target-shelf.ts"
+import { type ClockFault, TrustedTime } from "./trusted-time.ts"
 
 const ACCESS_PATH = "access.json"
 /** Whose word an access list stands on; the desk only says that it is the newest. */
 const ACCESS_CHAIN: readonly string[] = ["root", "targets", "access"]
-/** No clock is believed that is behind the day on which this was written. */
-const CLOCK_FLOOR_MS: number = Date.UTC(2026, 10, 1)
-
-/** Gives the trusted time. */
-export function trustedNowMs(clock: Clock): number {
-  return Math.max(clock.now(), CLOCK_FLOOR_MS)
-}
-
 /** What a member works with. */
 export interface MemberDeps {
   readonly home: FleetHome
@@ -62,6 +58,8 @@ export class FleetMember implements Membership {
   readonly name: string
   readonly peer: PeerId
   readonly source: TufSource
+  /** The time that counts here. */
+  readonly time: TrustedTime
   readonly #deps: MemberDeps
   readonly #client: TufClient
   readonly #memory: FleetMemory
@@ -69,6 +67,7 @@ export class FleetMember implements Membership {
   readonly #shelf: TargetShelf
   #listener: MemberListener | undefined
   #list: AccessList | undefined
+  #witnesses: KnownWitnesses | undefined
   /** Whether every file is here that the accepted set names, as far as it was looked for. */
   #isWhole = false
   #standing: ListStanding | undefined
@@ -82,13 +81,15 @@ export class FleetMember implements Membership {
     deps: MemberDeps,
     record: Pick<FleetRecord, "fleet" | "name">,
   ): Promise<FleetMember> {
-    const { home, clock } = deps
+    const { home, clock, peer } = deps
+    const time = await TrustedTime.open(home, { clock, self: peer })
     const client = await TufClient.open({
       files: home.files,
       rules: fleetRules(record.fleet),
-      nowMs: () => trustedNowMs(clock),
+      nowMs: () => time.nowMs(),
     })
-    const member = new FleetMember(deps, record, { client, memory: await FleetMemory.open(home) })
+    const memory = await FleetMemory.open(home)
+    const member = new FleetMember(deps, record, { client, memory, time })
     await member.#load()
     return member
   }
@@ -96,9 +97,15 @@ export class FleetMember implements Membership {
   private constructor(
     deps: MemberDeps,
     { fleet, name }: Pick<FleetRecord, "fleet" | "name">,
-    { client, memory }: { readonly client: TufClient; readonly memory: FleetMemory },
+    parts: {
+      readonly client: TufClient
+      readonly memory: FleetMemory
+      readonly time: TrustedTime
+    },
   ) {
+    const { client, memory, time } = parts
     this.#deps = deps
+    this.time = time
     this.#client = client
     this.#memory = memory
     const read = (path: string) => this.readTarget(path)
@@ -149,14 +156,25 @@ export class FleetMember implements Membership {
   }
 
   nowMs(): number {
-    return trustedNowMs(this.#deps.clock)
+    return this.time.nowMs()
   }
 
   access(): CurrentAccess | undefined {
     const list = this.#list
     if (list === undefined) return undefined
     const { named, staleAtMs } = this.#standingOfList()
-    return { list, isStale: named !== list.digest || this.nowMs() >= staleAtMs }
+    const isOver = named !== list.digest || this.nowMs() >= staleAtMs
+    return { list, isStale: isOver || this.clockFault() !== undefined }
+  }
+
+  /** Why no time is to be trusted here; as long as it is so nothing new is begun. */
+  clockFault(): ClockFault | undefined {
+    return this.time.fault()
+  }
+
+  /** The witnesses that are named; undefined: none, or a list that is refused. */
+  witnesses(): WitnessList | undefined {
+    return this.#witnesses?.list
   }
 
   /**
@@ -167,8 +185,10 @@ export class FleetMember implements Membership {
     return this.nowMs() < this.#standingOfList().decidesUntilMs ? this.#list : undefined
   }
 
-  policy(namespace: string): Promise<CurrentPolicy | undefined> {
-    return this.#policies.find(namespace)
+  async policy(namespace: string): Promise<CurrentPolicy | undefined> {
+    const current = await this.#policies.find(namespace)
+    const isBlocked = this.clockFault() !== undefined
+    return current && { ...current, isStale: current.isStale || isBlocked }
   }
 
   roleHolders(role: string): RoleHolders | undefined {
@@ -218,6 +238,8 @@ export class FleetMember implements Membership {
     const file = await this.#memory.readAccess()
     if (file !== undefined) this.#list = this.#parseKept(file)
     await this.#takeAccess(undefined)
+    await this.#takeWitnesses()
+    await this.time.follow(await this.#rootVersion())
   }
 
   /** A broken file of ours is not the end: the list is fetched again. */
@@ -236,7 +258,7 @@ export class FleetMember implements Membership {
     // Before the set is replaced: until its files are here nobody may take it for complete.
     this.#isWhole = false
     try {
-      await this.#client.refresh(source, { signal })
+      await this.#refreshSet(source, signal)
     } catch (error) {
       this.#isWhole = wasWhole && this.#client.accepted === set
       throw error
@@ -252,8 +274,58 @@ export class FleetMember implements Membership {
       if (await this.#shelf.fill(source, signal)) isNew = true
       this.#isWhole = true
       await this.#policies.accept(this.#deps.log)
+      await this.#takeWitnesses()
     } finally {
       if (isNew) this.#listener?.onChange()
+    }
+  }
+
+  /** A new root takes back what witnesses have said, also where by that everything has run out. */
+  async #refreshSet(source: TufSource, signal: AbortSignal | undefined): Promise<void> {
+    const { log } = this.#deps
+    try {
+      await this.#client.refresh(source, { signal })
+    } catch (error) {
+      if (!(await this.time.follow(await this.#rootVersion()))) throw error
+      log.warn({ error: messageOf(error) }, "a new root resets the time that witnesses have told")
+      await this.#client.refresh(source, { signal })
+    }
+    if (await this.time.follow(await this.#rootVersion())) {
+      log.warn({}, "a new root resets the time that witnesses have told")
+    }
+  }
+
+  async #rootVersion(): Promise<number> {
+    const { files } = this.#deps.home
+    const bytes = await files.read(trustedName("root"), { bytesMax: ROOT_BYTES_MAX })
+    return bytes === undefined ? 0 : (versionOf(parseMetadataFile("root", bytes)) ?? 0)
+  }
+
+  /** Takes the list of witnesses that is signed; while one is refused there are none. */
+  async #takeWitnesses(): Promise<void> {
+    const listed = await this.#client.find(WITNESSES_PATH)
+    if (listed === undefined || listed.sha256 !== this.#witnesses?.sha256) {
+      this.#witnesses = undefined
+    }
+    if (listed !== undefined && this.#witnesses === undefined) {
+      this.#witnesses = await this.#readWitnesses()
+    }
+    this.time.name(this.witnesses())
+  }
+
+  async #readWitnesses(): Promise<KnownWitnesses | undefined> {
+    const target = await this.#client.read(WITNESSES_PATH)
+    if (target === undefined) return undefined
+    try {
+      const list = parseWitnessList(target.bytes, this.fleet)
+      const digest = digestOf(target.bytes)
+      await this.#memory.acceptWitnesses({ version: list.version, digest })
+      return { sha256: target.sha256, list }
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      this.#deps.log.error(fields, "the list of witnesses is refused")
+      return undefined
     }
   }
 
@@ -287,6 +359,11 @@ export class FleetMember implements Membership {
     }
     return this.#standing
   }
+}
+
+interface KnownWitnesses {
+  readonly sha256: string | undefined
+  readonly list: WitnessList
 }
 
 /** What an accepted set says of the access list. */

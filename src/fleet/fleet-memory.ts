@@ -41,6 +41,7 @@ export class FleetMemory {
   #access: Mark | undefined
   readonly #epochs = new Map<string, Mark>()
   readonly #policies = new Map<string, Mark>()
+  #witnesses: Mark | undefined
   /** Two that save at once could leave the earlier state, or count before it is on the disk. */
   readonly #turns = new Serial<"accept">()
 
@@ -118,6 +119,20 @@ export class FleetMemory {
     await this.#save()
   }
 
+  /** @throws {@link FleetError} `WITNESSES_ROLLBACK` */
+  acceptWitnesses({ version, digest }: Mark): Promise<void> {
+    return this.#turns.run("accept", async () => {
+      const known = this.#witnesses
+      if (known?.version === version && known.digest === digest) return
+      if (known !== undefined && version <= known.version) {
+        const message = `a list of witnesses of version ${version} after ${known.version}`
+        throw new FleetError("WITNESSES_ROLLBACK", message)
+      }
+      this.#witnesses = { version, digest }
+      await this.#save()
+    })
+  }
+
   /** protocol/fleet.md §5: a group that was left out does not come back at an earlier epoch. */
   #verifyAccess({ version, digest, groups }: AccessList): void {
     const known = this.#access
@@ -148,6 +163,9 @@ export class FleetMemory {
     const access = asObject(field(section.fields, "access"))
     if (access !== undefined)
       this.#access = markOf({ ...section, fields: access, place: "access." })
+    const witnesses = asObject(field(section.fields, "witnesses"))
+    if (witnesses !== undefined)
+      this.#witnesses = markOf({ ...section, fields: witnesses, place: "witnesses." })
     for (const epoch of sectionListField(section, "epochs", { max: NAMES_MAX })) {
       this.#epochs.set(textField(epoch, "name"), markOf(epoch))
     }
@@ -160,7 +178,8 @@ export class FleetMemory {
     const epochs = [...this.#epochs].map(([name, mark]) => ({ name, ...mark }))
     const policies = [...this.#policies].map(([name, mark]) => ({ name, ...mark }))
     const access = this.#access === undefined ? null : { ...this.#access }
-    const bytes = encodeJson({ v: 1, access, epochs, policies })
+    const witnesses = this.#witnesses === undefined ? {} : { witnesses: { ...this.#witnesses } }
+    const bytes = encodeJson({ v: 1, access, ...witnesses, epochs, policies })
     return writeHomeFile(this.#home.pathOf(MEMORY_FILE), bytes)
   }
 }

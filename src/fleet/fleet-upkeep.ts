@@ -69,6 +69,8 @@ export class FleetUpkeep {
     const { fleet, act, log } = this.#deps
     const member = fleet.membership
     if (member === undefined || member.accepted === undefined) return
+    // By a wrong clock it would sign what holds for years, or for no time.
+    if (member.clockFault() !== undefined) return
     const nowMs = member.nowMs()
     const lives = livesOf(member.accepted)
     const isOver = lives.some(({ role, expiresAtMs }) => isDue(role, expiresAtMs, nowMs))

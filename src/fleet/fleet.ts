@@ -12,6 +12,7 @@ import type { AcceptedTarget, SignedTarget } from "../trust/tuf/tuf-client.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import type { AccessList } from "./access-list.ts"
 import type { Verb } from "./access-rule.ts"
+import type { ClockFault } from "./trusted-time.ts"
 
 /** The access list that counts. */
 export interface CurrentAccess {
@@ -56,6 +57,8 @@ export interface Membership {
   readonly source: TufSource
   /** Trusted time, milliseconds since 1970. */
   nowMs(): number
+  /** Why no time is to be trusted now: all is stale then. Undefined: the time is trusted. */
+  clockFault(): ClockFault | undefined
 }
 
 /** The fleet of a node, which it may join while it runs. */

@@ -13,11 +13,12 @@ import { signEnrolment } from "./enrolment.ts"
 import { FleetError } from "./errors.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
 import { ADDRESSES_MAX, type FleetRecord } from "./fleet-home.ts"
-import { type FleetMember, type MemberDeps, trustedNowMs } from "./fleet-member.ts"
+import type { FleetMember, MemberDeps } from "./fleet-member.ts"
 import { enterFleet, makeRoom } from "./fleet-opening.ts"
 import { type Invite, inviteKey, parseInvite } from "./invite.ts"
 import { parseJoinAnswer } from "./join-answer.ts"
 import { peerSource } from "./peer-source.ts"
+import { trustedNowMs } from "./trusted-time.ts"
 import { isWebUrl, webSource } from "./web-source.ts"
 
 /** `FLEETID@ADDRESS,ADDRESS…` or a URL: what a node is told that is admitted by its fingerprint. */

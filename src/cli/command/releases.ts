@@ -26,9 +26,8 @@ export const releasesCommand: CommandSpec = {
         ? "no releases"
         : columns(releases.map((release) => releaseCells(release, systemClock.now()))),
     )
-    if (blocked !== undefined) {
-      out.note(`this node opens none of them now: ${blockedLine(blocked)}`)
-      return
+    for (const one of blocked) {
+      out.note(`this node opens none of them now: ${blockedLine(one)}`)
     }
     if (isTruncated) out.note("there are more releases than are listed")
     out.note(`next: ${nextStep(releases[0])}`)

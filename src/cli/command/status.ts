@@ -2,7 +2,7 @@
  * `sealift status`: what this node is and holds.
  * @module
  */
-import type { StatusReport } from "../../api/api.ts"
+import type { Blocked, StatusReport } from "../../api/api.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
 import { humanSize } from "../../daemon/unit.ts"
@@ -24,7 +24,7 @@ function describe(status: StatusReport): string {
     ["node", status.peerId],
     ["version", `${status.version}, process ${status.pid}, up ${status.uptimeSeconds} s`],
     ["ready", status.isReady ? "yes" : "no"],
-    ...(status.blocked === undefined ? [] : [["blocked", blockedLine(status.blocked)]]),
+    ...status.blocked.map((blocked) => ["blocked", blockedLine(blocked)]),
     ["front door", status.http],
     ...status.p2p.map((address) => ["address", address]),
     ["data", status.data],
@@ -37,7 +37,7 @@ function describe(status: StatusReport): string {
 }
 
 /** Gives why a node begins nothing, as one line. */
-export function blockedLine({ code, message }: NonNullable<StatusReport["blocked"]>): string {
+export function blockedLine({ code, message }: Blocked): string {
   return `${message} [${code}]`
 }
 

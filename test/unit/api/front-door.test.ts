@@ -24,6 +24,7 @@ const status: StatusReport = {
   peerCount: 0,
   flightCount: 0,
   public: { torrentCount: 0 },
+  blocked: [],
 }
 
 let door: FrontDoor

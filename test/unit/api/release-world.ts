@@ -20,6 +20,7 @@ import type { Decision } from "../../../src/release/decision.ts"
 import type { Release } from "../../../src/release/release.ts"
 import type { KnownRelease, ReleaseReport, Watch } from "../../../src/release/releases.ts"
 import { parsePublicKey } from "../../../src/trust/public-key.ts"
+import { createSigningKey } from "../../../src/trust/signing-key.ts"
 import {
   FLEET,
   keyOf,
@@ -132,6 +133,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
     }),
     policy: async () => world().policy,
     nowMs: () => NOW,
+    clockFault: () => undefined,
     targets: () => [],
     source: { read: async () => undefined },
   } as unknown as Membership
@@ -187,6 +189,14 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
         parties: request.parties.map(({ name }) => name),
         gateDevices: 1,
       })),
+      setWitnesses: act("setWitnesses", () => ({
+        version: 1,
+        digest: DIGEST_HEX,
+        threshold: 1,
+        faultyMax: 0,
+        witnesses: [],
+      })),
+      witnessKey: act("witnessKey", () => createSigningKey().publicKey),
       publishTarget: act("publishTarget", () => {}),
       signersOf: act("signersOf", () => []),
       renew: act("renew", () => receipt),

@@ -259,7 +259,7 @@ describe("a clock that is far behind", () => {
     await first.stop()
     world.clock.movedMs = 2 * DAY_MS
     expect(accessOf(second).isStale).toBe(true)
-    // Nothing is remembered of later days: witnesses of time are to come.
+    // Nothing is remembered of later days where the fleet names no witnesses (witness-acts.test.ts).
     world.clock.movedMs = 0
     expect(accessOf(second).isStale).toBe(false)
   })

@@ -58,6 +58,7 @@ export class TestFleet implements Fleet {
         return absent()
       },
       nowMs: () => this.nowMs(),
+      clockFault: () => undefined,
     }
   }
 

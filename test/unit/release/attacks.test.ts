@@ -309,6 +309,13 @@ describe("a node's clock", () => {
     expect(await opened()).toBe("ok")
   })
 
+  test("that is too far from the witnesses of time opens nothing, and says why", async () => {
+    world.sight.clockFault = { ahead: "witnesses", clockMs: NOW, witnessesMs: NOW + 31 * DAY_MS }
+    expect(await opened()).toBe("CLOCK_BLOCKED")
+    world.sight.clockFault = undefined
+    expect(await opened()).toBe("ok")
+  })
+
   test("that is far behind opens nothing: no approval has begun", async () => {
     world.sight.nowMs = NOW - 3_650 * DAY_MS
     expect(await opened()).toBe("APPROVALS_MISSING")

@@ -239,6 +239,7 @@ export class SceneMember implements Membership {
   readonly source: Membership["source"]
   readonly client: TufClient
   isStale = false
+  fault: ReturnType<Membership["clockFault"]>
   readonly #scene: FleetScene
   #list: AccessList | undefined
 
@@ -296,6 +297,10 @@ export class SceneMember implements Membership {
 
   nowMs(): number {
     return this.#scene.clock.now()
+  }
+
+  clockFault(): ReturnType<Membership["clockFault"]> {
+    return this.fault
   }
 }
 

@@ -91,6 +91,8 @@ export interface Sight {
   isStale: boolean
   isPolicyStale: boolean
   nowMs: number
+  /** Why no time is to be trusted. */
+  clockFault: ReturnType<Membership["clockFault"]>
   policy: Policy
   releases: KnownRelease[]
   approvals: Map<Digest, KeptApproval[]>
@@ -163,6 +165,7 @@ export class OpeningWorld {
       isStale: false,
       isPolicyStale: false,
       nowMs: NOW,
+      clockFault: undefined,
       policy,
       releases: [],
       approvals: new Map(),
@@ -395,6 +398,7 @@ export class OpeningWorld {
       }),
       roleHolders: () => ({ keys: new Set([PUBLISHER.publicKey]), threshold: 1 }),
       nowMs: () => sight.nowMs,
+      clockFault: () => sight.clockFault,
     }
     return {
       membership: membership as unknown as Membership,

@@ -1,0 +1,68 @@
+/**
+ * The witnesses of the fleet: naming them, and who they are.
+ * @module
+ */
+import type { FastifyInstance } from "fastify"
+import { AuditError } from "../audit/errors.ts"
+import { digestOf } from "../core/digest.ts"
+import type { WitnessReceipt, WitnessRequest } from "../fleet/fleet-desk.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import { parsePublicKey } from "../trust/public-key.ts"
+import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
+import type { WitnessesReport, WitnessKeyReport } from "./fleet-api.ts"
+import { deskOf, type FleetRouteDeps, membershipOf } from "./fleet-deps.ts"
+import { type Fields, fieldsOf, required } from "./request.ts"
+
+/** Fields of a request that names witnesses. */
+export const WITNESS_FIELDS = { nodes: "texts", threshold: "count" } as const
+
+type WitnessRouteDeps = FleetRouteDeps & { readonly net: Pick<PeerNetwork, "peer"> }
+
+/** Adds the routes to a server. */
+export function addWitnessRoutes(app: FastifyInstance, deps: WitnessRouteDeps): void {
+  app.get("/v1/fleet/witness", async (): Promise<WitnessesReport> => witnessesReport(deps))
+  app.post("/v1/fleet/witness", async (request): Promise<WitnessReceipt> => {
+    const fields = fieldsOf(request.body, WITNESS_FIELDS)
+    return await deskOf(deps).setWitnesses(witnessRequestOf(fields))
+  })
+  app.post("/v1/fleet/witness/key", async (request): Promise<WitnessKeyReport> => {
+    fieldsOf(request.body, {})
+    const key = await deskOf(deps).witnessKey()
+    return { peer: membershipOf(deps).peer, key }
+  })
+}
+
+/** Reads what is asked of the witnesses. @throws ApiError `REQUEST_INVALID`; TrustError `KEY_MALFORMED` */
+export function witnessRequestOf({
+  nodes,
+  threshold,
+}: Fields<typeof WITNESS_FIELDS>): WitnessRequest {
+  const named = required(nodes, "nodes").map((text) => {
+    const at = text.indexOf("=")
+    if (at < 0) return { peer: text }
+    return { peer: text.slice(0, at), key: parsePublicKey(text.slice(at + 1)) }
+  })
+  return { nodes: named, threshold }
+}
+
+async function witnessesReport(deps: WitnessRouteDeps): Promise<WitnessesReport> {
+  const membership = membershipOf(deps)
+  const target = await membership.readTarget(WITNESSES_PATH)
+  if (target === undefined) {
+    const message = 'the fleet names no witnesses; "sealift fleet witness set" names them'
+    throw new AuditError("WITNESSES_MISSING", message)
+  }
+  const { version, threshold, faultyMax, witnesses } = parseWitnessList(
+    target.bytes,
+    membership.fleet,
+  )
+  const members = membership.access()?.list.members
+  return {
+    ...{ version, digest: digestOf(target.bytes), isStale: target.isStale, threshold, faultyMax },
+    witnesses: witnesses.map(({ peer, key }) => ({
+      ...{ peer, key },
+      isEnrolled: members?.has(peer) === true,
+      isConnected: peer === membership.peer || deps.net.peer(peer) !== undefined,
+    })),
+  }
+}

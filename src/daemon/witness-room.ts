@@ -1,0 +1,109 @@
+/**
+ * Witnesses on a node: it cosigns for others if it is named one, and has its own log cosigned
+ * (protocol/witness.md).
+ * @module
+ */
+import { join } from "node:path"
+import { peerOfOrigin } from "../audit/checkpoint.ts"
+import { LogCosigner } from "../audit/log-cosigner.ts"
+import { LogWitness } from "../audit/log-witness.ts"
+import type { NodeLog } from "../audit/node-log.ts"
+import type { WitnessedLog } from "../audit/witness-asking.ts"
+import { WitnessExchange } from "../audit/witness-exchange.ts"
+import { WitnessMemory } from "../audit/witness-memory.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Logger } from "../core/log.ts"
+import type { FleetHolder } from "../fleet/fleet-holder.ts"
+import type { FleetHome } from "../fleet/fleet-home.ts"
+import { PeerRate } from "../fleet/peer-rate.ts"
+import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
+import { openWitnessKey } from "../fleet/witness-key.ts"
+import type { PeerNetwork } from "../net/net.ts"
+import type { Signer } from "../trust/signing-key.ts"
+
+/** What one peer may ask of a witness: its own log every minute, and those that it decides by. */
+const RATE = { rateBytes: 1, burstBytes: 60 }
+
+/** What it works with. */
+export interface WitnessRoomDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly undo: AsyncDisposableStack
+  readonly net: PeerNetwork
+  readonly fleet: FleetHolder
+  readonly home: FleetHome
+  /** The log of this node. */
+  readonly audit: NodeLog
+}
+
+/** The witnesses of a node. */
+export interface WitnessRoom {
+  /** Keeps the log of this node cosigned. */
+  readonly cosigner: LogCosigner
+  /** Asks a witness of the fleet, also for other logs. */
+  readonly exchange: WitnessExchange
+}
+
+/**
+ * Starts to cosign, and to be cosigned.
+ * @throws Error a fault of the file system, with its code
+ */
+export async function startWitnesses(
+  deps: WitnessRoomDeps,
+  { data }: { readonly data: string },
+): Promise<WitnessRoom> {
+  const { clock, log, undo, net, fleet } = deps
+  const memory = await WitnessMemory.open(join(data, "witness", "logs"))
+  const isMember = (peer: string) =>
+    peer === net.id ||
+    (fleet.isAdmitted(peer) && fleet.membership?.access()?.list.members.has(peer) === true)
+  const witness = new LogWitness({
+    peer: net.id,
+    memory,
+    signer: () => namedKey(deps),
+    keyOf: (origin) => {
+      const peer = peerOfOrigin(origin)
+      return peer !== undefined && isMember(peer) ? publicKeyOfPeer(peer) : undefined
+    },
+    clock,
+    log,
+  })
+  const rate = new PeerRate(clock, RATE)
+  const mayAsk = (peer: string) => isMember(peer) && rate.take(peer, 1)
+  const exchange = new WitnessExchange({ net, witness, mayAsk, clock, log })
+  exchange.serve()
+  const cosigner = await LogCosigner.open(
+    {
+      log: logOf(deps),
+      witnesses: () => fleet.membership?.witnesses(),
+      ask: (peer, request, options) => exchange.ask(peer, request, options),
+      clock,
+      logger: log,
+      onTimes: async (times) => await fleet.membership?.time.note(times),
+    },
+    join(data, "log", "checkpoint.cosigned"),
+  )
+  undo.defer(() => cosigner.stop())
+  cosigner.start()
+  undo.defer(fleet.onChange(() => cosigner.look()))
+  return { cosigner, exchange }
+}
+
+/** @returns undefined while the newest list does not name this node, with the key that it has */
+async function namedKey({ net, fleet, home }: WitnessRoomDeps): Promise<Signer | undefined> {
+  const named = fleet.membership?.witnesses()?.witnesses.find(({ peer }) => peer === net.id)
+  const key = named && (await openWitnessKey(home))
+  return key?.publicKey === named?.key ? key : undefined
+}
+
+function logOf({ net, audit }: WitnessRoomDeps): WitnessedLog {
+  return {
+    origin: audit.origin,
+    key: publicKeyOfPeer(net.id),
+    get checkpoint() {
+      return audit.checkpoint
+    },
+    proveGrowth: (older, size) => audit.proveGrowth(older, size),
+    onAppend: (listener) => audit.onAppend(listener),
+  }
+}
