@@ -17,6 +17,7 @@ import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { type Act, encodeDecision } from "./decision.ts"
 import { RolloutError } from "./errors.ts"
+import type { Plan } from "./plan.ts"
 import { isSamePlan } from "./plan-subject.ts"
 import { type HealthReport, readReport } from "./report.ts"
 import type { ReportShelf } from "./report-shelf.ts"
@@ -30,6 +31,9 @@ import { type Findings, judge, type ReceivedReport } from "./wave-judging.ts"
 const RETRY_MS = 2_000
 /** Reports of nodes that came late, beside those of the roster. */
 const LATE_REPORTS_MAX = 10_000
+
+/** No window is closed for longer: sixteen days (`window.ts`), and one for clocks that differ. */
+const OPENS_IN_MS_MAX: number = 17 * 86_400_000
 
 /**
  * Has what was decided witnessed before anybody acts on it. Left out where the fleet names no witness.
@@ -51,6 +55,8 @@ export interface ControllerDeps {
   readonly shelf: ReportShelf
   readonly clock: Clock
   readonly log: Logger
+  /** Learns what others have of a plan's decisions. @returns how many nodes have answered */
+  readonly compare: (known: KnownPlan) => Promise<number>
   /** Tells the fleet. */
   readonly announce: (known: KnownPlan, envelope: Uint8Array) => Promise<void>
   /** Whether a node may open what the plan rolls out. */
@@ -68,6 +74,8 @@ export class RolloutController {
   readonly #reports = new Map<PeerId, ReceivedReport>()
   #cancelLook: () => void = () => {}
   #isStopped = false
+  /** Whether what this node knows was compared with what others know, since it was started. */
+  #isMet = false
 
   constructor(deps: ControllerDeps, known: KnownPlan) {
     this.#deps = deps
@@ -113,7 +121,8 @@ export class RolloutController {
     let said: HealthReport
     try {
       said = readReport(envelope, { node, fleet: membership.fleet }).said
-      verifyReport(said, this.#known, book.roster(this.#known))
+      const roster = book.roster(this.#known)
+      verifyReport(said, this.#known, { roster, nowMs: membership.nowMs() })
       if (membership.access()?.list.members.has(node) !== true) {
         throw new RolloutError("REPORT_INVALID", `${node} is not in the fleet`)
       }
@@ -141,6 +150,8 @@ export class RolloutController {
    */
   async act(act: ActByHand, reason: string): Promise<void> {
     await this.#turns.run("decide", async () => {
+      this.#verifyCounts()
+      await this.#meet()
       const view = this.#deps.book.view(this.#known)
       if (!mayAct(view, act.kind)) {
         const message = `the rollout is ${view.phase}: nothing to ${act.kind}`
@@ -170,14 +181,47 @@ export class RolloutController {
     for (;;) {
       const findings = this.findings()
       if (findings === undefined || this.#isStopped) return
-      if (findings.nowMs > findings.plan.expiresAtMs) return
+      if (findings.nowMs > findings.plan.expiresAtMs || !this.#isActive()) return
       const { act, reason, lookAtMs } = judge(findings)
       if (act === undefined) {
         if (lookAtMs !== undefined) this.#lookIn(Math.max(0, lookAtMs - findings.nowMs))
         return
       }
+      // What others know may lead to another judgement.
+      if (await this.#meet()) continue
       await this.#decide(act, reason)
     }
+  }
+
+  #isActive(): boolean {
+    const { digest } = this.#known.named
+    return this.#deps.book.active().some(({ named }) => named.digest === digest)
+  }
+
+  #verifyCounts(): void {
+    if (this.#isActive()) return
+    const message = "the plan does not count any more: another one has its channel"
+    throw new RolloutError("ROLLOUT_STATE_WRONG", message)
+  }
+
+  /**
+   * Learns from others, once in each start, what was decided before: a controller that was restored
+   * from an older copy would decide another thing by a number that is taken. While nobody else is there
+   * nothing is decided: nobody would hear it.
+   * @returns whether it was the first time
+   */
+  async #meet(): Promise<boolean> {
+    const { book, membership, compare } = this.#deps
+    const isFirst = !this.#isMet
+    const others = (membership.access()?.list.members.size ?? 0) - 1
+    if (isFirst && others > 0 && (await compare(this.#known)) === 0) {
+      const reason = "no other node has answered yet what was decided before"
+      throw new RolloutError("ROLLOUT_STATE_WRONG", reason)
+    }
+    this.#isMet = true
+    if (!book.isForked(this.#known)) return isFirst
+    const reason = "two things were decided as one number: make the next version of the plan"
+    throw new RolloutError("ROLLOUT_STATE_WRONG", reason)
   }
 
   async #actOf(act: ActByHand): Promise<Act> {
@@ -239,12 +283,16 @@ export class RolloutController {
   }
 }
 
-function verifyReport(said: HealthReport, known: KnownPlan, roster: Roster | undefined): void {
-  const { plan, named } = known
+function verifyReport(
+  said: HealthReport,
+  { plan, named }: KnownPlan,
+  { roster, nowMs }: { readonly roster: Roster | undefined; readonly nowMs: number },
+): void {
   if (!isSamePlan(said.plan, named)) throw invalid("it is about another plan")
   const wave = roster?.waves.findIndex((peers) => peers.includes(said.node)) ?? -1
   const expected = wave < 0 ? plan.said.waves.length : wave
   if (said.wave !== expected) throw invalid(`its node is in wave ${expected}`)
+  if (said.outcome === "waiting") verifyWaiting(said, plan.said, nowMs)
   if (said.outcome !== "healthy") return
   // Success names what runs: exactly what the plan says, in its order.
   const { releases } = plan.said
@@ -252,6 +300,12 @@ function verifyReport(said: HealthReport, known: KnownPlan, roster: Roster | und
     said.running.length === releases.length &&
     releases.every(({ digest }, index) => said.running[index]?.digest === digest)
   if (!isRight) throw invalid("it says that it is healthy, and runs something else")
+}
+
+/** Whoever waits is not silent: it waits for a window, and none is closed for so long. */
+function verifyWaiting({ opensAtMs = 0 }: HealthReport, { window }: Plan, nowMs: number): void {
+  if (window === undefined) throw invalid("it waits for a window, and the plan has none")
+  if (opensAtMs > nowMs + OPENS_IN_MS_MAX) throw invalid("its window opens in more than 17 days")
 }
 
 function invalid(reason: string): RolloutError {

@@ -3,7 +3,7 @@
  * and from peers, kept on the disk (protocol/rollout.md §5, accepting a plan, following decisions).
  * @module
  */
-import { type Digest, digestOfRaw } from "../core/digest.ts"
+import { type Digest, digestOf, digestOfRaw } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
@@ -18,7 +18,7 @@ import { RolloutError } from "./errors.ts"
 import type { Plan } from "./plan.ts"
 import { planOfPath } from "./plan-path.ts"
 import { readPlan } from "./plan-statement.ts"
-import type { NamedPlan } from "./plan-subject.ts"
+import { isSamePlan, type NamedPlan } from "./plan-subject.ts"
 import type { RolloutFiles } from "./rollout-files.ts"
 import { follow, type RolloutView, UNDECIDED } from "./rollout-view.ts"
 import { parseRoster, type Roster, rosterRoot, rosterSize } from "./roster.ts"
@@ -42,6 +42,8 @@ export interface TakenDecision {
 
 /** One plan with all that is known of it. */
 interface Entry extends KnownPlan {
+  /** Digest of the envelope. */
+  readonly file: Digest
   readonly decisions: Uint8Array[]
   view: RolloutView
   roster: Roster | undefined
@@ -49,6 +51,8 @@ interface Entry extends KnownPlan {
   proposed: Uint8Array | undefined
   /** Whether the fleet lists it now. */
   isListed: boolean
+  /** Whether its controller has decided two things as one number: one of them was a copy's. */
+  isForked: boolean
 }
 
 export interface RolloutBookDeps {
@@ -70,6 +74,12 @@ export class RolloutBook {
   static async open(deps: RolloutBookDeps): Promise<RolloutBook> {
     const book = new RolloutBook(deps)
     for (const digest of await deps.files.plans()) await book.#load(digest)
+    // What counted before the node was stopped goes on without a look at anybody else's files.
+    const { membership } = deps
+    for (const target of membership.targets()) {
+      const entry = book.#keptAs(target)
+      if (entry !== undefined) entry.isListed = true
+    }
     return book
   }
 
@@ -82,17 +92,18 @@ export class RolloutBook {
     return [...this.#entries.values()].toSorted(byAge)
   }
 
-  /** The plans that count: of each channel the listed one that was made last. */
+  /**
+   * The plans that count: of each channel the one that was made last, while the fleet lists it. When it
+   * is listed no more none of before comes back: what is active never falls.
+   */
   active(): readonly KnownPlan[] {
     const channels = new Map<string, Entry>()
     for (const entry of this.#entries.values()) {
       const { channel } = entry.plan.said
       const other = channels.get(channel)
-      if (entry.isListed && (other === undefined || byAge(entry, other) < 0)) {
-        channels.set(channel, entry)
-      }
+      if (other === undefined || byAge(entry, other) < 0) channels.set(channel, entry)
     }
-    return [...channels.values()].toSorted(byAge)
+    return [...channels.values()].filter(({ isListed }) => isListed).toSorted(byAge)
   }
 
   /** @param version - undefined: the newest */
@@ -110,6 +121,11 @@ export class RolloutBook {
 
   view({ named }: KnownPlan): RolloutView {
     return this.#entries.get(named.digest)?.view ?? UNDECIDED
+  }
+
+  /** Whether its controller was found to have decided two things as one number. */
+  isForked({ named }: KnownPlan): boolean {
+    return this.#entries.get(named.digest)?.isForked ?? false
   }
 
   /** Envelopes of decisions, from one on. */
@@ -163,14 +179,19 @@ export class RolloutBook {
       const kept = entry.decisions[index]
       if (kept !== undefined) {
         if (readDecision(kept, { controller, fleet }).digest === decision.digest) return false
-        const reason = `the controller decided two things as number ${index}`
-        this.#deps.onConflict?.(entry, reason)
-        throw new RolloutError("DECISION_CONFLICT", reason)
+        throw this.#conflict(entry, index)
+      }
+      // Another one than ours came before it.
+      const isNext = isSamePlan(decision.said.plan, entry.named) && index === entry.view.count
+      if (isNext && decision.said.previous !== entry.view.last) {
+        throw this.#conflict(entry, index - 1)
       }
       const view = follow(entry.view, decision, { plan: entry.plan.said, named: entry.named })
       const { proposed } = entry
       // Who knows that a rollout is started can be asked who is in which wave.
-      if (proposed !== undefined) await this.#keepRoster(entry, proposed, view)
+      if (proposed !== undefined && decision.said.act.kind === "start") {
+        await this.#keepRoster(entry, proposed, view)
+      }
       await this.#deps.files.writeDecision(digest, index, envelope)
       entry.view = view
       entry.decisions.push(envelope)
@@ -209,8 +230,30 @@ export class RolloutBook {
     throw new RolloutError("PLAN_NOT_FOUND", "no such plan was accepted here")
   }
 
+  #conflict(entry: Entry, index: number): RolloutError {
+    const reason = `the controller decided two things as number ${index}`
+    entry.isForked = true
+    this.#deps.onConflict?.(entry, reason)
+    return new RolloutError("DECISION_CONFLICT", reason)
+  }
+
+  /** Gives the plan that is kept of a listed file. */
+  #keptAs({ path, sha256 }: SignedTarget): Entry | undefined {
+    const listed = planOfPath(path)
+    if (listed === undefined || sha256 === undefined) return undefined
+    return [...this.#entries.values()].find(
+      ({ named: { name, version }, file }) =>
+        name === listed.name && version === listed.version && file === `sha256:${sha256}`,
+    )
+  }
+
   /** Accepts a listed plan. @returns its digest; undefined when it cannot count */
-  async #accept({ path }: SignedTarget): Promise<Digest | undefined> {
+  async #accept(target: SignedTarget): Promise<Digest | undefined> {
+    // It was read once: that it cannot be read now changes nothing.
+    return this.#keptAs(target)?.named.digest ?? (await this.#acceptNew(target))
+  }
+
+  async #acceptNew({ path }: SignedTarget): Promise<Digest | undefined> {
     const { membership, files, log } = this.#deps
     try {
       const target = await membership.readTarget(path)
@@ -220,6 +263,7 @@ export class RolloutBook {
       const plan = readPlan(target.bytes, { keys: holders.keys, fleet })
       verifyListed(plan, path, holders.threshold)
       if (this.#entries.has(plan.digest)) return plan.digest
+      this.#verifyNewest(plan)
       await files.writePlan(plan.digest, target.bytes)
       this.#add(plan, target.bytes)
       return plan.digest
@@ -227,6 +271,13 @@ export class RolloutBook {
       log.warn({ path, code: codeOf(error), error: messageOf(error) }, "a plan does not count")
       return undefined
     }
+  }
+
+  #verifyNewest({ said }: Signed<Plan>): void {
+    const newest = this.find(said.name)?.named.version ?? 0
+    if (said.version > newest) return
+    const message = `version ${said.version} of ${said.name}: version ${newest} was accepted before`
+    throw new RolloutError("PLAN_ROLLBACK", message)
   }
 
   async #load(digest: Digest): Promise<void> {
@@ -265,6 +316,8 @@ export class RolloutBook {
       roster: undefined,
       proposed: undefined,
       isListed: false,
+      isForked: false,
+      file: digestOf(envelope),
     }
     this.#entries.set(plan.digest, entry)
     return entry

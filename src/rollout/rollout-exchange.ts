@@ -92,6 +92,19 @@ export class RolloutExchange {
     for (const peer of this.#askable(known)) await this.#askDecisions(peer, known)
   }
 
+  /**
+   * Compares what this node decided with what its peers have of it: a controller from an older copy
+   * learns what it has forgotten before it decides anything else by the same number.
+   * @returns how many have answered
+   */
+  async compare(known: KnownPlan): Promise<number> {
+    let answers = 0
+    for (const peer of this.#askable(known)) {
+      if (await this.#askDecisions(peer, known)) answers++
+    }
+    return answers
+  }
+
   /** Asks for the roster, the controller first. @returns undefined when nobody has it */
   async roster(known: KnownPlan): Promise<Uint8Array | undefined> {
     for (const peer of this.#askable(known)) {
@@ -169,22 +182,26 @@ export class RolloutExchange {
     for (const known of this.#deps.book.active()) await this.#askDecisions(peer, known)
   }
 
-  async #askDecisions(peer: PeerId, known: KnownPlan): Promise<void> {
-    const { book, log } = this.#deps
+  /** @returns whether there was an answer */
+  async #askDecisions(peer: PeerId, known: KnownPlan): Promise<boolean> {
+    const { net, book, log } = this.#deps
     const plan = known.named.digest
+    // Of its own decisions a controller looks at the last one too: an older copy of it may have gone on.
+    const again = known.plan.said.controller === net.id ? 1 : 0
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const from = book.view(known).count
+      const { count } = book.view(known)
+      const from = Math.max(0, count - again)
       const answer = await this.#ask(peer, { kind: "decisions", plan, from })
-      if (answer === undefined) return
+      if (answer === undefined) return false
       try {
-        const envelopes = parseDecisions(answer)
-        for (const envelope of envelopes) await book.takeDecision(plan, envelope)
-        if (envelopes.length === 0 || book.view(known).count === from) return
+        for (const envelope of parseDecisions(answer)) await book.takeDecision(plan, envelope)
+        if (book.view(known).count === count) return true
       } catch (error) {
         log.warn({ peer, plan, code: codeOf(error) }, "decisions that count for nothing")
-        return
+        return true
       }
     }
+    return true
   }
 
   /** @returns undefined when there was no answer */

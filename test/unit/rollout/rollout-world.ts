@@ -1,0 +1,402 @@
+/**
+ * A little fleet of real rollout parts, on virtual time: books, runs, controllers and exchanges over the
+ * memory network. Disks and machines outlive a node; a node can be killed at any of its acts.
+ */
+import { digestOf } from "../../../src/core/digest.ts"
+import { type Logger, silentLogger } from "../../../src/core/log.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
+import type { Member } from "../../../src/fleet/access-list.ts"
+import type { Membership } from "../../../src/fleet/fleet.ts"
+import { peerSigner } from "../../../src/fleet/peer-signer.ts"
+import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
+import type { PeerId, PeerNetwork } from "../../../src/net/net.ts"
+import type { Activator, Prober } from "../../../src/rollout/activation.ts"
+import type { RolloutContent } from "../../../src/rollout/content.ts"
+import { RolloutController, type Witnessing } from "../../../src/rollout/controller.ts"
+import { MemoryContent } from "../../../src/rollout/memory-content.ts"
+import type { NodeState } from "../../../src/rollout/node-machine.ts"
+import { NodeRollouts } from "../../../src/rollout/node-rollouts.ts"
+import type { Plan } from "../../../src/rollout/plan.ts"
+import { planPath } from "../../../src/rollout/plan-path.ts"
+import { encodePlan } from "../../../src/rollout/plan-statement.ts"
+import type { HealthReport } from "../../../src/rollout/report.ts"
+import { ReportShelf } from "../../../src/rollout/report-shelf.ts"
+import { type KnownPlan, RolloutBook } from "../../../src/rollout/rollout-book.ts"
+import { RolloutExchange } from "../../../src/rollout/rollout-exchange.ts"
+import { RolloutFiles } from "../../../src/rollout/rollout-files.ts"
+import type { RolloutPhase, RolloutView } from "../../../src/rollout/rollout-view.ts"
+import { createMemoryKv } from "../../../src/store/memory-kv.ts"
+import { type MemoryFiles, memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
+import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
+import { FLEET, fileOf, keyOf, NOW } from "../release/world.ts"
+import { MachineTwin } from "./node-machine-twin.ts"
+import { OPEN_PLAN, peerOf, seedOf } from "./rollout-scene.ts"
+
+const PLANNER = keyOf(200)
+const LOOKS_MAX = 2_000
+
+/** What is left of a node when its process is gone. */
+export interface Remains {
+  readonly number: number
+  readonly files: MemoryFiles
+  readonly kv: ReturnType<typeof createMemoryKv>
+  readonly content: MemoryContent
+  readonly machine: MachineTwin
+}
+
+/** Where a node dies: before or after its act with this number. */
+export interface Death {
+  readonly act: number
+  readonly isAfter: boolean
+}
+
+export interface WorldNode extends Remains {
+  readonly peer: PeerId
+  readonly net: PeerNetwork
+  readonly book: RolloutBook
+  readonly rollouts: NodeRollouts
+  readonly exchange: RolloutExchange
+  /** Acts so far that can be cut off: writes, and what is done to the machine. */
+  readonly acts: () => number
+  /** Every step of every plan, as `VERSION STEP`. */
+  readonly steps: string[]
+  /** Codes of refused reports, `onConflict` and warnings. */
+  readonly told: string[]
+  readonly reports: HealthReport[]
+  readonly isDead: () => boolean
+  controllerOf(known: KnownPlan): Promise<RolloutController | undefined>
+  stop(): Promise<void>
+}
+
+const never = () => new Promise<never>(() => {})
+
+export class RolloutWorld {
+  readonly clock: VirtualClock = new VirtualClock(NOW)
+  readonly hub: MemoryHub = createMemoryHub({ clock: this.clock, latencyMs: 1 })
+  readonly members: Map<number, Member> = new Map()
+  readonly nodes: Map<number, WorldNode> = new Map()
+  readonly #remains = new Map<number, Remains>()
+  readonly #targets = new Map<string, Uint8Array>()
+  accessVersion = 1
+  /** Whether nobody gives any target file now. */
+  isUnreadable = false
+
+  /** Lets nodes into the fleet. */
+  admit(...numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const labels = { n: String(number) }
+      const peer = peerOf(number)
+      this.members.set(number, { peer, groups: [], labels, isAnchor: false, minCounter: 0 })
+    }
+    this.accessVersion++
+  }
+
+  /** The fleet lists a plan, in the place of the one of the channel before. */
+  async publish(plan: Plan, { dropped = [] }: { dropped?: readonly Plan[] } = {}): Promise<void> {
+    this.#targets.set(planPath(plan), await fileOf(encodePlan(plan), PLANNER))
+    for (const old of dropped) this.#targets.delete(planPath(old))
+    for (const { book } of this.nodes.values()) await book.refresh()
+  }
+
+  unlist(plan: Plan): void {
+    this.#targets.delete(planPath(plan))
+  }
+
+  remainsOf(number: number): Remains {
+    const known = this.#remains.get(number)
+    if (known !== undefined) return known
+    const content = new MemoryContent()
+    const machine = new MachineTwin(content.opened)
+    const remains = { number, files: memoryFiles(), kv: createMemoryKv(), content, machine }
+    this.#remains.set(number, remains)
+    return remains
+  }
+
+  node(number: number): WorldNode {
+    return this.nodes.get(number)!
+  }
+
+  /** Starts a node from what is left of it, and connects it to everybody. */
+  async start(
+    number: number,
+    options: {
+      readonly death?: Death
+      readonly isStageOnly?: boolean
+      readonly witness?: Witnessing
+      readonly isAlone?: boolean
+    } = {},
+  ): Promise<WorldNode> {
+    const { clock, hub } = this
+    const remains = this.remainsOf(number)
+    const net = hub.join({ seed: seedOf(number) })
+    const mortal = new Mortal(options.death, () => hub.drop(net.id))
+    const told: string[] = []
+    const steps: string[] = []
+    const reports: HealthReport[] = []
+    const log = listening(told)
+    const membership = this.#membershipOf(net.id)
+    const files = new RolloutFiles(mortal.files(remains.files))
+    const content = mortal.content(remains.content)
+    const book = await RolloutBook.open({
+      ...{ membership, files, log },
+      onConflict: () => told.push("conflict"),
+    })
+    const signer = peerSigner(net)
+    const shelf = new ReportShelf({ kv: remains.kv, log })
+    const controllers = new Map<string, Promise<RolloutController>>()
+    const made = async (known: KnownPlan): Promise<RolloutController> => {
+      const controller = new RolloutController(
+        {
+          ...{ book, membership, signer, shelf, clock, log, witness: options.witness },
+          compare: (one) => exchange.compare(one),
+          announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
+          audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
+          onReport: (_, report) => reports.push(report),
+          onRefused: (_, __, code) => told.push(code),
+        },
+        known,
+      )
+      await controller.start()
+      return controller
+    }
+    const controllerOf = async (known: KnownPlan) => {
+      if (known.plan.said.controller !== net.id) return undefined
+      const { digest } = known.named
+      const controller = controllers.get(digest) ?? made(known)
+      controllers.set(digest, controller)
+      return await controller
+    }
+    const exchange = new RolloutExchange(
+      {
+        ...{ net, clock, log, book },
+        takeReport: async (known, node, envelope) =>
+          (await controllerOf(known))?.takeReport(node, envelope) ?? false,
+      },
+      { fleet: FLEET },
+    )
+    const rollouts = new NodeRollouts(
+      {
+        ...{ book, files, membership, signer, net, content, clock, log },
+        activator: mortal.activator(remains.machine),
+        prober: mortal.prober(remains.machine),
+        send: (known, envelope) => exchange.report(known, envelope),
+        askRoster: (known) => exchange.roster(known),
+        onStep: ({ named }, state) => steps.push(`${named.version} ${state.step}`),
+      },
+      {
+        timeZone: "UTC",
+        isStageOnly: options.isStageOnly ?? false,
+        boot: "0123456789abcdef".repeat(2),
+      },
+    )
+    await book.refresh()
+    const look = async () => {
+      for (const known of book.plans()) (await controllerOf(known))?.look()
+    }
+    const forget = book.onChange(() => void look())
+    exchange.start()
+    await look()
+    // Whoever dies while it starts never ends to do so.
+    const starting = rollouts.start()
+    await Promise.race([starting, mortal.died])
+    const node: WorldNode = {
+      ...{ ...remains, peer: net.id, net, book, rollouts, exchange, steps, told, reports },
+      controllerOf,
+      acts: () => mortal.acts,
+      isDead: () => mortal.isDead,
+      stop: async () => {
+        forget()
+        exchange.stop()
+        for (const controller of controllers.values()) (await controller).stop()
+        if (!mortal.isDead) await rollouts.stop()
+        hub.drop(net.id)
+        this.nodes.delete(number)
+      },
+    }
+    this.nodes.set(number, node)
+    if (options.isAlone !== true) hub.connectAll()
+    return node
+  }
+
+  async startAll(): Promise<void> {
+    for (const number of this.members.keys()) await this.start(number)
+  }
+
+  async close(): Promise<void> {
+    for (const node of [...this.nodes.values()]) await node.stop()
+  }
+
+  known(number: number, { name, version }: Plan): KnownPlan {
+    return this.node(number).book.find(name, version)!
+  }
+
+  view(number: number, plan: Plan): RolloutView {
+    return this.node(number).book.view(this.known(number, plan))
+  }
+
+  state(number: number, plan: Plan): NodeState | undefined {
+    return this.node(number).rollouts.state(this.known(number, plan).named.digest)
+  }
+
+  /** Decides by hand, at the controller. */
+  async act(
+    number: number,
+    plan: Plan,
+    act: Parameters<RolloutController["act"]>[0],
+  ): Promise<void> {
+    const controller = await this.node(number).controllerOf(this.known(number, plan))
+    await this.during(controller!.act(act, "by hand"))
+  }
+
+  /** Lets time pass until some work is done. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let isDone = false
+    const mark = () => {
+      isDone = true
+    }
+    work.then(mark, mark)
+    await this.until(() => isDone, 100)
+    return await work
+  }
+
+  /** Lets time pass until something is so. */
+  async until(isSo: () => boolean, stepMs = 500): Promise<void> {
+    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      if (isSo()) return
+      await this.clock.advance(stepMs)
+    }
+    throw new Error("it never came about")
+  }
+
+  async untilPhase(number: number, plan: Plan, phase: RolloutPhase): Promise<void> {
+    await this.until(() => this.view(number, plan).phase === phase)
+  }
+
+  #membershipOf(peer: PeerId): Membership {
+    const list = () => ({
+      ...{ fleet: FLEET, version: this.accessVersion, issuedAtMs: NOW, groups: new Map() },
+      members: new Map([...this.members.values()].map((member) => [member.peer, member])),
+      ...{ rules: [], revoked: new Set<string>(), digest: digestOf(Buffer.from("the list")) },
+    })
+    const targetOf = (path: string, bytes: Uint8Array) => ({
+      ...{ path, role: "plan", sizeBytes: bytes.length, roleVersion: 1, isStale: false },
+      sha256: digestOf(bytes).slice("sha256:".length),
+    })
+    return {
+      ...{ fleet: FLEET, name: "lab", peer },
+      access: () => ({ list: list(), isStale: false }),
+      policy: async () => undefined,
+      roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
+      targets: () => [...this.#targets].map(([path, bytes]) => targetOf(path, bytes)),
+      readTarget: async (path) => {
+        const bytes = this.#targets.get(path)
+        return bytes && { ...targetOf(path, bytes), bytes }
+      },
+      source: { read: async () => undefined },
+      nowMs: () => this.clock.now(),
+    }
+  }
+}
+
+/** A plan of these waves, each a list of nodes by number, without soak. */
+export function planOf(
+  waves: readonly (readonly number[] | "rest")[],
+  change: Partial<Plan> = {},
+): Plan {
+  return {
+    ...OPEN_PLAN,
+    waves: waves.map((nodes, index) => ({
+      name: `wave-${index}`,
+      select:
+        nodes === "rest"
+          ? { kind: "all" as const }
+          : { kind: "list" as const, peers: nodes.map(peerOf) },
+      amount: undefined,
+      soakMs: 0,
+    })),
+    ...change,
+  }
+}
+
+/** Cuts a node off at one of its acts: what comes after never ends, as of a process that is gone. */
+class Mortal {
+  acts = 0
+  isDead = false
+  readonly died: Promise<void>
+  readonly #death: Death | undefined
+  #die: () => void = () => {}
+
+  constructor(death: Death | undefined, bury: () => void) {
+    this.#death = death
+    this.died = new Promise((resolve) => {
+      this.#die = () => {
+        this.isDead = true
+        bury()
+        resolve()
+      }
+    })
+  }
+
+  files(files: TufFiles): TufFiles {
+    return {
+      read: (name, options) => this.#alive(() => files.read(name, options)),
+      list: (folder) => this.#alive(() => files.list(folder)),
+      write: (name, bytes) => this.#act(() => files.write(name, bytes)),
+      remove: (name) => this.#act(() => files.remove(name)),
+    }
+  }
+
+  content(content: MemoryContent): RolloutContent {
+    return {
+      stage: (release, options) => this.#alive(() => content.stage(release, options)),
+      open: (release, options) => this.#act(() => content.open(release, options)),
+      objection: (release) => this.#alive(() => content.objection(release)),
+      activationOf: (release) => content.activationOf(release),
+      isFor: (releases, node) => content.isFor(releases, node),
+      keepOnly: (paths) => this.#act(() => content.keepOnly(paths)),
+      onChange: (listener) => content.onChange(listener),
+    }
+  }
+
+  activator(machine: MachineTwin): Activator {
+    return {
+      verifyAllowed: (activation) => machine.verifyAllowed(activation),
+      activate: (activation, target) => this.#act(() => machine.activate(activation, target)),
+      isRunning: (activation, target) => this.#alive(() => machine.isRunning(activation, target)),
+      deactivate: () => this.#act(() => machine.deactivate()),
+    }
+  }
+
+  prober(machine: MachineTwin): Prober {
+    return {
+      verifyAllowed: (probe) => machine.verifyAllowed(probe),
+      probe: (probe, subject) => this.#act(() => machine.probe(probe, subject)),
+    }
+  }
+
+  #alive<T>(work: () => Promise<T>): Promise<T> {
+    return this.isDead ? never() : work()
+  }
+
+  async #act<T>(work: () => Promise<T>): Promise<T> {
+    if (this.isDead) return await never()
+    const act = this.acts++
+    const isLast = act === this.#death?.act
+    if (isLast && this.#death?.isAfter !== true) {
+      this.#die()
+      return await never()
+    }
+    if (!isLast) return await work()
+    await work().catch(() => {})
+    this.#die()
+    return await never()
+  }
+}
+
+/** A log that keeps the codes of what was warned of. */
+function listening(told: string[]): Logger {
+  const note = ({ code }: Record<string, unknown>) => {
+    if (typeof code === "string") told.push(code)
+  }
+  return { ...silentLogger, warn: note, error: note, child: () => listening(told) }
+}
