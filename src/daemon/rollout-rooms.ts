@@ -99,6 +99,7 @@ export async function openRollouts(
     return new RolloutController(
       {
         ...{ book, membership, signer, self, clock, log, shelf },
+        compare: (one) => exchange.compare(one),
         announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
         audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
         onReport: (one, report) => audit.note(eventOfReport(one, report)),

@@ -286,6 +286,7 @@ export class RolloutWorld {
       ...{ fleet: FLEET, name: "lab", peer },
       access: () => ({ list: list(), isStale: false }),
       policy: async () => undefined,
+      clockFault: () => undefined,
       roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
       targets: () => [...this.#targets].map(([path, bytes]) => targetOf(path, bytes)),
       readTarget: async (path) => {
