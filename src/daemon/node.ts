@@ -333,6 +333,7 @@ async function openRooms(
       audit,
       layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
       rolloutLog: log.child({ room: "rollout" }),
+      metrics: base.metrics,
       rollout: rolloutSettings(config),
       env,
     },

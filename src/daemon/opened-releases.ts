@@ -9,6 +9,7 @@ import type { NodeLog } from "../audit/node-log.ts"
 import type { Clock } from "../core/clock.ts"
 import { assert, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import type { Metrics } from "../core/metrics.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import type { FleetHome } from "../fleet/fleet-home.ts"
 import type { FleetMember } from "../fleet/fleet-member.ts"
@@ -56,6 +57,7 @@ export interface ReleaseRoomsDeps {
   /** Brings an image here to publish it. */
   readonly layImage: LayImage
   readonly rolloutLog: Logger
+  readonly metrics: Metrics
   readonly rollout: RolloutSettings
   readonly env: Readonly<Record<string, string | undefined>>
 }

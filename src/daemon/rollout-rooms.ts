@@ -10,6 +10,7 @@ import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import type { Metrics } from "../core/metrics.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
 import type { FleetMember } from "../fleet/fleet-member.ts"
@@ -32,6 +33,7 @@ import type { Rollouts } from "../rollout/rollout.ts"
 import { type KnownPlan, RolloutBook } from "../rollout/rollout-book.ts"
 import { RolloutExchange } from "../rollout/rollout-exchange.ts"
 import { RolloutFiles } from "../rollout/rollout-files.ts"
+import { addRolloutGauges, RolloutMetrics } from "../rollout/rollout-metrics.ts"
 import type { Kv } from "../store/kv.ts"
 import { diskFiles } from "../trust/tuf/disk-files.ts"
 import {
@@ -65,6 +67,7 @@ export interface RolloutRoomsDeps {
   readonly releases: ReleaseBook
   readonly opener: Opener
   readonly kv: Kv
+  readonly metrics: Metrics
   readonly audit: Pick<NodeLog, "note">
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -84,10 +87,17 @@ export async function openRollouts(
 ): Promise<OpenedRollouts> {
   const { membership, fleet, self, net, audit, log, clock } = deps
   const files = new RolloutFiles(diskFiles(data))
+  const counted = new RolloutMetrics(deps.metrics)
   const book = await RolloutBook.open({
     ...{ membership, files, log },
-    onDecision: (taken) => audit.note(eventOfDecision(taken)),
-    onConflict: (known, reason) => audit.note(eventOfConflict(known, reason)),
+    onDecision: (taken) => {
+      audit.note(eventOfDecision(taken))
+      counted.decided(taken)
+    },
+    onConflict: (known, reason) => {
+      audit.note(eventOfConflict(known, reason))
+      counted.refused("DECISION_CONFLICT")
+    },
   })
   const openedFolder = join(data, OPENED_FOLDER)
   const content = new ReleaseContent(
@@ -102,8 +112,14 @@ export async function openRollouts(
         compare: (one) => exchange.compare(one),
         announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
         audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
-        onReport: (one, report) => audit.note(eventOfReport(one, report)),
-        onRefused: (one, node, code) => audit.note(eventOfRefusal(one, node, code)),
+        onReport: (one, report) => {
+          audit.note(eventOfReport(one, report))
+          counted.reported(report)
+        },
+        onRefused: (one, node, code) => {
+          audit.note(eventOfRefusal(one, node, code))
+          counted.refused(code)
+        },
       },
       known,
     )
@@ -131,7 +147,10 @@ export async function openRollouts(
       prober: createProber({ ...acting, activator }),
       send: (known, envelope) => exchange.report(known, envelope),
       askRoster: (known) => exchange.roster(known),
-      onStep: (known, state) => audit.note(eventOfStep(known, state)),
+      onStep: (known, state) => {
+        audit.note(eventOfStep(known, state))
+        counted.stepped(state)
+      },
     },
     { ...settings, boot: encodeHex(randomBytes(BOOT_BYTES)) },
   )
@@ -151,6 +170,7 @@ export async function openRollouts(
     controllerOf: (known) => controllers.get(known),
     onPlanned: (receipt) => audit.note(eventOfPlan(receipt)),
   })
+  addRolloutGauges(deps.metrics, () => rollouts)
   return {
     rollouts,
     gate: new PlanGate({ book, membership }),

@@ -22,6 +22,9 @@ const ONE_PERSON_WARNING = [
   "approve, and can give the gate's share; if it is lost, so is the fleet. What the parties sign",
   "with their own keys, kept elsewhere, it cannot sign.",
 ].join("\n")
+const PLANS_NOTE =
+  "plans of rollouts may run here what rollout.allow says: everything in a fleet of one person, " +
+  'nothing in any other, unless it is set ("sealift config" shows it)'
 const ALONE_NOTE =
   "no other node is connected: none can be reached, or this node was taken out of the fleet"
 
@@ -64,6 +67,7 @@ export const fleetJoinCommand: CommandSpec = {
     out.note(`joined fleet ${report.name} (${report.fleet}) as ${report.peer}`)
     const groups = report.nodes.find(({ peer }) => peer === report.peer)?.groups ?? []
     if (groups.length > 0) out.note(`groups: ${groups.join(", ")}`)
+    out.note(PLANS_NOTE)
     out.note(
       'next: compare the fingerprint with what whoever invited you expects; "sealift fleet show" repeats it',
     )
