@@ -45,8 +45,8 @@ import {
   eventOfStep,
 } from "./rollout-events.ts"
 
-/** Opened releases of rollouts, in the data directory: on the disk of the store, by themselves. */
-const OPENED_FOLDER = "opened/rollouts"
+/** Opened releases of rollouts, in the data directory; no namespace has such a name. */
+const OPENED_FOLDER = "opened/_rollouts"
 const BOOT_BYTES = 16
 
 /** What a plan may do here, and how this node takes part. */
