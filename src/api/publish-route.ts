@@ -6,6 +6,8 @@ import type { FastifyInstance } from "fastify"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
 import { formatAssetVersion } from "../release/asset-name.ts"
 import type { PublishRequest, VariantPaths } from "../release/releases.ts"
+import { encodeActivation } from "../rollout/activation-field.ts"
+import { parseActivationFile } from "../rollout/activation-file.ts"
 import { clientSignal } from "./client-signal.ts"
 import { sendLines } from "./line-stream.ts"
 import { type PartyWish, partiesOf } from "./policy-request.ts"
@@ -31,6 +33,7 @@ const FIELDS = {
   variants: "objects",
   reissues: "count",
   unpack: "boolean",
+  activation: "object",
   parties: "objects",
 } as const
 
@@ -63,10 +66,14 @@ function readBody(body: unknown): {
   readonly parties: readonly PartyWish[] | undefined
 } {
   const fields = fieldsOf(body, FIELDS)
-  const { name, paths = [], visibility, audience = [], gate, parties, variants, ...rest } = fields
+  const { name, paths = [], visibility, audience = [], gate, parties, ...others } = fields
+  const { variants, activation, ...rest } = others
   const request = {
     ...rest,
     ...parseAssetName(required(name, "name")),
+    ...(activation !== undefined && {
+      activation: encodeActivation(parseActivationFile(activation)),
+    }),
     ...(variants !== undefined && { variants: variants.map(readVariant) }),
     paths,
     audience,

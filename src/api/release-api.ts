@@ -4,6 +4,7 @@
  * @module
  */
 import type { ArchiveMark } from "../core/archive-mark.ts"
+import type { JsonObject } from "../core/json.ts"
 import type { Labels } from "../fleet/access-field.ts"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
 import type {
@@ -62,6 +63,8 @@ export interface ReleaseContent {
   }[]
   readonly variants: readonly { readonly slots: Labels; readonly files: readonly number[] }[]
   readonly requires: readonly { readonly release: string; readonly digest: string }[]
+  /** How nodes make it run, whatever a plan says (protocol/rollout.md §4). */
+  readonly activation: JsonObject | undefined
   readonly floor: number | undefined
   readonly reissues: number | undefined
 }
@@ -89,6 +92,8 @@ export interface PublishBody {
   readonly reissues?: number | undefined
   /** Opening unpacks the archives among the files. */
   readonly unpack?: boolean | undefined
+  /** What would stand under `activate` of a plan; it stands in that one's place. */
+  readonly activation?: object | undefined
   /** Written as the policy if the namespace has none, else they must be its parties. */
   readonly parties?: readonly PartyRequest[] | undefined
 }

@@ -19,7 +19,7 @@ export interface ContentView {
 
 /** Gives what the statement of a release says. */
 export function contentOf(release: Release, { access, policy }: ContentView): ReleaseContent {
-  const { fleet, content, variants, requires, floor, reissues } = release
+  const { fleet, content, variants, requires, activation, floor, reissues } = release
   const { version, digest } = release.policy
   const isCurrent = policy?.digest === digest && policy.policy.version === version
   const sealed = content.visibility === "sealed" ? content.sealed : undefined
@@ -36,6 +36,7 @@ export function contentOf(release: Release, { access, policy }: ContentView): Re
       release: formatAssetVersion(one.asset),
       digest: hexOf(one.digest),
     })),
+    activation,
     floor,
     reissues,
   }

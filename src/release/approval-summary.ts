@@ -3,6 +3,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import type { JsonObject } from "../core/json.ts"
 import type { AssetVersion } from "./asset-name.ts"
 import type { SkippedEntry } from "./audience-recipients.ts"
 import type { FleetWord } from "./bundle-verifying.ts"
@@ -62,6 +63,8 @@ export interface ApprovalSummary {
   readonly files: readonly (CarriedFile & { readonly path: string | undefined })[]
   readonly sizeBytes: number
   readonly reissues: number | undefined
+  /** How nodes make it run, whatever a plan says. */
+  readonly activation: JsonObject | undefined
   /** Since this device's last approval of this name; none: nothing, or there was none. */
   readonly changes: readonly ApprovalChange[]
   readonly lastSequence: number | undefined
@@ -110,6 +113,7 @@ export function summaryOf(parts: SummaryParts): ApprovalSummary {
     })),
     sizeBytes: next.sizeBytes,
     reissues: said.reissues,
+    activation: said.activation,
     changes: last === undefined ? [] : changesBetween(last, next),
     lastSequence: last?.sequence,
   }

@@ -177,7 +177,7 @@ export class FleetPublisher implements Publisher {
       content,
       variants,
       requires: [],
-      activation: undefined,
+      activation: request.activation,
       reissues: request.reissues,
     }
   }
@@ -207,16 +207,23 @@ export class FleetPublisher implements Publisher {
     return this.#deps.membership.targets().some((target) => target.path === path)
   }
 
-  /** What is issued anew is for whom it was before, unless told: groups at their present epoch. */
+  /**
+   * What is issued anew is for whom it was before, and runs as it did, unless told: groups at their
+   * present epoch.
+   */
   #completed(request: PublishRequest): PublishRequest {
     const { namespace, name, reissues: sequence, visibility, audience } = request
-    if (sequence === undefined || visibility !== "sealed" || audience.length > 0) return request
-    const content = this.#deps.book.find({ namespace, name, sequence })?.release.said.content
-    if (content?.visibility !== "sealed") return request
+    if (sequence === undefined) return request
+    const said = this.#deps.book.find({ namespace, name, sequence })?.release.said
+    if (said === undefined) return request
+    const { content, activation } = said
+    const whole = activation === undefined ? request : { activation, ...request }
+    if (visibility !== "sealed" || audience.length > 0) return whole
+    if (content.visibility !== "sealed") return whole
     const names = content.sealed.fields.audience.map((entry) =>
       entry.replace(/^group:([^:]+):.*$/, "$1"),
     )
-    return { ...request, audience: names }
+    return { ...whole, audience: names }
   }
 
   #nextSequence(request: PublishRequest): number {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
+import type { JsonObject } from "../core/json.ts"
 import type { Labels } from "../fleet/access-field.ts"
 import type { PeerId } from "../net/net.ts"
 import type { Policy } from "../trust/policy.ts"
@@ -103,6 +104,8 @@ export interface PublishRequest {
   readonly reissues?: number
   /** Marks the archives among the files, so that opening unpacks them. */
   readonly unpack?: boolean
+  /** How nodes make it run, whatever a plan says; read by who activates. */
+  readonly activation?: JsonObject
 }
 
 /** Progress of long work. */

@@ -6,7 +6,7 @@ import { CodedError } from "../core/errors.ts"
 import type { Refuse } from "../core/section.ts"
 
 export type RolloutErrorCode =
-  /** A file or request for a plan that is none; the reason names the key and what is allowed. */
+  /** A file or request for a plan, or for an activation, that is none; the reason names the key and what is allowed. */
   | "PLAN_INVALID"
   | "PLAN_NOT_FOUND"
   /** An older version than one that was accepted. */

@@ -1,5 +1,5 @@
 /**
- * What is wrong with the file of a plan: all of it at once, each with its key, its value, what is
+ * What is wrong with the file of a plan, or of an activation: all of it at once, each with its key, its value, what is
  * allowed, and what was perhaps meant.
  * @module
  */
@@ -26,7 +26,13 @@ export interface PlanFault {
 /** The faults of one file. */
 export class PlanFaults {
   readonly #faults: PlanFault[] = []
+  readonly #what: string
   #count = 0
+
+  /** @param what - completes "cannot use the …" */
+  constructor(what = "plan") {
+    this.#what = what
+  }
 
   /** Whether more faults are told; looking for hints is not worth it any more when they are not. */
   get isFull(): boolean {
@@ -47,9 +53,9 @@ export class PlanFaults {
     if (first === undefined) return
     const others = this.#count - 1
     const more = others > 0 ? ` (and ${others} more fault${others > 1 ? "s" : ""})` : ""
-    throw new RolloutError("PLAN_INVALID", `cannot use the plan: ${textOfFault(first)}${more}`, {
-      details: { faults: this.#faults, count: this.#count },
-    })
+    const message = `cannot use the ${this.#what}: ${textOfFault(first)}${more}`
+    const details = { faults: this.#faults, count: this.#count }
+    throw new RolloutError("PLAN_INVALID", message, { details })
   }
 }
 

@@ -2,6 +2,7 @@
  * What a party signs, in lines for people.
  * @module
  */
+import { activationText } from "../../cli/command/activation-text.ts"
 import { columns } from "../../cli/output.ts"
 import { distanceText } from "../../cli/time-text.ts"
 import { humanSize } from "../../daemon/unit.ts"
@@ -26,6 +27,9 @@ export function summaryText(summary: ApprovalSummary): string {
     ["policy", String(policyVersion)],
     ["parties", summary.parties.join(", ")],
     ...(gate === undefined ? [] : [["gate", gate === "none" ? "NONE" : gate]]),
+    ...(summary.activation === undefined
+      ? []
+      : [["activation", activationText(summary.activation)]]),
     ["files", `${summary.files.length}, ${humanSize(summary.sizeBytes)}`],
     ...(summary.isPostQuantum || gate === undefined ? [] : [["post-quantum", "NO"]]),
     ...summary.inspectors.map((recipient) => ["INSPECTOR", `${recipient.slice(0, 40)}…`]),

@@ -8,8 +8,18 @@ import { describeReceipt } from "../../cli/command/fleet-policy.ts"
 import { partiesOf } from "../../cli/command/party-files.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
-import { collect, countOf, durationOf, labelsOf, listOf, refuseTogether } from "../../cli/option.ts"
+import { readLocalFile } from "../../cli/local-file.ts"
+import {
+  collect,
+  countOf,
+  durationOf,
+  labelsOf,
+  listOf,
+  refuseTogether,
+  textOf,
+} from "../../cli/option.ts"
 import { followWork } from "../../cli/progress.ts"
+import { PLAN_FILE_BYTES_MAX, parsePlanDocument } from "../../daemon/plan-document.ts"
 import { humanSize } from "../../daemon/unit.ts"
 
 const IMAGE_PREFIX = "oci:"
@@ -20,6 +30,7 @@ export const publishCommand: CommandSpec = {
     "sealift publish acme/model ./common --variant arch=arm64:./arm --variant arch=amd64:./amd",
     "sealift publish acme/tools ./tools.tar.gz --unpack",
     "sealift publish acme/app oci:registry.example/team/app:1",
+    "sealift publish acme/app oci:registry.example/team/app:1 --activation podman.yaml",
     "sealift publish acme/model --reissue 1",
   ],
   define: (command) =>
@@ -40,6 +51,7 @@ export const publishCommand: CommandSpec = {
         collect,
       )
       .option("--unpack", "have nodes unpack the tar files in it (.tar, .tar.gz, .tgz)")
+      .option("--activation <file>", "have nodes make it run so, in the place of a plan's activate")
       .option("--reissue <n>", "issue the files of this number anew, after a party was lost"),
   async work(invocation) {
     const { out, connect } = invocation
@@ -79,6 +91,7 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
   if (!isSealed) refuseUnsealed(options)
   const parties = await partiesOf(options.party, new Map())
   const inspectors = listOf(options.inspector)
+  const activation = await activationOf(options.activation)
   return {
     name,
     ...sourcesOf(sources, { reissues, variants: variantsOf(options.variant) }),
@@ -89,10 +102,20 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
     floor: countOf(options.floor, "--floor"),
     reissues,
     ...(options.unpack === true && { unpack: true }),
+    ...(activation !== undefined && { activation }),
     ...(options.variant === undefined && { slots: labelsOf(options.slot, "--slot") }),
     ...(inspectors.length > 0 ? { inspectors } : {}),
     ...(parties.length > 0 ? { parties } : {}),
   }
+}
+
+/** Reads the file of an activation; what it says is checked by the node. */
+async function activationOf(option: unknown): Promise<PublishBody["activation"]> {
+  const file = textOf(option)
+  if (file === undefined) return undefined
+  const path = resolve(file)
+  const bytes = await readLocalFile(path, PLAN_FILE_BYTES_MAX)
+  return parsePlanDocument(path, Buffer.from(bytes).toString("utf8"), "activation")
 }
 
 /** Who may open it is for the publisher to say; what is issued anew goes to whom it went before. */
@@ -162,6 +185,8 @@ function remarksOf(body: PublishBody, published: Published): readonly string[] {
   const lines = [
     `${files} files, ${humanSize(sizeBytes)}${reused}; ${parties.join(", ")} must approve`,
   ]
+  if (body.activation !== undefined)
+    lines.push("nodes make it run as it says itself; no plan says otherwise")
   if (body.visibility === "public") lines.push("PUBLIC: any BitTorrent client may have it")
   if (body.visibility !== "sealed") return lines
   lines.push(`sealed for ${audience.slice(0, 8).join(", ")}${audience.length > 8 ? " …" : ""}`)

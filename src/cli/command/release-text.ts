@@ -3,6 +3,7 @@
  * @module
  */
 import type { Named, ReleaseDetails } from "../../api/release-api.ts"
+import { activationText } from "../../cli/command/activation-text.ts"
 import { columns } from "../../cli/output.ts"
 import { distanceText, momentText } from "../../cli/time-text.ts"
 import { GATE } from "../../core/name.ts"
@@ -86,9 +87,11 @@ function partyText(
   return [`${name}${devices}: ${isApproved ? "approved" : "not yet"}`, ...by].join("  ")
 }
 
-function choiceRows({ floor, reissues, requires, variants }: ReleaseDetails): string[][] {
+function choiceRows(details: ReleaseDetails): string[][] {
+  const { activation, floor, reissues, requires, variants } = details
   const labelled = variants.filter(({ slots }) => Object.keys(slots).length > 0)
   return [
+    ...(activation === undefined ? [] : [["activation", activationText(activation)]]),
     ...(floor === undefined ? [] : [["floor", `none below ${floor} becomes active any more`]]),
     ...(reissues === undefined ? [] : [["reissues", String(reissues)]]),
     ...requires.map(({ release }) => ["requires", release]),

@@ -183,6 +183,29 @@ describe("publish", () => {
     ])
   })
 
+  test("passes on an activation as statements have it", async () => {
+    const activation = { podman: { container: "web" } }
+    await lines("/v1/releases", { name: "acme/web", image: "a.example/web:1", activation })
+    expect(rooms.calls).toEqual([
+      [
+        "publish",
+        {
+          ...{ namespace: "acme", name: "web", paths: [], image: "a.example/web:1" },
+          ...{ visibility: "fleet", audience: [], gate: "open" },
+          activation: { kind: "podman", container: "web", timeoutMs: 300_000 },
+        },
+      ],
+    ])
+  })
+
+  test("refuses an activation that is none, before anything is done", async () => {
+    const payload = { name: "acme/web", paths: ["/a"], activation: { files: "web" } }
+    const { error } = (await send("/v1/releases", payload)).json()
+    expect(error.code).toBe("PLAN_INVALID")
+    expect(error.message).toContain("cannot use the activation: files: ")
+    expect(rooms.calls).toEqual([])
+  })
+
   test.each([
     [{}, "field name is missing"],
     [{ name: "acme/model", paths: ["model"] }, "field paths is not a paths"],
@@ -190,6 +213,7 @@ describe("publish", () => {
     [{ name: "acme/model", paths: [`/${"a".repeat(4096)}`] }, "field paths is not a paths"],
     [{ name: "acme/model", visibility: "secret" }, "not one of sealed, fleet, public"],
     [{ name: "acme/model", gate: "shut" }, "not one of open, hold, none"],
+    [{ name: "acme/model", activation: "/srv" }, "field activation is not a object"],
     [{ name: "acme/model", parties: ["owner"] }, "field parties is not a objects"],
     [{ name: "acme/model", variants: ["arm"] }, "field variants is not a objects"],
     [{ name: "acme/model", variants: [{ paths: ["arm"] }] }, "field paths is not a paths"],

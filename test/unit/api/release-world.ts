@@ -57,7 +57,7 @@ export interface ReleaseWorld {
   policy: CurrentPolicy | undefined
   decision: Decision
   /** Makes the release of this sequence known, as if it had just arrived. */
-  arrive(sequence: number): Promise<KnownRelease>
+  arrive(sequence: number, change?: Pick<Release, "activation">): Promise<KnownRelease>
 }
 
 export async function openReleaseWorld(): Promise<ReleaseWorld> {
@@ -75,9 +75,9 @@ export async function openReleaseWorld(): Promise<ReleaseWorld> {
     decision: { kind: "missing", parties: ["safety"] },
     fleet: fleetOf(() => world),
     releases: releasesOf(() => world, listeners),
-    async arrive(sequence) {
+    async arrive(sequence, change) {
       const asset = { namespace: "acme", name: "model", sequence }
-      const release = await signedRelease(sealedRelease(policy, { ...RELEASE, asset }))
+      const release = await signedRelease(sealedRelease(policy, { ...RELEASE, asset, ...change }))
       const known = { release, envelope: new Uint8Array(1), wasAccepted: true }
       world.known.unshift(known)
       for (const listener of listeners) listener(asset)

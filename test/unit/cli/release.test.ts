@@ -81,6 +81,35 @@ describe("publish", () => {
     expect(asked()).toEqual([["publish", request]])
   })
 
+  test("takes an activation from a file, of YAML or JSON", async () => {
+    for (const text of ["files: /srv/web\n", '{"files": {"path": "/srv/web"}}']) {
+      await writeFile(at("how.yaml"), text)
+      const argv = ["publish", "acme/model", "/srv/model", "--activation", at("how.yaml")]
+      const { code, stderr } = await world.run(...argv)
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: expect.stringContaining("no plan says otherwise"),
+      })
+    }
+    const activation = { kind: "files", path: "/srv/web" }
+    expect(asked()).toMatchObject([
+      ["publish", { activation }],
+      ["publish", { activation }],
+    ])
+  })
+
+  test.each([
+    ["files: [", /how\.yaml:1:\d+ is not valid YAML/],
+    ["files: web", /cannot use the activation: files: "web" is not allowed/],
+  ])("refuses an activation that is %j", async (text, message) => {
+    await writeFile(at("how.yaml"), text)
+    const argv = ["publish", "acme/model", "/srv/model", "--activation", at("how.yaml")]
+    const { code, stderr } = await world.run(...argv)
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) })
+    expect(stderr).toContain("[PLAN_INVALID]")
+    expect(asked()).toEqual([])
+  })
+
   test("says loudly what a release gives up", async () => {
     const noteOf = async (...argv: readonly string[]) =>
       (await world.run("publish", "acme/model", "/srv/model", ...argv)).stderr
@@ -214,6 +243,25 @@ describe("what releases are", () => {
     expect(stderr).toContain("by safety")
     expect((await world.run("inspect", REF, "--quiet")).stdout).toBe(stdout)
     expect((await world.run("inspect")).code).toBe(2)
+  })
+})
+
+describe("an activation", () => {
+  const argv = ["/bin/run", "a\u202eb\u009b31m", "x".repeat(4_000)]
+
+  test("is shown to who signs it, as it stands there", async () => {
+    await rooms.arrive(6, { activation: { kind: "podman", container: "web", timeoutMs: 1_000 } })
+    const { stdout } = await world.run("inspect", "acme/model@6")
+    expect(stdout).toContain('activation    {"kind":"podman","container":"web","timeoutMs":1000}\n')
+  })
+
+  test("that is long is cut, and does nothing to a terminal", async () => {
+    await rooms.arrive(6, { activation: { kind: "exec", argv, timeoutMs: 1_000 } })
+    const { stdout } = await world.run("inspect", "acme/model@6")
+    expect(stdout).toContain(String.raw`"a\u{202e}b\u{9b}31m"`)
+    expect(stdout).toMatch(/x… \(--json shows all\)\n/)
+    const machine = await world.run("inspect", "acme/model@6", "--json")
+    expect(JSON.parse(machine.stdout)).toMatchObject({ activation: { argv } })
   })
 })
 

@@ -183,6 +183,20 @@ describe("files that do not change", () => {
   })
 })
 
+describe("an activation", () => {
+  const activation = { kind: "files", path: "/srv/model" }
+
+  test("is signed with the release, and goes into what is issued anew unless told", async () => {
+    await publish({ activation })
+    await publish({ reissues: 1, audience: [] }, [])
+    const other = { ...activation, path: "/srv/other" }
+    await publish({ reissues: 1, activation: other }, [])
+    await publish()
+    const said = [1, 2, 3, 4].map((sequence) => find(sequence).release.said.activation)
+    expect(said).toEqual([activation, activation, other, undefined])
+  })
+})
+
 describe("what fails", () => {
   test("before anything is sealed leaves nothing", async () => {
     const cases: readonly (readonly [string, Partial<PublishRequest>])[] = [
