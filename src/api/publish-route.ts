@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from "fastify"
 import type { PolicyReceipt } from "../fleet/fleet-desk.ts"
-import { formatAssetVersion } from "../release/asset-name.ts"
+import { formatAssetVersion, parseAssetVersion } from "../release/asset-name.ts"
 import type { PublishRequest, VariantPaths } from "../release/releases.ts"
 import { encodeActivation } from "../rollout/activation-field.ts"
 import { parseActivationFile } from "../rollout/activation-file.ts"
@@ -28,6 +28,7 @@ const FIELDS = {
   gate: "text",
   lifeMs: "count",
   floor: "count",
+  requires: "texts",
   inspectors: "links",
   slots: "labels",
   variants: "objects",
@@ -67,7 +68,7 @@ function readBody(body: unknown): {
 } {
   const fields = fieldsOf(body, FIELDS)
   const { name, paths = [], visibility, audience = [], gate, parties, ...others } = fields
-  const { variants, activation, ...rest } = others
+  const { variants, activation, requires, ...rest } = others
   const request = {
     ...rest,
     ...parseAssetName(required(name, "name")),
@@ -75,6 +76,7 @@ function readBody(body: unknown): {
       activation: encodeActivation(parseActivationFile(activation)),
     }),
     ...(variants !== undefined && { variants: variants.map(readVariant) }),
+    ...(requires !== undefined && { requires: requires.map(parseAssetVersion) }),
     paths,
     audience,
     visibility: choiceOf(visibility ?? "fleet", "visibility", ["sealed", "fleet", "public"]),

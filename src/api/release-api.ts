@@ -85,6 +85,8 @@ export interface PublishBody {
   readonly gate?: "open" | "hold" | "none" | undefined
   readonly lifeMs?: number | undefined
   readonly floor?: number | undefined
+  /** `NAMESPACE/NAME@SEQUENCE` each: releases that must be active before it. */
+  readonly requires?: readonly string[] | undefined
   readonly inspectors?: readonly string[] | undefined
   readonly slots?: Labels | undefined
   /** In the place of `slots`; `paths` then belong to each of them. */

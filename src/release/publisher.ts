@@ -21,7 +21,13 @@ import { ReleaseError } from "./errors.ts"
 import { keysInside, readEvidence, subjectOfEvidence } from "./evidence.ts"
 import type { FileKeyStore } from "./file-key-store.ts"
 import { termsOf, verifyRequest, verifyUnchanged } from "./publishing-terms.ts"
-import { carriedFiles, encodeRelease, nameOfRelease, type Release } from "./release.ts"
+import {
+  carriedFiles,
+  encodeRelease,
+  nameOfRelease,
+  type Release,
+  type Requirement,
+} from "./release.ts"
 import { LISTED_MAX, surplusReleases } from "./release-dropping.ts"
 import { assetOfPath, isSameName, releasePath } from "./release-listing.ts"
 import { verifyUnderPolicy } from "./release-policy.ts"
@@ -33,6 +39,7 @@ import type {
   ReleaseBook,
   Watch,
 } from "./releases.ts"
+import { requirementsOf } from "./requirement-choice.ts"
 import { isSameRelease } from "./signed.ts"
 import { signDraft } from "./signing.ts"
 import { encodeWithdrawal } from "./withdrawal.ts"
@@ -60,6 +67,11 @@ export interface PublisherOptions {
   readonly stagingFolder: string
   /** How many releases of a namespace are listed before those go that are over; 384 unless told. */
   readonly listedMax?: number
+}
+
+/** A publication under way. */
+interface PublishingWork extends ContentWork {
+  readonly requires: readonly Requirement[]
 }
 
 export class FleetPublisher implements Publisher {
@@ -121,11 +133,12 @@ export class FleetPublisher implements Publisher {
     // Asked for before the work: who may not publish here hears it at once.
     const signers = await desk.signersOf(releasesRole(namespace))
     await book.refresh()
+    const requires = requirementsOf(request, book)
     const asset = { namespace, name, sequence: this.#nextSequence(request) }
     const folder = join(this.#folder, randomUUID())
     await mkdir(folder, { mode: 0o700 })
     try {
-      const work = { request, asset, terms, fleet, watch, folder }
+      const work = { request, asset, terms, requires, fleet, watch, folder }
       const made = await makeContent({ layImage: undefined, ...this.#deps }, work)
       return await this.#list(work, made, signers)
     } finally {
@@ -135,7 +148,7 @@ export class FleetPublisher implements Publisher {
 
   /** Signs and lists a release whose content is in the store; else nothing of it stays. */
   async #list(
-    work: ContentWork,
+    work: PublishingWork,
     made: MadeContent,
     signers: readonly Signer[],
   ): Promise<PublishedRelease> {
@@ -162,7 +175,10 @@ export class FleetPublisher implements Publisher {
     }
   }
 
-  #releaseOf({ request, asset, terms }: ContentWork, { content, variants }: MadeContent): Release {
+  #releaseOf(
+    { request, asset, terms, requires }: PublishingWork,
+    { content, variants }: MadeContent,
+  ): Release {
     const { membership } = this.#deps
     const { policy, digest } = terms.current
     const createdAtMs = membership.nowMs()
@@ -176,7 +192,7 @@ export class FleetPublisher implements Publisher {
       parties: policy.parties.map(({ name }) => name),
       content,
       variants,
-      requires: [],
+      requires,
       activation: request.activation,
       reissues: request.reissues,
     }

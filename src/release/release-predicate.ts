@@ -50,7 +50,7 @@ export const RELEASE_FIELDS: readonly string[] = [
 const SEALED_FIELDS: readonly string[] = ["audience", "gate", "seal"]
 /** Longest life of a release: three years, one of them a leap year. */
 export const LIFE_MS_MAX: number = (3 * 365 + 1) * 24 * 60 * 60 * 1000
-const REQUIRES_MAX = 16
+export const REQUIRES_MAX = 16
 const GATE_MODES: readonly GateMode[] = ["open", "hold", "none"]
 
 /** What concerns every kind of content. */

@@ -92,6 +92,11 @@ export interface PublishRequest {
   readonly gate: "open" | "hold" | "none"
   readonly lifeMs?: number
   readonly floor?: number
+  /**
+   * Releases that are known here and have to be active before this one, 0 … 16. Left out of one that is
+   * issued anew: those of the earlier one.
+   */
+  readonly requires?: readonly AssetVersion[]
   readonly inspectors?: readonly string[]
   /** Labels of the variant that these files are; empty: for all. */
   readonly slots?: Labels

@@ -44,6 +44,11 @@ export const publishCommand: CommandSpec = {
       .option("--inspector <recipient>", "inspector of the policy that may look inside", collect)
       .option("--life <duration>", "how long it may be approved and opened, such as 90d")
       .option("--floor <n>", "no release below this number may become active any more")
+      .option(
+        "--requires <name@n>",
+        "release that must be active before it, such as acme/base@3; repeatable",
+        collect,
+      )
       .option("--slot <key=value>", "label of the nodes that these files are for", collect)
       .option(
         "--variant <labels:path>",
@@ -100,6 +105,7 @@ async function bodyOf({ args, options }: Invocation): Promise<PublishBody> {
     gate: options.hold === true ? "hold" : options.gate === false ? "none" : "open",
     lifeMs: durationOf(options.life, "--life"),
     floor: countOf(options.floor, "--floor"),
+    ...(options.requires !== undefined && { requires: listOf(options.requires) }),
     reissues,
     ...(options.unpack === true && { unpack: true }),
     ...(activation !== undefined && { activation }),

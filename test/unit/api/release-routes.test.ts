@@ -154,6 +154,7 @@ describe("publish", () => {
     const all = await lines("/v1/releases", {
       ...{ name: "acme/team/model", paths: ["/srv/model"], visibility: "sealed" },
       ...{ audience: ["edge"], slots: { arch: "arm64" }, lifeMs: 1000, floor: 1 },
+      requires: ["acme/base@3"],
     })
     expect(all[0]).toEqual({ type: "progress", phase: "publish", doneBytes: 1, totalBytes: 2 })
     expect(all.at(-1)).toMatchObject({ type: "result", ref: "acme/team/model@1", files: 2 })
@@ -164,6 +165,7 @@ describe("publish", () => {
           ...{ namespace: "acme", name: "team/model", paths: ["/srv/model"], gate: "open" },
           ...{ visibility: "sealed", audience: ["edge"], slots: { arch: "arm64" } },
           ...{ lifeMs: 1000, floor: 1 },
+          requires: [{ namespace: "acme", name: "base", sequence: 3 }],
         },
       ],
     ])
@@ -214,6 +216,7 @@ describe("publish", () => {
     [{ name: "acme/model", visibility: "secret" }, "not one of sealed, fleet, public"],
     [{ name: "acme/model", gate: "shut" }, "not one of open, hold, none"],
     [{ name: "acme/model", activation: "/srv" }, "field activation is not a object"],
+    [{ name: "acme/model", requires: ["acme/base"] }, "is no NAMESPACE/NAME@SEQUENCE"],
     [{ name: "acme/model", parties: ["owner"] }, "field parties is not a objects"],
     [{ name: "acme/model", variants: ["arm"] }, "field variants is not a objects"],
     [{ name: "acme/model", variants: [{ paths: ["arm"] }] }, "field paths is not a paths"],

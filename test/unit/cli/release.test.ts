@@ -41,6 +41,16 @@ describe("publish", () => {
       },
     ],
     [
+      ["/srv/model", "--requires", "acme/base@3", "--requires", "acme/lib/x@1"],
+      {
+        ...{ ...BASE, visibility: "fleet", audience: [], gate: "open" },
+        requires: [
+          { namespace: "acme", name: "base", sequence: 3 },
+          { namespace: "acme", name: "lib/x", sequence: 1 },
+        ],
+      },
+    ],
+    [
       ["/srv/common", ...["--variant", "arch=arm64,zone=lab:/srv/arm"], "--variant", ":/srv/any"],
       {
         ...{ namespace: "acme", name: "model", paths: ["/srv/common"], visibility: "fleet" },

@@ -197,6 +197,28 @@ describe("an activation", () => {
   })
 })
 
+describe("a release that requires others", () => {
+  test("names them by digest, and keeps them when it is issued anew", async () => {
+    const base = { namespace: "acme", name: "base", sequence: 1 }
+    const { digest } = await publish({ name: "base" })
+    await publish({ requires: [base] })
+    expect(find().release.said.requires).toEqual([{ asset: base, digest }])
+    await publish({ reissues: 1, audience: [] }, [])
+    expect(find(2).release.said.requires).toEqual([{ asset: base, digest }])
+    await publish({ reissues: 1, audience: [], requires: [] }, [])
+    expect(find(3).release.said.requires).toEqual([])
+  })
+
+  test("is refused for one that is not known here, and for one twice", async () => {
+    const base = { namespace: "acme", name: "base", sequence: 1 }
+    expect(await codeOf(publish({ requires: [base] }))).toBe("RELEASE_UNKNOWN")
+    await publish({ name: "base" })
+    expect(await codeOf(publish({ requires: [base, base] }))).toBe("PUBLISH_INVALID")
+    expect(await codeOf(publish({ requires: [{ ...base, sequence: 2 }] }))).toBe("RELEASE_UNKNOWN")
+    expect(node.book.list()).toHaveLength(1)
+  })
+})
+
 describe("what fails", () => {
   test("before anything is sealed leaves nothing", async () => {
     const cases: readonly (readonly [string, Partial<PublishRequest>])[] = [
