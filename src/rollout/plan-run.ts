@@ -249,16 +249,26 @@ export class PlanRun {
   }
 
   async #activate(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
-    const { content, active } = this.#deps
     const release = scene.plan.releases[index]!
-    const ahead = scene.plan.releases.slice(0, index).map((one) => ({ release: one }))
-    const objection = await content.objection(release, digestsOf([...active(), ...ahead]))
+    const objection = await this.#objection(scene.plan.releases, index)
     if (objection !== undefined) return { kind: "failed", reason: objection }
     const isRetry = this.state.activated > index
     await this.#advance({ kind: "begun" }, scene)
     const target = { release, path: this.state.opened[index]! }
     await this.#makeRun(this.#activationOf(release), target, { isRetry, signal })
     return { kind: "activated" }
+  }
+
+  /** The releases of a plan are one act: what would stop a later one stops it before the first is begun. */
+  async #objection(releases: readonly NamedRelease[], from: number): Promise<string | undefined> {
+    const { content, active } = this.#deps
+    for (const [index, release] of releases.entries()) {
+      if (index < from) continue
+      const ahead = releases.slice(0, index).map((one) => ({ release: one }))
+      const objection = await content.objection(release, digestsOf([...active(), ...ahead]))
+      if (objection !== undefined) return objection
+    }
+    return undefined
   }
 
   /**
