@@ -42,14 +42,24 @@ export interface SignedCheckpoint extends Checkpoint {
   readonly signatures: readonly NoteSignature[]
 }
 
-/** Gives the name of a node's log, which is also the name of its key. */
-export function originOf(peer: string): string {
-  return `${NODE_LOG}${peer}`
+/**
+ * Gives the name of a node's log, which is also the name of its key.
+ * @param incarnation - each has a name of its own, so that none is taken for a fork of another
+ */
+export function originOf(peer: string, incarnation: number = 1): string {
+  return incarnation === 1 ? `${NODE_LOG}${peer}` : `${NODE_LOG}${peer}/${incarnation}`
 }
 
-/** Gives the node whose log has a name; undefined: it is the name of something else. */
-export function peerOfOrigin(origin: string): string | undefined {
-  return origin.startsWith(NODE_LOG) ? origin.slice(NODE_LOG.length) : undefined
+/** Gives whose log has a name, and which of its logs; undefined: it is the name of something else. */
+export function logOfOrigin(
+  origin: string,
+): { readonly peer: string; readonly incarnation: number } | undefined {
+  if (!origin.startsWith(NODE_LOG)) return undefined
+  const [peer = "", ...rest] = origin.slice(NODE_LOG.length).split("/")
+  if (rest.length === 0) return { peer, incarnation: 1 }
+  const incarnation = parseCountText(rest.join("/"))
+  if (incarnation === undefined || incarnation === 1) return undefined
+  return { peer, incarnation }
 }
 
 /** Writes what is signed. */

@@ -3,7 +3,7 @@
  * (protocol/audit-log.md §5, checking a proof).
  * @module
  */
-import { originOf, parseCheckpoint, signaturesOf } from "./checkpoint.ts"
+import { logOfOrigin, parseCheckpoint, signaturesOf } from "./checkpoint.ts"
 import { AuditError } from "./errors.ts"
 import { isIncluded, leafHash } from "./merkle-tree.ts"
 
@@ -31,8 +31,8 @@ export interface LogOwner {
  */
 export function verifyEntry(shown: ShownEntry, { peer, publicKey, isSigned }: LogOwner): void {
   const checkpoint = parseCheckpoint(shown.checkpoint)
-  const origin = originOf(peer)
-  if (checkpoint.origin !== origin) throw corrupt(`it is of the log ${checkpoint.origin}`)
+  const { origin } = checkpoint
+  if (logOfOrigin(origin)?.peer !== peer) throw corrupt(`it is of the log ${origin}`)
   const signatures = signaturesOf(checkpoint, origin, publicKey)
   if (!signatures.some((signature) => isSigned(checkpoint.text, signature))) {
     throw corrupt("its node has not signed the checkpoint")

@@ -100,13 +100,16 @@ export class LogCosigner {
   /** The last checkpoint that enough of the witnesses have cosigned that are named now. */
   get cosigned(): CosignedCheckpoint | undefined {
     const [list, note] = [this.#deps.witnesses(), this.#kept]
+    const { log } = this.#deps
     if (list === undefined || note === undefined) return undefined
     // Checked once for each list: it is asked for often.
     if (this.#read?.list !== list || this.#read.note !== note) {
-      this.#read = { list, note, cosigned: readCosigned(note, this.#deps.log, list) }
+      const { origin } = parseCheckpoint(note)
+      this.#read = { list, note, cosigned: readCosigned(note, { origin, key: log.key }, list) }
     }
     const { cosigned } = this.#read
-    return isEnough(cosigned, list) ? cosigned : undefined
+    // Another log may have been begun in the place of the one that was cosigned.
+    return cosigned.origin === log.origin && isEnough(cosigned, list) ? cosigned : undefined
   }
 
   /** The witnesses that are named now. */

@@ -9,6 +9,7 @@ import type { Logger } from "../core/log.ts"
 import {
   checkpointText,
   encodeCheckpoint,
+  logOfOrigin,
   noteKeyId,
   originOf,
   parseCheckpoint,
@@ -51,6 +52,8 @@ export interface NodeLogOptions {
   readonly folder: string
   /** Bytes of entries that the log may take. */
   readonly quotaBytes: number
+  /** Which of the node's logs it is, where one is begun; 1 unless told. */
+  readonly incarnation?: number
 }
 
 /** That an entry is in a log. */
@@ -83,6 +86,7 @@ interface Waiting {
 interface Successor {
   /** Where the folder of the one before is put. */
   readonly aside: string
+  readonly origin: string
   /** The first entry. */
   readonly begun: Waiting
 }
@@ -91,7 +95,7 @@ interface Successor {
 export class NodeLog {
   readonly #deps: NodeLogDeps
   readonly #files: LogFiles
-  readonly #origin: string
+  #origin: string
   readonly #quotaBytes: number
   readonly #listeners = new Set<(event: LoggedEvent) => void>()
   readonly #waiting: Waiting[] = []
@@ -116,11 +120,11 @@ export class NodeLog {
     return log
   }
 
-  private constructor(deps: NodeLogDeps, { folder, quotaBytes }: NodeLogOptions) {
+  private constructor(deps: NodeLogDeps, { folder, quotaBytes, incarnation }: NodeLogOptions) {
     this.#deps = deps
     this.#files = new LogFiles(folder)
     this.#quotaBytes = quotaBytes
-    this.#origin = originOf(deps.signer.peer)
+    this.#origin = originOf(deps.signer.peer, incarnation)
   }
 
   /** Its name, which is also that of its key. */
@@ -168,19 +172,23 @@ export class NodeLog {
    * Puts this log aside and begins another one in its place. What waits to be written goes into that.
    * @param options.aside - a path that nothing is at, in the same folder
    * @param options.begun - the first event of the new one
+   * @param options.incarnation - which of the node's logs it is, above that of this one
    * @returns once that is durable
    * @throws {@link AuditError} `EVENT_INVALID`; Error a fault of the file system, with its code
    */
   async beginAnew({
     aside,
     begun,
+    incarnation,
   }: {
     readonly aside: string
     readonly begun: Event
+    readonly incarnation: number
   }): Promise<void> {
+    const origin = originOf(this.#deps.signer.peer, incarnation)
     const entry = encodeEvent(begun, this.#deps.clock.now())
     await new Promise<number>((resolve, reject) => {
-      this.#successor = { aside, begun: { entry, resolve, reject } }
+      this.#successor = { aside, origin, begun: { entry, resolve, reject } }
       this.#writing ??= this.#writeAll()
     })
   }
@@ -299,7 +307,9 @@ export class NodeLog {
       this.#checkpoint = await this.#sign(0)
       return
     }
-    const { size } = parseCheckpoint(bytes)
+    const { size, origin } = parseCheckpoint(bytes)
+    // Which of the node's logs it is says its own name.
+    if (logOfOrigin(origin)?.peer === this.#deps.signer.peer) this.#origin = origin
     for (const [level, edge] of this.#edges.entries()) {
       const index = Math.floor(size / TILE_WIDTH ** (level + 1))
       const count = widthOfTile(level, index, size)
@@ -355,7 +365,7 @@ export class NodeLog {
     }
   }
 
-  async #giveWay({ aside, begun }: Successor): Promise<void> {
+  async #giveWay({ aside, origin, begun }: Successor): Promise<void> {
     this.#successor = undefined
     const size = this.#size
     // Whoever reads meanwhile finds no entry, rather than a folder that is not there.
@@ -371,6 +381,7 @@ export class NodeLog {
       this.#bundleBytes = 0
       this.#usedBytes = 0
       for (const edge of this.#edges) edge.length = 0
+      this.#origin = origin
       this.#checkpoint = await this.#sign(0)
       this.#waiting.unshift(begun)
     } catch (error) {

@@ -5,10 +5,11 @@
  */
 import type { Logger } from "../core/log.ts"
 import type { Witness } from "../trust/witness-list.ts"
-import { parseCheckpoint, type SignedCheckpoint } from "./checkpoint.ts"
+import { type Checkpoint, parseCheckpoint, type SignedCheckpoint } from "./checkpoint.ts"
 import { type Cosignature, cosignatureOf } from "./cosignature.ts"
 import { type LogName, readCosigned } from "./cosigned-checkpoint.ts"
 import { AuditError } from "./errors.ts"
+import { isConsistent } from "./merkle-tree.ts"
 import type { CosignAnswer, CosignRequest } from "./witness-message.ts"
 
 /** Sizes of one log that a witness is asked from, one after the other. */
@@ -29,6 +30,8 @@ export interface WitnessedLog extends LogName {
   proveGrowth(older: number, size: number): Promise<readonly Uint8Array[]>
   /** Calls back after it has grown. @returns the way to stop that */
   onAppend(listener: () => void): () => void
+  /** A witness has shown what the log itself has signed, and does not go on from now: it was put back. */
+  onForgotten?(known: Checkpoint): void
 }
 
 /** Asks one witness. What each remembers is learned on the way. */
@@ -36,11 +39,14 @@ export class WitnessAsking {
   readonly #log: WitnessedLog
   readonly #ask: AskWitness
   readonly #logger: Logger
-  /** What each witness remembers, by its key, as far as it has said so. */
+  /** What each witness remembers of the log, by its key, as far as it has said so. */
   readonly #sizes = new Map<string, number>()
+  /** Of which log: another one may have been begun in its place. */
+  #origin: string
 
   constructor(log: WitnessedLog, ask: AskWitness, logger: Logger) {
     this.#log = log
+    this.#origin = log.origin
     this.#ask = ask
     this.#logger = logger
   }
@@ -67,10 +73,17 @@ export class WitnessAsking {
     options: { readonly signal: AbortSignal },
   ): Promise<Cosignature> {
     const checkpoint = parseCheckpoint(note)
+    if (checkpoint.origin !== this.#origin) this.#sizes.clear()
+    this.#origin = checkpoint.origin
     // Of a log that became shorter here the witness says itself what it has seen.
     let oldSize = Math.min(this.#sizes.get(witness.key) ?? 0, checkpoint.size)
+    let latest: SignedCheckpoint | undefined
     for (let turn = 0; turn < TURNS_MAX; turn++) {
-      const request = { oldSize, proof: await this.#proof(oldSize, checkpoint), checkpoint: note }
+      const proof = await this.#proof(oldSize, checkpoint)
+      if (latest !== undefined && !isConsistent(latest, checkpoint, proof)) {
+        throw this.#forgotten(latest, checkpoint, witness)
+      }
+      const request = { oldSize, proof, checkpoint: note }
       const answer = await this.#ask(witness.peer, request, options)
       if (answer.kind === "cosigned") {
         const cosignature = cosignatureOf(
@@ -81,7 +94,7 @@ export class WitnessAsking {
         this.learn(witness, checkpoint.size)
         return cosignature
       }
-      this.#verifyConflict(answer, checkpoint, witness)
+      latest = this.#readConflict(answer, checkpoint, witness)
       oldSize = answer.size
     }
     throw wrong("it remembers another size each time")
@@ -93,18 +106,17 @@ export class WitnessAsking {
   }
 
   /** A size counts only with the checkpoint that this very log has signed for it. */
-  #verifyConflict(
+  #readConflict(
     { size, latest }: Extract<CosignAnswer, { kind: "conflict" }>,
     checkpoint: SignedCheckpoint,
     witness: Witness,
-  ): void {
-    if (latest !== undefined && readProof(latest, this.#log) !== size) {
+  ): SignedCheckpoint | undefined {
+    const shown = latest && readShown(latest, this.#log)
+    if (shown !== undefined && shown.size !== size) {
       throw wrong("it names a size, and shows a checkpoint of another")
     }
-    if (size > checkpoint.size) {
-      const message = `witness ${witness.peer} has cosigned ${size} entries of ${checkpoint.origin}, which has ${checkpoint.size} here: it was restored from an old copy, or cut off`
-      const details = { witness: witness.peer, size }
-      throw new AuditError("LOG_BEHIND_WITNESS", message, { details })
+    if (shown !== undefined && size > checkpoint.size) {
+      throw this.#forgotten(shown, checkpoint, witness)
     }
     const known = this.#sizes.get(witness.key) ?? 0
     if (size < known) {
@@ -112,12 +124,24 @@ export class WitnessAsking {
       this.#logger.error(fields, "a witness has forgotten what it cosigned: it was restored")
     }
     this.#sizes.set(witness.key, size)
+    return shown
+  }
+
+  #forgotten(
+    known: SignedCheckpoint,
+    { origin, size }: SignedCheckpoint,
+    { peer }: Witness,
+  ): AuditError {
+    this.#log.onForgotten?.(known)
+    const message = `witness ${peer} has cosigned ${known.size} entries of ${origin} that are not here, where it has ${size}: it was restored from an old copy, or cut off`
+    const details = { witness: peer, size: known.size }
+    return new AuditError("LOG_BEHIND_WITNESS", message, { details })
   }
 }
 
-function readProof(note: Uint8Array, log: WitnessedLog): number {
+function readShown(note: Uint8Array, log: WitnessedLog): SignedCheckpoint {
   try {
-    return readCosigned(note, log, { witnesses: [] }).size
+    return readCosigned(note, log, { witnesses: [] })
   } catch (cause) {
     throw wrong("it shows no checkpoint of this log", cause)
   }

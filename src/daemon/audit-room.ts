@@ -4,7 +4,7 @@
  */
 import { readdir, rename } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { parseCheckpoint } from "../audit/checkpoint.ts"
+import { logOfOrigin, parseCheckpoint } from "../audit/checkpoint.ts"
 import type { Event } from "../audit/event.ts"
 import { NodeLog, type NodeLogDeps } from "../audit/node-log.ts"
 import { encodeHex } from "../core/byte-text.ts"
@@ -63,8 +63,8 @@ async function openOrBegin(
     await rename(options.folder, aside)
     const fields = { code, error: messageOf(error), aside }
     deps.log.error(fields, "the log is not what this node signed: it was put aside")
-    const audit = await NodeLog.open(deps, options)
     const incarnation = 1 + (await asideCount(options.folder))
+    const audit = await NodeLog.open(deps, { ...options, incarnation })
     return await begun(audit, { after: code, incarnation })
   }
 }
@@ -86,26 +86,24 @@ async function asideCount(folder: string): Promise<number> {
  * Gives the log as far as this node tells its peers of it.
  * @param options.folder - the log's
  */
-export async function ownLogOf(
+export function ownLogOf(
   audit: NodeLog,
   { clock, folder }: { readonly clock: Clock; readonly folder: string },
-): Promise<OwnLog> {
-  const [first] = await audit.entries(0, 1)
-  const begun = first?.facts.incarnation
-  let incarnation = typeof begun === "number" ? begun : 1
+): OwnLog {
+  const incarnationOf = (origin: string) => logOfOrigin(origin)?.incarnation ?? 1
   return {
     place: async () => {
-      const { size, root } = parseCheckpoint(audit.checkpoint)
-      return { incarnation, size, root }
+      const { origin, size, root } = parseCheckpoint(audit.checkpoint)
+      return { incarnation: incarnationOf(origin), size, root }
     },
     rootAt: (size) => audit.rootAt(size),
     beginAnew: async (known) => {
       const { size, root } = known
-      const next = Math.max(incarnation, known.incarnation) + 1
+      const next = Math.max(incarnationOf(audit.origin), known.incarnation) + 1
       const facts = { after: "restored", incarnation: next, size, root: encodeHex(root) }
       const aside = `${folder}.restored-${clock.now()}`
-      await audit.beginAnew({ aside, begun: { event: "log.begun", facts } })
-      incarnation = next
+      const begun: Event = { event: "log.begun", facts }
+      await audit.beginAnew({ aside, begun, incarnation: next })
     },
     note: (event) => audit.note(event),
   }

@@ -313,11 +313,15 @@ async function openRooms(
   const fleet = await startFleet({ clock: base.clock, log: fleetLog, undo }, opened, {
     net,
     kv: (name) => store.kv(name),
-    ownLog: await ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
+    ownLog: ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
     onAct: (act) => audit.note(act),
   })
   const { cosigner } = await startWitnesses(
-    { clock: base.clock, log: auditLog, undo, net, fleet: opened.fleet, home: opened.home, audit },
+    {
+      ...{ clock: base.clock, log: auditLog, undo, net, audit },
+      ...{ fleet: opened.fleet, home: opened.home },
+      onForgotten: (known) => fleet.self.learnLog(known),
+    },
     { data: config.data },
   )
   const releaseRooms = await startReleases(

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path"
-import { peerOfOrigin } from "../audit/checkpoint.ts"
+import { logOfOrigin } from "../audit/checkpoint.ts"
 import { LogCosigner } from "../audit/log-cosigner.ts"
 import { LogWitness } from "../audit/log-witness.ts"
 import type { NodeLog } from "../audit/node-log.ts"
@@ -15,6 +15,7 @@ import type { Clock } from "../core/clock.ts"
 import type { Logger } from "../core/log.ts"
 import type { FleetHolder } from "../fleet/fleet-holder.ts"
 import type { FleetHome } from "../fleet/fleet-home.ts"
+import type { LogPlace } from "../fleet/own-log.ts"
 import { PeerRate } from "../fleet/peer-rate.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import { openWitnessKey } from "../fleet/witness-key.ts"
@@ -23,6 +24,9 @@ import type { Signer } from "../trust/signing-key.ts"
 
 /** What one peer may ask of a witness: its own log every minute, and those that it decides by. */
 const RATE = { rateBytes: 1, burstBytes: 60 }
+
+/** Logs of one node that a witness cosigns: one that begins them without end is not to fill its memory. */
+const INCARNATIONS_MAX = 64
 
 /** What it works with. */
 export interface WitnessRoomDeps {
@@ -34,6 +38,8 @@ export interface WitnessRoomDeps {
   readonly home: FleetHome
   /** The log of this node. */
   readonly audit: NodeLog
+  /** Told how far that log had come where it has forgotten some of it. */
+  readonly onForgotten?: (known: LogPlace) => void
 }
 
 /** The witnesses of a node. */
@@ -62,8 +68,9 @@ export async function startWitnesses(
     memory,
     signer: () => namedKey(deps),
     keyOf: (origin) => {
-      const peer = peerOfOrigin(origin)
-      return peer !== undefined && isMember(peer) ? publicKeyOfPeer(peer) : undefined
+      const named = logOfOrigin(origin)
+      const isKnown = named !== undefined && named.incarnation <= INCARNATIONS_MAX
+      return isKnown && isMember(named.peer) ? publicKeyOfPeer(named.peer) : undefined
     },
     clock,
     log,
@@ -96,14 +103,20 @@ async function namedKey({ net, fleet, home }: WitnessRoomDeps): Promise<Signer |
   return key?.publicKey === named?.key ? key : undefined
 }
 
-function logOf({ net, audit }: WitnessRoomDeps): WitnessedLog {
+function logOf({ net, audit, onForgotten }: WitnessRoomDeps): WitnessedLog {
   return {
-    origin: audit.origin,
+    get origin() {
+      return audit.origin
+    },
     key: publicKeyOfPeer(net.id),
     get checkpoint() {
       return audit.checkpoint
     },
     proveGrowth: (older, size) => audit.proveGrowth(older, size),
     onAppend: (listener) => audit.onAppend(listener),
+    onForgotten: ({ origin, size, root }) => {
+      const incarnation = logOfOrigin(origin)?.incarnation ?? 1
+      onForgotten?.({ incarnation, size, root })
+    },
   }
 }

@@ -3,7 +3,7 @@
  * cloned state).
  * @module
  */
-import type { LifeSign, SelfPlace } from "./life-sign.ts"
+import type { SelfPlace } from "./life-sign.ts"
 import type { LogPlace } from "./own-log.ts"
 
 /** How far a node had come before its state was put back. */
@@ -28,7 +28,7 @@ export interface Versions {
  * @returns undefined when it remembers all of it
  */
 export async function forgottenOf(
-  said: LifeSign,
+  said: SelfPlace,
   own: SelfPlace,
   rootAt: (size: number) => Promise<Uint8Array>,
 ): Promise<Forgotten | undefined> {

@@ -23,7 +23,7 @@ import {
 } from "./life-sign.ts"
 import { LifeSignBook } from "./life-sign-book.ts"
 import { LifeSignExchange } from "./life-sign-exchange.ts"
-import type { OwnLog } from "./own-log.ts"
+import type { LogPlace, OwnLog } from "./own-log.ts"
 import { peerSigner } from "./peer-signer.ts"
 import { type Forgotten, forgottenOf, hasVersions, joined } from "./self-memory.ts"
 import type { SelfFault, SelfStanding } from "./self-standing.ts"
@@ -133,6 +133,22 @@ export class SelfWatch implements SelfStanding {
     await Promise.race([this.#heard.promise, Promise.all(this.#work)])
     const fault = this.fault()
     if (fault !== undefined) throw new FleetError(fault.code, fault.message)
+  }
+
+  /** Hears how far its log had come, by what this node itself has signed and a witness has kept. */
+  learnLog(known: LogPlace): void {
+    this.#run(() => {
+      return this.#turns.run("self", async () => {
+        const { ownLog } = this.#deps
+        const { membership } = this.#deps.fleet
+        if (membership === undefined) return
+        const own = await this.#place(membership)
+        const said = { ...own, log: known }
+        const forgotten = await forgottenOf(said, own, (size) => ownLog.rootAt(size))
+        if (forgotten !== undefined) this.#doubt(forgotten)
+        await this.#recoverNow()
+      })
+    })
   }
 
   #tellSome(): void {

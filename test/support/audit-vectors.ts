@@ -20,7 +20,8 @@ const secret = createPrivateKey({
 const raw = createPublicKey(secret).export({ format: "der", type: "spki" }).subarray(12)
 const PEER = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 const NAME = `sealift.log/${PEER}`
-const keyId = sha256(Buffer.from(`${NAME}\n`), Uint8Array.of(1), raw).subarray(0, 4)
+const keyIdOf = (name: string) =>
+  sha256(Buffer.from(`${name}\n`), Uint8Array.of(1), raw).subarray(0, 4)
 
 /** RFC 6962 §2.1, word by word. */
 function rootOf(entries: readonly Uint8Array[]): Buffer {
@@ -55,6 +56,7 @@ const entriesOf = (count: number) =>
 function noteOf(size: number, root: Uint8Array, name = NAME): string {
   const text = `${name}\n${size}\n${base64(root)}\n`
   const signature = sign(null, Buffer.from(text), secret)
+  const keyId = keyIdOf(name)
   return `${text}\n\u2014 ${name} ${base64(Buffer.concat([keyId, signature]))}\n`
 }
 
@@ -85,6 +87,17 @@ for (const [count, index] of [
   write(`proof-${count}-${index}`, comment, { input: proof(count, index), ...ok })
 }
 const good = proof(7, 3)
+const named = (name: string) => ({ ...good, checkpoint: noteOf(7, rootOf(entriesOf(7)), name) })
+write("proof-incarnation", "The second log of a node.", { input: named(`${NAME}/2`), ...ok })
+for (const [name, ending] of [
+  ["first", "/1"],
+  ["zero", "/02"],
+  ["word", "/two"],
+  ["more", "/2/3"],
+] as const) {
+  const fields = { input: named(NAME + ending), ...refusedBy("LOG_CORRUPT") }
+  write(`proof-incarnation-${name}`, `A name that no log has: it ends in ${ending}.`, fields)
+}
 const last = (good.hashes as string[]).slice(0, -1)
 const changed = Buffer.from(good.entry as string, "base64")
 changed[0]! ^= 1

@@ -122,6 +122,14 @@ describe("a log of four witnesses", () => {
     await log.say("a", "b", "c", "x", "y", "z")
     await expect(after.cosign(never)).rejects.toThrow(coded("COSIGNATURES_MISSING"))
     expect(after.outcomes.map(({ code }) => code)).toEqual(Array(4).fill("WITNESS_PROOF_WRONG"))
+    // Who asks anew is shown what this log has signed, and hears of it.
+    const known: number[] = []
+    const told = Object.assign(log, {
+      onForgotten: ({ size }: { size: number }) => known.push(size),
+    })
+    const again = await world.cosigner(told, { name: "again" })
+    await expect(again.cosign(never)).rejects.toThrow(coded("LOG_BEHIND_WITNESS"))
+    expect(known).toEqual([5, 5, 5, 5])
     await expect(after.verify()).rejects.toThrow(coded("LOG_CORRUPT"))
   })
 
@@ -402,4 +410,30 @@ test("a log of any name that has a key is cosigned the same way", async () => {
   const rollout = await world.log("sealift.rollout/acme/fleet/7").say("start", "wave 1")
   const cosigner = await world.cosigner(rollout)
   expect((await cosigner.cosign(never)).origin).toBe("sealift.rollout/acme/fleet/7")
+})
+
+test("another log that was begun in the place of one is cosigned by its own name, from nothing on", async () => {
+  await world.some(4)
+  const key = log.signing
+  let current = log
+  const cosigner = await world.cosigner({
+    key: key.publicKey,
+    get origin() {
+      return current.origin
+    },
+    get checkpoint() {
+      return current.checkpoint
+    },
+    proveGrowth: (older, size) => current.proveGrowth(older, size),
+    onAppend: () => () => {},
+  })
+  await cosigner.cosign(never)
+  await eventually(() => cosigner.outcomes.length === 4)
+  const next = await new TestLog(`${log.origin}/2`, key).say("begun")
+  world.logs.set(next.origin, next)
+  current = next
+  expect(cosigner.cosigned).toBeUndefined()
+  const { origin, size } = await cosigner.cosign(never)
+  expect([origin, size]).toEqual([next.origin, 1])
+  await eventually(() => asked().every((count) => count === 2))
 })

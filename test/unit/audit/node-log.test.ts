@@ -273,7 +273,10 @@ describe("a log that somebody changed", () => {
     const [size, { checkpoint }] = [log.size, log]
     const aside = join(root, "log.restored-1")
     const facts = { after: "restored", incarnation: 2, size, root: "00" }
-    const giving = log.beginAnew({ aside, begun: { event: "log.begun", facts } })
+    const giving = log.beginAnew({
+      ...{ aside, incarnation: 2 },
+      begun: { event: "log.begun", facts },
+    })
     const places = await fill(log, 300, 0)
     await giving
     expect(places[299]).toBe(300)
@@ -284,6 +287,8 @@ describe("a log that somebody changed", () => {
     expect((await verify(log)).size).toBe(301)
     const again = await openLog()
     expect([again.size, again.checkpoint]).toEqual([301, log.checkpoint])
+    // By its name witnesses tell it from the one before, of which it would be a fork.
+    expect([log.origin, again.origin]).toEqual(Array(2).fill(`sealift.log/${PEER}/2`))
     const before = await openLog({ at: aside })
     expect([before.size, before.checkpoint]).toEqual([size, checkpoint])
     await verify(before)
@@ -293,7 +298,7 @@ describe("a log that somebody changed", () => {
     const { size } = log
     const aside = join(root, "nowhere", "log")
     const begun = { event: "log.begun", facts: {} } as const
-    await expect(log.beginAnew({ aside, begun })).rejects.toThrow("ENOENT")
+    await expect(log.beginAnew({ aside, begun, incarnation: 2 })).rejects.toThrow("ENOENT")
     expect(await log.append(eventOf(size))).toBe(size)
     await verify(log)
   })

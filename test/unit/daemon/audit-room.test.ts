@@ -33,7 +33,7 @@ async function start(): Promise<{ readonly audit: NodeLog; readonly own: OwnLog 
   const audit = await openAudit(world, { data, identity, quotaBytes: 1_000_000 })
   // Whatever waits is written before this.
   await audit.append({ event: "node.started", facts: {} })
-  return { audit, own: await ownLogOf(audit, { clock, folder: join(data, "log") }) }
+  return { audit, own: ownLogOf(audit, { clock, folder: join(data, "log") }) }
 }
 
 describe("the log of a node, as its peers are told of it", () => {
@@ -58,6 +58,7 @@ describe("the log of a node, as its peers are told of it", () => {
       facts: { after: "restored", incarnation: 5, size: 900, root },
     })
     expect(await own.place()).toMatchObject({ incarnation: 5, size: 1 })
+    expect(audit.origin).toBe(`sealift.log/${identity.id}/5`)
     expect(readdirSync(data).toSorted()).toEqual(["log", `log.restored-${clock.now()}`])
     expect((await (await start()).own.place()).incarnation).toBe(5)
   })

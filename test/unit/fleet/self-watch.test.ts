@@ -369,6 +369,22 @@ describe("a node whose state is put back from a copy three steps old", () => {
     expect([again.code, again.state.incarnation]).toEqual([undefined, 2])
   })
 
+  test("hears of its log from a witness, which has kept what no peer was told", async () => {
+    const node = await world.start(before.state)
+    node.refresh({ rootVersion: 2, newest: 6 })
+    await world.round()
+    const { length } = node.state.entries
+    const root = hashOf(node.state.entries)
+    node.watch.learnLog({ incarnation: 1, size: length, root })
+    await world.settle()
+    expect([node.code, node.state.incarnation]).toEqual([undefined, 1])
+    node.watch.learnLog({ incarnation: 1, size: length + 7, root })
+    await world.settle()
+    expect([node.code, node.state.incarnation]).toEqual([undefined, 2])
+    expect(node.named).toEqual([{ incarnation: 1, size: length + 7, root }])
+    expect(node.noted.map(({ event }) => event)).toEqual(["node.restored"])
+  })
+
   test("is restored once more when it is put back twice", async () => {
     const node = await world.start(copyOf(copy))
     node.refresh({ rootVersion: 2, newest: 6 })
