@@ -15,7 +15,9 @@ sys.dont_write_bytecode = True
 from outcome import Refused  # noqa: E402
 
 PROTOCOL = Path(__file__).resolve().parents[3] / "protocol"
-PAGES = ("keys", "envelope", "policy", "fleet", "sealed-payload", "key-schedule", "release")
+PAGES = (
+    "keys", "envelope", "policy", "fleet", "sealed-payload", "key-schedule", "release", "rollout",
+)  # fmt: skip
 FIELDS = {"page", "case", "comment", "input", "expect"}
 
 

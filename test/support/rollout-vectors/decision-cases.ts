@@ -1,0 +1,175 @@
+/** Cases of decisions, for ../rollout-vectors.ts. */
+import { createHash } from "node:crypto"
+import { peerIdOfKey } from "../peer-id.ts"
+import {
+  bad,
+  type Case,
+  changed,
+  type Fields,
+  FLEET,
+  good,
+  hash,
+  NOW,
+  OTHER_FLEET,
+  payloadOf,
+  STRANGER,
+  signed,
+} from "../release-vectors/scene.ts"
+import { keyOf } from "../trust-vectors/keys.ts"
+
+type Key = ReturnType<typeof keyOf>
+/** What a case changes of {@link START}. */
+type Change = readonly [name: string, comment: string, change: (copy: Fields) => unknown]
+
+export const peerOf = ({ text }: Key): string => peerIdOfKey(Buffer.from(text, "hex"))
+export const CONTROLLER: Key = keyOf("controller")
+export const PLAN_DIGEST: string = hash("the plan")
+export const PLAN_SUBJECT: readonly Fields[] = [
+  { name: "model-1@1", digest: { sha256: PLAN_DIGEST } },
+]
+const KIND = "sealift:decision/v1"
+const INVALID = "DECISION_INVALID"
+
+/** The first decision of the page's example. */
+const START: Fields = {
+  fleet: FLEET,
+  index: 0,
+  previous: null,
+  at: NOW,
+  act: "start",
+  roster: { root: hash("the roster"), size: 3 },
+  access: 4,
+  reason: "by hand",
+}
+/** One that follows another. */
+const NEXT: Fields = {
+  fleet: FLEET,
+  index: 3,
+  previous: hash("the one before"),
+  at: NOW,
+  act: "pause",
+  reason: "wave canary: 1 of 1 have failed",
+}
+
+interface Scene {
+  readonly subject?: readonly Fields[]
+  readonly kind?: string
+  readonly signers?: readonly Key[]
+}
+
+/** Gives the payload of a decision. */
+export function decisionPayload(predicate: Fields, scene: Scene = {}): Buffer {
+  return payloadOf(scene.kind ?? KIND, scene.subject ?? PLAN_SUBJECT, predicate)
+}
+
+/** Gives the file of a decision, signed by the controller. */
+export function decisionFile(predicate: Fields, scene: Scene = {}): string {
+  return signed(decisionPayload(predicate, scene), scene.signers ?? [CONTROLLER])
+}
+
+function inputOf(predicate: Fields, scene: Scene): Fields {
+  return { file: decisionFile(predicate, scene), fleet: FLEET, controller: peerOf(CONTROLLER) }
+}
+
+function ok(name: string, comment: string, predicate: Fields, scene: Scene = {}): Case {
+  const digest = createHash("sha256").update(decisionPayload(predicate, scene)).digest("hex")
+  const { fleet: _, note: _note, critical: _critical, ...said } = predicate
+  const output = {
+    digest,
+    subject: scene.subject ?? PLAN_SUBJECT,
+    predicate: { reason: "", ...said },
+  }
+  return good(`decision-${name}`, comment, inputOf(predicate, scene), output)
+}
+
+const refused = (name: string, comment: string, code: string, of: [Fields, Scene?]): Case =>
+  bad(`decision-${name}`, comment, inputOf(of[0], of[1] ?? {}), code)
+const wrong = (name: string, comment: string, predicate: Fields, scene: Scene = {}): Case =>
+  refused(name, comment, INVALID, [predicate, scene])
+
+const set = (fields: Fields) => (copy: Fields) => Object.assign(copy, fields)
+const without = (name: string) => (copy: Fields) => {
+  delete copy[name]
+}
+
+const RIGHT: readonly Change[] = [
+  ["release", "The first wave.", set({ act: "release", wave: 0 })],
+  ["release-last", "The last wave that a plan can have.", set({ act: "release", wave: 63 })],
+  ["pause", "Nothing new is begun.", set({})],
+  ["resume", "It goes on.", set({ act: "resume" })],
+  ["abort", "It is over.", set({ act: "abort" })],
+  ["rollback", "It is over, and nodes go back.", set({ act: "rollback", wave: 1 })],
+  ["complete", "Every wave stands.", set({ act: "complete" })],
+  ["last", "The last one that there may be.", set({ index: 1_023 })],
+  ["no-reason", "Nothing is said to people.", without("reason")],
+  ["reason-512", "A line of 512 bytes.", set({ reason: "ä".repeat(256) })],
+  ["unknown-field", "A field that nobody knows is ignored.", set({ note: "x" })],
+  ["critical-known", "A critical field that is known.", set({ critical: ["act"] })],
+]
+
+const WRONG: readonly Change[] = [
+  ["index-1024", "One more than there may be.", set({ index: 1_024 })],
+  ["index-text", "A number as text.", set({ index: "3" })],
+  ["previous-null", "A later one that follows none.", set({ previous: null })],
+  ["previous-missing", "It names none before it.", without("previous")],
+  ["previous-short", "What is no digest.", set({ previous: "00" })],
+  ["at-0", "Before all time.", set({ at: 0 })],
+  ["at-missing", "At no time.", without("at")],
+  ["act", "An act that nobody knows.", set({ act: "cancel" })],
+  ["act-missing", "Nothing is decided.", without("act")],
+  ["release-no-wave", "No wave is named.", set({ act: "release" })],
+  ["release-64", "A wave that no plan has.", set({ act: "release", wave: 64 })],
+  ["rollback-no-wave", "From no wave on.", set({ act: "rollback" })],
+  ["pause-wave", "A wave that means nothing here.", set({ wave: 0 })],
+  ["pause-wave-null", "The same, as null.", set({ wave: null })],
+  ["pause-access", "A list that means nothing here.", set({ access: 4 })],
+  ["reason-513", "A line of more than 512 bytes.", set({ reason: "ä".repeat(257) })],
+  ["reason-lines", "Two lines.", set({ reason: "one\ntwo" })],
+  ["reason-turned", "A mark that turns the text around.", set({ reason: "one \u202e two" })],
+  ["reason-separator", "A separator of lines.", set({ reason: "one\u2028two" })],
+  ["reason-number", "A number as its reason.", set({ reason: 1 })],
+]
+
+const WRONG_START: readonly Change[] = [
+  ["start-previous", "The first one follows another.", set({ previous: hash("before") })],
+  ["start-no-previous", "The first one does not say so.", without("previous")],
+  ["start-no-roster", "Nobody knows who is in which wave.", without("roster")],
+  ["start-root", "What is no root.", set({ roster: { root: "00", size: 3 } })],
+  [
+    "start-size",
+    "More nodes than a fleet can have.",
+    set({ roster: { root: hash("the roster"), size: 10_001 } }),
+  ],
+  ["start-no-access", "By no list.", without("access")],
+  ["start-access-0", "A list that never was.", set({ access: 0 })],
+  ["start-wave", "A wave that means nothing here.", set({ wave: 0 })],
+]
+
+export function decisionCases(): readonly Case[] {
+  const subject = (name: string) => ({ subject: [{ name, digest: { sha256: PLAN_DIGEST } }] })
+  const [plan] = PLAN_SUBJECT
+  return [
+    ok("ok", "The start of the page's example.", START),
+    ok("version", "A plan of the highest version.", NEXT, subject(`model-1@${2 ** 53 - 1}`)),
+    ...RIGHT.map(([name, comment, change]) => ok(name, comment, changed(NEXT, change))),
+    ...WRONG_START.map(([name, comment, change]) => wrong(name, comment, changed(START, change))),
+    ...WRONG.map(([name, comment, change]) => wrong(name, comment, changed(NEXT, change))),
+    wrong("subject-2", "Of two plans.", NEXT, { subject: [plan!, plan!] }),
+    wrong("subject-name", "Of a plan without a version.", NEXT, subject("model-1")),
+    wrong("subject-zero", "A version with a zero before it.", NEXT, subject("model-1@01")),
+    wrong("subject-version-0", "Versions begin at 1.", NEXT, subject("model-1@0")),
+    wrong("subject-release", "Of a release.", NEXT, subject("acme/model@1")),
+    refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...NEXT, fleet: OTHER_FLEET }]),
+    refused("kind", "Another kind of statement.", "KIND_WRONG", [
+      NEXT,
+      { kind: "sealift:health-report/v1" },
+    ]),
+    refused("signer", "Signed by another node than the controller.", "SIGNATURE_MISSING", [
+      NEXT,
+      { signers: [STRANGER] },
+    ]),
+    refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
+      { ...NEXT, until: NOW, critical: ["until"] },
+    ]),
+  ]
+}
