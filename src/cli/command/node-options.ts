@@ -69,6 +69,7 @@ const KEYS: Readonly<Record<string, string>> = {
   upLimit: "limits.up",
   downLimit: "limits.down",
   rolloutAllow: "rollout.allow",
+  stageOnly: "rollout.stageOnly",
   logLevel: "log.level",
   logFormat: "log.format",
 }
