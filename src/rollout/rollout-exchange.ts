@@ -47,6 +47,8 @@ export class RolloutExchange {
   readonly #deps: RolloutExchangeDeps
   readonly #fleet: string
   readonly #closing = new AbortController()
+  /** Plans of which every peer is asked, or was. */
+  readonly #met = new Set<Digest>()
   #stops: (() => void)[] = []
 
   constructor(deps: RolloutExchangeDeps, options: { readonly fleet: string }) {
@@ -55,7 +57,7 @@ export class RolloutExchange {
   }
 
   start(): void {
-    const { net, clock } = this.#deps
+    const { net, clock, book } = this.#deps
     net.onRequest(ROLLOUT_PROTOCOL, (body, { peer }) => this.#answer(body, peer))
     const again = () => {
       const peers = net.peers()
@@ -67,8 +69,9 @@ export class RolloutExchange {
       clock.after(PERIOD_MS, again),
       net.subscribe(ROLLOUT_TOPIC, (message, from) => void this.#onNotice(message, from)),
       net.onConnect(({ id }) => void this.#askAbout(id)),
+      book.onChange(() => this.#catchUp()),
     ]
-    for (const { id } of net.peers()) void this.#askAbout(id)
+    this.#catchUp()
   }
 
   stop(): void {
@@ -85,11 +88,6 @@ export class RolloutExchange {
       // Nobody is there to hear it: they ask when they connect.
       log.debug({ code: codeOf(error) }, "no notice of a decision")
     }
-  }
-
-  /** A plan is new here: what was decided of it is asked for. */
-  async catchUp(known: KnownPlan): Promise<void> {
-    for (const peer of this.#askable(known)) await this.#askDecisions(peer, known)
   }
 
   /**
@@ -175,6 +173,16 @@ export class RolloutExchange {
         { peer: from, code: codeOf(error) },
         "a notice of a decision that counts for nothing",
       )
+    }
+  }
+
+  /** What was decided of a plan that is new here was told before, and not understood. */
+  #catchUp(): void {
+    for (const known of this.#deps.book.active()) {
+      const { digest } = known.named
+      if (this.#met.has(digest)) continue
+      this.#met.add(digest)
+      void this.compare(known)
     }
   }
 

@@ -66,6 +66,20 @@ describe("a rollout", () => {
     )
   })
 
+  it("is known at once where the plan comes after its start was told", async () => {
+    world.admit(1, 2, 3)
+    await world.startAll()
+    const base = planOf([[2], "rest"], { releases: MODEL })
+    const plan = { ...base, waves: base.waves.map((wave) => ({ ...wave, soakMs: 60_000 })) }
+    await world.publish(plan, { unheard: [3] })
+    await world.act(1, plan, { kind: "start" })
+    // From here on nothing is decided for a minute, and nobody tells of it again.
+    await world.until(() => world.state(2, plan)?.step === "healthy")
+    await world.node(3).book.refresh()
+    await world.clock.advance(1_000)
+    expect(world.view(3, plan).phase).not.toBe("created")
+  })
+
   it("lets a wave soak before the next one", async () => {
     const base = planOf([[2], "rest"], { releases: MODEL })
     const waves = base.waves.map((wave) => ({ ...wave, soakMs: 60_000 }))

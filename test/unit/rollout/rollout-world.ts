@@ -91,11 +91,19 @@ export class RolloutWorld {
     this.accessVersion++
   }
 
-  /** The fleet lists a plan, in the place of the one of the channel before. */
-  async publish(plan: Plan, { dropped = [] }: { dropped?: readonly Plan[] } = {}): Promise<void> {
+  /**
+   * The fleet lists a plan, in the place of the one of the channel before.
+   * @param options - `unheard`: nodes that do not hear of it yet
+   */
+  async publish(
+    plan: Plan,
+    { dropped = [], unheard = [] }: { dropped?: readonly Plan[]; unheard?: readonly number[] } = {},
+  ): Promise<void> {
     this.#targets.set(planPath(plan), await fileOf(encodePlan(plan), PLANNER))
     for (const old of dropped) this.#targets.delete(planPath(old))
-    for (const { book } of this.nodes.values()) await book.refresh()
+    for (const [number, { book }] of this.nodes) {
+      if (!unheard.includes(number)) await book.refresh()
+    }
   }
 
   unlist(plan: Plan): void {
