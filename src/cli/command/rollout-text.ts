@@ -26,7 +26,7 @@ export function rolloutText(report: RolloutAnswer, nowMs: number): string {
     `rollout ${name}, plan ${version}: ${phase}${why}`,
     `releases ${releases.map(({ ref }) => ref).join(", then ")}`,
     columns([
-      ["wave", "nodes", "healthy", "failed", "silent", "pending", ""],
+      ["wave", "nodes", "healthy", "failed", "silent", "excluded", "pending", ""],
       ...report.waves.map((wave) => waveCells(wave, isController, nowMs)),
     ]),
     ...failuresOf(report),
@@ -46,9 +46,10 @@ function waveCells(
   isController: boolean,
   nowMs: number,
 ): string[] {
-  const { name, size, releasedAtMs, healthy, failed, silent, pending } = wave
+  const { name, size, releasedAtMs, healthy, failed, silent, excluded, pending } = wave
   const isCounted = isController && releasedAtMs !== undefined
-  const counts = isCounted ? [healthy, failed, silent, pending].map(String) : ["", "", "", ""]
+  const numbers = [healthy, failed, silent, excluded, pending]
+  const counts = numbers.map((count) => (isCounted ? String(count) : ""))
   const when =
     releasedAtMs === undefined ? "not released" : `released ${distanceText(releasedAtMs - nowMs)}`
   return [name, String(size), ...counts, when]
@@ -59,9 +60,9 @@ function failuresOf({ waves, late }: RolloutAnswer): readonly string[] {
   const failed = nodes.filter(
     ({ standing, outcome }) => standing === "failed" || outcome === "failed",
   )
-  const lines = failed
-    .slice(0, FAILURES_SHOWN_MAX)
-    .map(({ node, reason }) => `failed ${node}: ${reason}`)
+  const lines = failed.slice(0, FAILURES_SHOWN_MAX).map(({ node, outcome, reason }) => {
+    return `${outcome === "rolled-back" ? "went back" : "failed"} ${node}: ${reason}`
+  })
   const silent = nodes.filter(({ standing }) => standing === "silent").slice(0, FAILURES_SHOWN_MAX)
   return [...lines, ...silent.map(({ node }) => `silent ${node}`)]
 }
