@@ -56,6 +56,7 @@ export interface WorldNode extends Remains {
   readonly book: RolloutBook
   readonly rollouts: NodeRollouts
   readonly exchange: RolloutExchange
+  readonly membership: Membership
   /** Acts so far that can be cut off: writes, and what is done to the machine. */
   readonly acts: () => number
   /** Every step of every plan, as `VERSION STEP`. */
@@ -208,7 +209,18 @@ export class RolloutWorld {
     const starting = rollouts.start()
     await Promise.race([starting, mortal.died])
     const node: WorldNode = {
-      ...{ ...remains, peer: net.id, net, book, rollouts, exchange, steps, told, reports },
+      ...{
+        ...remains,
+        peer: net.id,
+        net,
+        membership,
+        book,
+        rollouts,
+        exchange,
+        steps,
+        told,
+        reports,
+      },
       controllerOf,
       acts: () => mortal.acts,
       isDead: () => mortal.isDead,
