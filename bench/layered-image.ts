@@ -25,6 +25,8 @@ const GZIP_LEVEL = 1
 export type LayerRecipe =
   | { readonly name: string; readonly folders: readonly string[] }
   | { readonly name: string; readonly file: string }
+  /** One small file, by its path in the image. */
+  | { readonly name: string; readonly text: string; readonly path: string }
   | { readonly name: string; readonly randomBytes: number; readonly seed: number }
 
 /** A blob as a manifest names it. */
@@ -58,14 +60,26 @@ export function parseImage(text: string): Image {
   return { ...image, manifest: Buffer.from(manifest, "base64"), blobs: new Map(blobs) }
 }
 
-/** Builds the image; its blobs are written to `folder`. */
-export async function buildImage(folder: string, recipes: readonly LayerRecipe[]): Promise<Image> {
+const COMMAND: readonly string[] = ["/usr/bin/node", "/app/bin/sealift.js", "node"]
+
+/**
+ * Builds the image; its blobs are written to `folder`.
+ * @param command - what it runs, unless that is the project itself
+ */
+export async function buildImage(
+  folder: string,
+  recipes: readonly LayerRecipe[],
+  command: readonly string[] = COMMAND,
+): Promise<Image> {
   await mkdir(folder, { recursive: true })
   const built = []
   for (const [index, recipe] of recipes.entries()) {
     built.push(await buildLayer(recipe, join(folder, `layer-${index}.tar.gz`)))
   }
-  const config = encodeConfig(built.map(({ diffId }) => diffId))
+  const config = encodeConfig(
+    built.map(({ diffId }) => diffId),
+    command,
+  )
   const configPath = join(folder, "config.json")
   await pipeline(Readable.from([config]), createWriteStream(configPath))
   const configEntry = { mediaType: CONFIG_TYPE, digest: digestOf(config), size: config.length }
@@ -92,12 +106,12 @@ export async function buildImage(folder: string, recipes: readonly LayerRecipe[]
   }
 }
 
-function encodeConfig(diffIds: readonly Digest[]): Uint8Array {
+function encodeConfig(diffIds: readonly Digest[], command: readonly string[]): Uint8Array {
   return Buffer.from(
     JSON.stringify({
       architecture: arch() === "x64" ? "amd64" : arch(),
       os: "linux",
-      config: { Cmd: ["/usr/bin/node", "/app/bin/sealift.js", "node"] },
+      config: { Cmd: command },
       rootfs: { type: "layers", diff_ids: diffIds },
     }),
   )
@@ -150,6 +164,11 @@ async function fill(tar: Tar, recipe: LayerRecipe): Promise<void> {
   if ("randomBytes" in recipe) {
     const chunks = Readable.from(randomChunks(recipe.randomBytes, recipe.seed))
     return addEntry(tar, { name: "srv/weights.bin", size: recipe.randomBytes, mode: 0o644 }, chunks)
+  }
+  if ("text" in recipe) {
+    const body = Buffer.from(recipe.text)
+    const head = { name: recipe.path, size: body.length, mode: 0o644 }
+    return addEntry(tar, head, Readable.from([body]))
   }
   if ("file" in recipe) {
     const { size, mode } = statSync(recipe.file)

@@ -34,6 +34,8 @@ export interface NodePlan {
   readonly upstreams: Readonly<Record<string, string>>
   /** Most that its store may use; the node's own default unless told. */
   readonly quotaBytes?: number
+  /** More keys of its configuration file. */
+  readonly config?: Readonly<Record<string, unknown>>
   /** More of the command line. */
   readonly flags?: readonly string[]
   /** Namespace of the lab and the node's address in it; loopback otherwise. */
@@ -68,9 +70,9 @@ export class NodeProcess {
     const data = join(plan.folder, plan.name)
     await mkdir(data, { recursive: true })
     const upstreams = Object.entries(plan.upstreams).map(([name, url]) => [name, { url }])
-    const config = { upstreamsOnly: true, upstreams: Object.fromEntries(upstreams) }
+    const own = { upstreamsOnly: true, upstreams: Object.fromEntries(upstreams) }
     // YAML is a superset of JSON.
-    await writeFile(join(data, "config.yaml"), JSON.stringify(config))
+    await writeFile(join(data, "config.yaml"), JSON.stringify({ ...own, ...plan.config }))
     const inside = plan.place === undefined ? [] : ["ip", "netns", "exec", plan.place.namespace]
     const [program, ...words] = [...inside, process.execPath, ...nodeArguments(plan, data)]
     const child = spawn(program!, words, {

@@ -1,7 +1,8 @@
 /**
  * `npm run demo`: five nodes pull one image at the same moment, the registry sends it about once, and
  * when it is gone a sixth node still gets it. Then a sealed model that three parties must sign, and
- * only some nodes may open. Everything is real: processes, sockets, files, hashes, keys.
+ * only some nodes may open. Then a plan that brings the model and an image in two waves, and the proof
+ * of what was decided. Everything is real: processes, sockets, files, hashes, keys.
  * `--keep` leaves the nodes running with their dashboards.
  * @module
  */
@@ -17,7 +18,9 @@ import { type Pull, pullImage } from "../registry-client.ts"
 import { type Align, showBytes, showSeconds } from "../table.ts"
 import { readReceipts } from "./arrivals.ts"
 import { tellOfModel } from "./model.ts"
+import { tellOfRollout } from "./rollout.ts"
 import { Story } from "./story.ts"
+import { serveWebImage } from "./web-image.ts"
 
 const NODES = 5
 const WEIGHTS_BYTES = 16 * 1024 * 1024
@@ -25,7 +28,7 @@ const WEIGHTS_BYTES = 16 * 1024 * 1024
 const REGISTRY = "demo"
 const REPOSITORY = "team/app"
 const TAG = "1.0"
-const DEMO_MS_MAX = 300_000
+const DEMO_MS_MAX = 600_000
 
 /** Real files that every clone has: the runtime, packages, this project, and bytes like a model's. */
 const LAYERS: readonly LayerRecipe[] = [
@@ -62,7 +65,10 @@ async function tell(workspace: Workspace, signal: AbortSignal): Promise<Scene> {
   await pullEverywhere(scene)
   await pullBySkopeo(scene)
   await pullWithoutRegistry(scene)
-  scene.nodes.push(...(await tellOfModel(scene)))
+  const web = await serveWebImage(workspace)
+  const fleet = await tellOfModel({ ...scene, upstreams: web.upstreams })
+  const { anchor, edge, leaving, office } = fleet
+  scene.nodes.push(anchor, edge, leaving, office, ...(await tellOfRollout(fleet, web)))
   return scene
 }
 

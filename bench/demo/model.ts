@@ -3,20 +3,16 @@
  * Every line is a command of the command line, as a user would type it.
  * @module
  */
-import { execFile } from "node:child_process"
-import { createHash, randomBytes } from "node:crypto"
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { Workspace } from "../../test/support/workspace.ts"
 import { NodeProcess } from "../node-process.ts"
-import { packageFile } from "../package-file.ts"
+import { attempt, refusal, run } from "./command.ts"
+import { compare, writeModel } from "./model-files.ts"
 import type { Story } from "./story.ts"
 
-const COMMAND = packageFile("bin/sealift.js")
-const PARTIES = ["owner", "safety", "legal"] as const
-const WEIGHTS_BYTES: readonly number[] = [12_000_000, 9_000_000, 3_000_000]
-const ASSET = "acme/model"
-const COMMAND_MS_MAX = 60_000
+export const PARTIES = ["owner", "safety", "legal"] as const
+export const ASSET = "acme/model"
 const EXIT_REFUSED = 3
 const EXIT_APPROVALS = 5
 
@@ -25,9 +21,12 @@ export interface Stage {
   readonly story: Story
   readonly workspace: Workspace
   readonly signal: AbortSignal
+  /** Of the anchor, by registry: where images come from that it publishes. */
+  readonly upstreams: Readonly<Record<string, string>>
 }
 
-interface Fleet extends Stage {
+/** What it leaves: nodes that go on running, the parties' keys, and the folder of the model. */
+export interface Fleet extends Stage {
   readonly anchor: NodeProcess
   readonly edge: NodeProcess
   readonly leaving: NodeProcess
@@ -37,13 +36,8 @@ interface Fleet extends Stage {
   readonly model: string
 }
 
-interface Outcome {
-  readonly code: number
-  readonly text: string
-}
-
-/** Plays it. @returns the nodes, which go on running */
-export async function tellOfModel(stage: Stage): Promise<readonly NodeProcess[]> {
+/** Plays it. */
+export async function tellOfModel(stage: Stage): Promise<Fleet> {
   const { story, workspace } = stage
   story.title("A model that opens only when every party has signed")
   const model = join(workspace.root, "model")
@@ -54,13 +48,12 @@ export async function tellOfModel(stage: Stage): Promise<readonly NodeProcess[]>
   )
   await publishAndOpen(fleet)
   await revoke(fleet)
-  const { anchor, edge, leaving, office } = fleet
-  return [anchor, edge, leaving, office]
+  return fleet
 }
 
 async function foundFleet(
   stage: Stage,
-  { keys, model }: { readonly keys: string; readonly model: string },
+  { keys, model }: Pick<Fleet, "keys" | "model">,
 ): Promise<Fleet> {
   await mkdir(keys)
   const [anchor, edge, leaving, office] = await startNodes(stage)
@@ -80,10 +73,11 @@ async function foundFleet(
   return { ...stage, keys, model, anchor: anchor!, edge: edge!, leaving: leaving!, office: office! }
 }
 
-async function startNodes({ workspace, signal }: Stage): Promise<NodeProcess[]> {
+async function startNodes({ workspace, signal, upstreams }: Stage): Promise<NodeProcess[]> {
   const nodes: NodeProcess[] = []
   for (const name of ["anchor", "edge", "leaving", "office"]) {
-    const plan = { name, folder: workspace.root, peers: [], upstreams: {} }
+    const own = name === "anchor" ? upstreams : {}
+    const plan = { name, folder: workspace.root, peers: [], upstreams: own }
     const node = await NodeProcess.start(plan, { signal })
     workspace.defer(() => node.stop())
     nodes.push(node)
@@ -133,7 +127,8 @@ async function revoke(fleet: Fleet): Promise<void> {
   await compare(model, out)
 }
 
-async function approve({ anchor, keys }: Fleet, ref: string, party: string): Promise<void> {
+/** Has a party approve, whose key lies on the same machine as the anchor. */
+export async function approve({ anchor, keys }: Fleet, ref: string, party: string): Promise<void> {
   await run(anchor, "approve", ref, "--key", keyOf(keys, party))
 }
 
@@ -147,58 +142,4 @@ async function approveApart({ edge, keys, workspace }: Fleet, ref: string): Prom
 
 function keyOf(folder: string, party: string): string {
   return join(folder, `${party}.key`)
-}
-
-async function writeModel(folder: string): Promise<void> {
-  await mkdir(join(folder, "weights"), { recursive: true })
-  await writeFile(join(folder, "config.json"), '{"layers":2}\n')
-  await writeFile(join(folder, "tokenizer.json"), '{"version":"1.0"}\n')
-  for (const [index, sizeBytes] of WEIGHTS_BYTES.entries()) {
-    await writeFile(join(folder, "weights", `${index}.safetensors`), randomBytes(sizeBytes))
-  }
-}
-
-/** Compares two folders file by file. @returns how many files there are */
-async function compare(one: string, other: string): Promise<number> {
-  const [left, right] = await Promise.all([digestsOf(one), digestsOf(other)])
-  if (JSON.stringify(left) !== JSON.stringify(right)) throw new Error("what was opened differs")
-  return left.length
-}
-
-async function digestsOf(folder: string): Promise<readonly (readonly [string, string])[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const paths = entries.filter((entry) => entry.isFile()).map((it) => join(it.parentPath, it.name))
-  const rows = paths.toSorted().map(async (path) => {
-    const digest = createHash("sha256")
-      .update(await readFile(path))
-      .digest("hex")
-    return [path.slice(folder.length + 1), digest] as const
-  })
-  return await Promise.all(rows)
-}
-
-async function run(node: NodeProcess | undefined, ...words: readonly string[]): Promise<string> {
-  const { code, text } = await attempt(node, ...words)
-  if (code !== 0) throw new Error(`sealift ${words[0]}: exit ${code}: ${text}`)
-  return text
-}
-
-/** Runs what must be refused. @returns the one line of the refusal */
-async function refusal(exit: number, node: NodeProcess, ...words: string[]): Promise<string> {
-  const { code, text } = await attempt(node, ...words)
-  if (code !== exit)
-    throw new Error(`sealift ${words[0]}: exit ${code} instead of ${exit}: ${text}`)
-  return text
-}
-
-function attempt(node: NodeProcess | undefined, ...words: readonly string[]): Promise<Outcome> {
-  const data = node === undefined ? [] : ["--data", node.data]
-  const argv = [COMMAND, ...words, ...data, "--quiet"]
-  const { promise, resolve } = Promise.withResolvers<Outcome>()
-  const options = { timeout: COMMAND_MS_MAX, encoding: "utf8" as const }
-  execFile(process.execPath, argv, options, (error, stdout, stderr) => {
-    const code = error === null ? 0 : Number(error.code ?? 1)
-    resolve({ code, text: (code === 0 ? stdout : stderr).trim() })
-  })
-  return promise
 }
