@@ -19,6 +19,7 @@ import { showBytes, showSeconds } from "./table.ts"
 
 /** A run that takes longer hangs. */
 const RUN_MS_MAX = 600_000
+const FAULTS_SHOWN_MAX = 20
 const OUTPUT_FOLDER = "bench/out"
 
 /** Picks the contenders that were asked for and can run. @throws UsageError */
@@ -68,6 +69,15 @@ function analyze(
     .map((one) => figuresOf(one, samples.get(one.name)!, comparison))
 }
 
+/** What had to hold is more than a figure. @throws Error */
+function verifyFaultless(samples: readonly Sample[]): void {
+  const faults = samples.flatMap((sample) => sample.faults ?? [])
+  if (faults.length === 0) return
+  const shown = faults.slice(0, FAULTS_SHOWN_MAX)
+  const more = faults.length > shown.length ? [`and ${faults.length - shown.length} more`] : []
+  throw new Error(["what had to hold did not:", ...shown, ...more].join("\n  "))
+}
+
 /** Puts reports together: those that are named, or the newest of each scenario. */
 function writePage(args: string[]): void {
   const { values, positionals: paths } = parseArgs({
@@ -115,6 +125,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
     process.stdout.write(
       `\n${contextLines(report).join("\n")}\n\n${renderReport(report)}\n\n${path}\n`,
     )
+    verifyFaultless([...samples.values()].flat())
   } finally {
     await prepared.close()
   }

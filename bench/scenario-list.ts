@@ -12,6 +12,7 @@ import { memory } from "./scenarios/memory.ts"
 import { predict } from "./scenarios/predict.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
+import { rollout } from "./scenarios/rollout.ts"
 import { scale } from "./scenarios/scale.ts"
 import { seal } from "./scenarios/seal.ts"
 import { small } from "./scenarios/small.ts"
@@ -33,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   seal,
   trust,
+  rollout,
   scale,
   predict,
 ]

@@ -41,6 +41,8 @@ export interface Sample {
   readonly usage: Readonly<Record<string, Usage>>
   /** What else the contender told, for the JSON report. */
   readonly notes?: Readonly<Record<string, unknown>>
+  /** What had to hold and did not: the suite prints it and ends with 1. */
+  readonly faults?: readonly string[]
 }
 
 /** A note of a sample that is shown. `times`: a multiple of something. */
