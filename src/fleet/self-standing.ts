@@ -15,6 +15,8 @@ export interface SelfFault {
 export interface SelfStanding {
   /** Undefined: nothing. */
   fault(): SelfFault | undefined
+  /** Whether it was found since the start that what this node keeps was put back, caught up or not. */
+  wasPutBack(): boolean
   /**
    * Checks that nothing is. Peers that were just met are waited for: they may know better.
    * @throws FleetError `NODE_CLONED`, `NODE_RESTORED`

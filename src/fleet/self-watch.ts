@@ -76,6 +76,7 @@ export class SelfWatch implements SelfStanding {
   #isCloned = false
   #forgotten: Forgotten | undefined
   #hasMet = false
+  #wasPutBack = false
   #cancelRound = (): void => {}
   /** What was signed last, with what it says as text. */
   #signed: { readonly text: string; readonly sign: LifeSign } | undefined
@@ -127,6 +128,10 @@ export class SelfWatch implements SelfStanding {
     const message =
       "what this node keeps is older than what its peers have from it, so it was put back from a copy: it begins nothing until it has caught up with one of them"
     return { code: "NODE_RESTORED", message }
+  }
+
+  wasPutBack(): boolean {
+    return this.#wasPutBack
   }
 
   async verify(): Promise<void> {
@@ -270,6 +275,7 @@ export class SelfWatch implements SelfStanding {
   #doubt(forgotten: Forgotten): void {
     const isNew = this.#forgotten === undefined
     this.#forgotten = joined(this.#forgotten, forgotten)
+    this.#wasPutBack = true
     if (isNew && !this.#isCloned) this.#deps.log.error({}, this.fault()!.message)
   }
 

@@ -42,6 +42,11 @@ export interface NodeState {
   readonly index: number
   /** Whether the work of `activating` or `going-back` at `index` was begun. */
   readonly isBegun: boolean
+  /**
+   * Whether the node was put back from an older copy: what the state does not tell may have been begun,
+   * and is asked for before it is done.
+   */
+  readonly isUnsure: boolean
   /** How many of the plan's releases were made to run, at least as a try. */
   readonly activated: number
   /** How often the rollout was resumed before this try. */
@@ -65,6 +70,8 @@ export interface Scene {
   readonly isReplaced: boolean
   /** Whether the plan's last moment is over, by this node's trusted time. */
   readonly isExpired: boolean
+  /** Whether it was found since the node was started that it was put back from an older copy. */
+  readonly isPutBack: boolean
   /** What ran well before this plan, as far as it may run again. */
   readonly before: readonly ActiveRelease[]
 }
@@ -107,6 +114,7 @@ export const BEGIN: NodeState = {
   step: "staging",
   index: 0,
   isBegun: false,
+  isUnsure: false,
   activated: 0,
   attempt: 0,
   opened: [],
@@ -139,7 +147,8 @@ export function shallGoBack({ view, place, isReplaced }: Scene): boolean {
  * plan of a channel at a time changes what runs, and whoever runs the machine sees to that by its looks.
  */
 export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
-  return happening.kind === "looked" ? settle(state, scene) : afterWork(state, happening, scene)
+  if (happening.kind !== "looked") return afterWork(state, happening, scene)
+  return settle(scene.isPutBack ? doubted(state) : state, scene)
 }
 
 /** Gives what is to be done next in a state. */
@@ -206,9 +215,9 @@ function settle(state: NodeState, scene: Scene): NodeState {
   // What was begun is brought to its end, so that it is known what runs.
   if (step === "probing" || (step === "activating" && isUnderWay(state))) return state
   if (shallGoBack(scene) && step !== "over") {
-    if (state.activated > 0 && step !== "went-back" && step !== "stranded")
-      return goBack(state, scene)
-    return state.activated > 0 ? state : { ...state, step: "over" }
+    const isTried = state.activated > 0 || state.isUnsure
+    if (isTried && step !== "went-back" && step !== "stranded") return goBack(state, scene)
+    return isTried ? state : { ...state, step: "over" }
   }
   const isOver = isReplaced || isExpired || view.phase === "aborted"
   if (isOver && !SETTLED.includes(step)) return ended(state)
@@ -219,7 +228,21 @@ function settle(state: NodeState, scene: Scene): NodeState {
   if (step === "activating") return mayActivate ? state : { ...state, step: "opened" }
   if (step !== "opened" || !mayActivate) return state
   // What fails from here on fails after the last time at which the rollout was resumed.
-  return { ...state, step: "activating", index: 0, isBegun: false, attempt: view.attempt }
+  const next: NodeState = { ...state, step: "activating", attempt: view.attempt }
+  return atRelease(next, 0)
+}
+
+/** What seems not to be begun may be. */
+function doubted(state: NodeState): NodeState {
+  const next: NodeState = { ...state, isUnsure: true }
+  if (state.step === "going-back") return { ...next, isBegun: true }
+  return state.step === "activating" ? atRelease(next, state.index) : next
+}
+
+/** Begins with a release: where the node cannot be sure, by asking whether it runs. */
+function atRelease(state: NodeState, index: number): NodeState {
+  if (!state.isUnsure) return { ...state, index, isBegun: false }
+  return { ...state, index, isBegun: true, activated: Math.max(state.activated, index + 1) }
 }
 
 /** The releases of a plan are one act: after the first was begun, all are activated or one fails. */
@@ -229,8 +252,10 @@ function isUnderWay({ index, isBegun }: NodeState): boolean {
 
 /** What runs is known to be none of the plan's only if none of it was ever tried. */
 function ended(state: NodeState): NodeState {
-  if (state.activated === 0) return { ...state, step: "over" }
-  return failed(state, state.reason === "" ? "the rollout is over" : state.reason)
+  const { activated, isUnsure } = state
+  if (activated === 0 && !isUnsure) return { ...state, step: "over" }
+  const reason = state.reason === "" ? "the rollout is over" : state.reason
+  return { ...failed(state, reason), isUnsure }
 }
 
 /** What it was going back to may have been withdrawn meanwhile. */
@@ -277,12 +302,12 @@ function afterBackInspection(
 
 function toNext(state: NodeState, { plan }: Scene): NodeState {
   const index = state.index + 1
-  if (index < plan.releases.length) return { ...state, step: "activating", index, isBegun: false }
-  return { ...state, step: "healthy", isBegun: false, reason: "" }
+  if (index < plan.releases.length) return atRelease({ ...state, step: "activating" }, index)
+  return { ...state, step: "healthy", isBegun: false, isUnsure: false, reason: "" }
 }
 
 function failed(state: NodeState, reason: string): NodeState {
-  return { ...state, step: "failed", isBegun: false, reason }
+  return { ...state, step: "failed", isBegun: false, isUnsure: false, reason }
 }
 
 function tryAgain(state: NodeState, { plan, view }: Scene): NodeState {
@@ -292,15 +317,20 @@ function tryAgain(state: NodeState, { plan, view }: Scene): NodeState {
 }
 
 /** Without anything to go back to the plan says what becomes of it. */
-function goBack(state: NodeState, { plan, before }: Scene): NodeState {
-  const reason = state.reason === "" ? "the rollout went back" : state.reason
+function goBack(given: NodeState, { plan, before }: Scene): NodeState {
+  const reason = given.reason === "" ? "the rollout went back" : given.reason
+  // Whoever is not sure may have made all of them run.
+  const activated = given.isUnsure ? plan.releases.length : given.activated
+  const state = { ...given, activated, reason }
   if (before.length > 0 || plan.onNoRollback === "deactivate") {
-    return { ...state, step: "going-back", index: 0, isBegun: false, reason }
+    return { ...state, step: "going-back", index: 0, isBegun: state.isUnsure }
   }
-  return { ...state, step: "stranded", isBegun: false, reason }
+  return { ...state, step: "stranded", isBegun: false }
 }
 
 function wentBack(state: NodeState, { before }: Scene): NodeState {
-  const isDone = state.index >= before.length
-  return { ...state, isBegun: false, step: isDone ? "went-back" : "going-back" }
+  if (state.index >= before.length) {
+    return { ...state, isBegun: false, isUnsure: false, step: "went-back" }
+  }
+  return { ...state, isBegun: state.isUnsure, step: "going-back" }
 }

@@ -10,13 +10,13 @@ import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { Membership } from "../fleet/fleet.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
-import type { PeerNetwork } from "../net/net.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { Activator, Prober } from "./activation.ts"
 import type { RolloutContent } from "./content.ts"
 import { refusal } from "./errors.ts"
-import type { ActiveRelease, NodeState, Scene } from "./node-machine.ts"
+import { type ActiveRelease, BEGIN, type NodeState, type Scene } from "./node-machine.ts"
 import {
   encodeKept,
   encodeMemory,
@@ -44,9 +44,9 @@ export interface NodeRolloutsDeps {
   readonly membership: Membership
   /** This node's own. */
   readonly signer: Signer
-  readonly net: Pick<PeerNetwork, "onConnect">
+  readonly net: Pick<PeerNetwork, "onConnect" | "peers">
   /** While something is known against this node it begins nothing. */
-  readonly self?: Pick<SelfStanding, "fault"> | undefined
+  readonly self?: SelfStanding | undefined
   readonly content: RolloutContent
   readonly activator: Activator
   readonly prober: Prober
@@ -82,6 +82,8 @@ export class NodeRollouts {
   readonly #rosterRetries = new Map<Digest, () => void>()
   #memory: NodeMemory = NO_MEMORY
   #isStopped = false
+  /** Whether a peer was met since the start. */
+  #hasMet = false
   #stops: (() => void)[] = []
 
   constructor(deps: NodeRolloutsDeps, options: NodeRolloutsOptions) {
@@ -98,8 +100,9 @@ export class NodeRollouts {
     this.#stops = [
       book.onChange(() => this.look()),
       content.onChange(() => this.wake()),
-      net.onConnect(({ id }) => this.#reports.again(id)),
+      net.onConnect(({ id }) => this.#onConnect(id)),
     ]
+    this.#hasMet = net.peers().length > 0
     await this.#lookNow()
   }
 
@@ -134,6 +137,13 @@ export class NodeRollouts {
     for (const run of this.#runs.values()) run.wake()
   }
 
+  /** A peer may know that this node was put back. */
+  #onConnect(peer: PeerId): void {
+    this.#hasMet = true
+    this.#reports.again(peer)
+    this.wake()
+  }
+
   async #lookNow(): Promise<void> {
     await this.#turns.run("runs", async () => {
       const { book } = this.#deps
@@ -165,7 +175,8 @@ export class NodeRollouts {
       kept = section && parseKept(section)
     } catch (error) {
       const fields = { plan: known.named.name, error: messageOf(error) }
-      log.error(fields, "what this node kept of a rollout is broken: it begins anew")
+      log.error(fields, "what this node kept of a rollout is broken: it asks what runs")
+      kept = { state: { ...BEGIN, isUnsure: true }, before: [] }
     }
     const isActive = book.active().some(({ named }) => named.digest === digest)
     if (kept === undefined && !isActive) return undefined
@@ -183,6 +194,8 @@ export class NodeRollouts {
       keep: (kept, active) => this.#keep(known, kept, active),
       report: (report) => this.#report(known, report),
       onStep: (state) => this.#deps.onStep?.(known, state),
+      hasMet: () => this.#hasMet || this.#isAlone(),
+      isBlocked: () => this.#deps.self?.fault() !== undefined,
       enter: () => {
         const other = this.#changing.get(channel)
         if (other !== undefined && other !== digest) return false
@@ -197,8 +210,10 @@ export class NodeRollouts {
   }
 
   async #scene(known: KnownPlan, before: readonly ActiveRelease[]): Promise<Scene> {
-    const { book, content, membership } = this.#deps
+    const { book, content, membership, self } = this.#deps
     const { said: plan } = known.plan
+    // Peers that were just met are waited for: what they know against this node is said below.
+    await self?.verify().catch(() => {})
     const objections = await Promise.all(
       before.map(({ release }, index) => {
         const ahead = before.slice(0, index).map((one) => one.release.digest)
@@ -210,14 +225,19 @@ export class NodeRollouts {
     return {
       plan,
       view: book.view(known),
-      place: this.#deps.self?.fault() === undefined ? this.#place(known) : undefined,
+      place: self?.fault() === undefined ? this.#place(known) : undefined,
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
       isReplaced: active?.named.digest !== known.named.digest,
       isExpired: membership.nowMs() > plan.expiresAtMs,
+      isPutBack: self?.wasPutBack() === true,
       before: objections.every((objection) => objection === undefined) ? before : [],
     }
+  }
+
+  #isAlone(): boolean {
+    return (this.#deps.membership.access()?.list.members.size ?? 0) <= 1
   }
 
   #opensAtMs({ plan }: KnownPlan): number | undefined {

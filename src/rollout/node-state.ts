@@ -47,8 +47,9 @@ export interface NodeMemory {
 export const NO_MEMORY: NodeMemory = { counter: 0, channels: new Map() }
 
 export function encodeKept({ state, before }: KeptRollout): JsonObject {
-  const { step, index, isBegun, activated, attempt, opened, reason } = state
-  const kept = { step, index, begun: isBegun, activated, attempt, opened, reason }
+  const { step, index, isBegun, isUnsure, activated, attempt, opened, reason } = state
+  const place = { step, index, begun: isBegun, unsure: isUnsure }
+  const kept = { ...place, activated, attempt, opened, reason }
   return { v: 1, ...kept, before: before.map(encodeActive) }
 }
 
@@ -60,6 +61,7 @@ export function parseKept(section: Section): KeptRollout {
     step: choiceField(section, "step", STEPS),
     index: countField(section, "index", { max: PLAN_RELEASES_MAX }),
     isBegun: flagField(section, "begun"),
+    isUnsure: flagField(section, "unsure"),
     activated: countField(section, "activated", { max: PLAN_RELEASES_MAX }),
     attempt: countField(section, "attempt"),
     opened: textListField(section, "opened", { max: PLAN_RELEASES_MAX }),

@@ -28,6 +28,8 @@ import type { KnownPlan } from "./rollout-book.ts"
 
 /** Pauses before work is tried again that could not be done now, milliseconds; the last one stays. */
 const PAUSES_MS: readonly number[] = [100, 200, 400, 800, 1_600, 5_000, 15_000, 30_000]
+/** Whether it still is blocked a node looks after this time. */
+const BLOCKED_MS = 5_000
 const REASON_CHARACTERS_MAX = 400
 /** Steps in which something of the channel is being changed. */
 const CHANGING: readonly Step[] = ["activating", "probing", "going-back"]
@@ -63,6 +65,10 @@ export interface PlanRunDeps {
   /** One plan at a time changes what runs on a channel. @returns false: another one does */
   readonly enter: () => boolean
   readonly leave: () => void
+  /** Whether somebody who would know that the node was put back was met since its start. */
+  readonly hasMet: () => boolean
+  /** Whether something is known against this node: nobody tells when that ends. */
+  readonly isBlocked: () => boolean
 }
 
 export class PlanRun {
@@ -73,6 +79,8 @@ export class PlanRun {
   #wake: () => void = () => {}
   #isWoken = false
   #reported = ""
+  #hasDoubted = false
+  #hasMet = false
   #ended: Promise<void> = Promise.resolve()
 
   constructor(deps: PlanRunDeps, known: KnownPlan, kept: KeptRollout | undefined) {
@@ -147,16 +155,25 @@ export class PlanRun {
 
   /** Moves on by what is known now; what runs well is noted before something else is made to run. */
   async #look(): Promise<Scene> {
-    const scene = await this.#deps.scene(this.#kept.before)
+    // What ran before is noted for good when something else is first made to run.
+    const before = this.state.activated === 0 ? this.#deps.active() : this.#kept.before
+    // What those whom it has met know of it is in the scene, if they were met before.
+    const hasMet = this.#deps.hasMet()
+    const scene = this.#doubted(await this.#deps.scene(before))
+    this.#hasMet = hasMet
     const next = advance(this.state, { kind: "looked" }, scene)
     if (CHANGING.includes(next.step) && !CHANGING.includes(this.state.step)) {
       if (!this.#deps.enter()) return scene
-      if (next.step === "activating" && this.state.activated === 0) {
-        this.#kept = { ...this.#kept, before: this.#deps.active() }
-      }
+      this.#kept = { ...this.#kept, before }
     }
     await this.#move(next, scene)
+    this.#hasDoubted ||= scene.isPutBack
     return scene
+  }
+
+  /** That the node was put back is noted once: what is tried after that is known. */
+  #doubted(scene: Scene): Scene {
+    return { ...scene, isPutBack: scene.isPutBack && !this.#hasDoubted }
   }
 
   async #advance(happening: Happening, scene: Scene): Promise<void> {
@@ -248,15 +265,19 @@ export class PlanRun {
     return undefined
   }
 
-  async #activate(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+  async #activate(
+    scene: Scene,
+    index: number,
+    signal: AbortSignal,
+  ): Promise<Happening | undefined> {
     const release = scene.plan.releases[index]!
     const objection = await this.#objection(scene.plan.releases, index)
     if (objection !== undefined) return { kind: "failed", reason: objection }
-    const isRetry = this.state.activated > index
-    await this.#advance({ kind: "begun" }, scene)
     const target = { release, path: this.state.opened[index]! }
-    await this.#makeRun(this.#activationOf(release), target, { isRetry, signal })
-    return { kind: "activated" }
+    const isRetry = this.state.activated > index
+    const activation = this.#activationOf(release)
+    const isDone = await this.#makeRun(activation, target, { isRetry, scene, signal })
+    return isDone ? { kind: "activated" } : undefined
   }
 
   /** The releases of a plan are one act: what would stop a later one stops it before the first is begun. */
@@ -273,17 +294,25 @@ export class PlanRun {
 
   /**
    * Makes a release run. Unless it is known to have been tried, what runs already is not made to run
-   * again: the state may be that of an older copy.
+   * again, and what cannot be asked for waits until somebody was met: the state may be an older copy's.
+   * @returns false when it was not begun
    */
   async #makeRun(
     activation: Activation | undefined,
     target: ActivationTarget,
-    { isRetry, signal }: { readonly isRetry: boolean; readonly signal: AbortSignal },
-  ): Promise<void> {
-    if (activation === undefined) return
+    { isRetry, scene, signal }: { isRetry: boolean; scene: Scene; signal: AbortSignal },
+  ): Promise<boolean> {
     const { activator } = this.#deps
-    if (!isRetry && (await activator.isRunning(activation, target, { signal })) === "yes") return
-    await activator.activate(activation, target, { signal })
+    const options = { signal }
+    const answer =
+      activation === undefined || isRetry
+        ? "no"
+        : await activator.isRunning(activation, target, options)
+    if (answer === "unknown" && !this.#hasMet) return false
+    await this.#advance({ kind: "begun" }, scene)
+    if (activation === undefined || answer === "yes") return true
+    await activator.activate(activation, target, options)
+    return true
   }
 
   async #inspect(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
@@ -304,13 +333,17 @@ export class PlanRun {
     return answer.isHealthy ? { kind: "healthy" } : { kind: "failed", reason: cut(answer.reason) }
   }
 
-  async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening> {
+  async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening | undefined> {
     const { release, path, activation } = scene.before[index]!
     const { content } = this.#deps
     const objection = await content.objection(release, digestsOf(scene.before.slice(0, index)))
     if (objection !== undefined) return { kind: "failed", reason: objection }
-    await this.#advance({ kind: "begun" }, scene)
-    await this.#makeRun(activation, { release, path }, { isRetry: false, signal })
+    const isDone = await this.#makeRun(
+      activation,
+      { release, path },
+      { isRetry: false, scene, signal },
+    )
+    if (!isDone) return undefined
     return { kind: "restored" }
   }
 
@@ -349,6 +382,7 @@ export class PlanRun {
   }
 
   #waitMs(scene: Scene): number | undefined {
+    if (this.#deps.isBlocked()) return BLOCKED_MS
     if (this.state.step !== "opened" || !isReleased(scene)) return undefined
     const opensAtMs = this.#deps.opensAtMs()
     return opensAtMs === undefined ? undefined : Math.max(0, opensAtMs - this.#deps.clock.now())
@@ -372,7 +406,8 @@ export class PlanRun {
 /** What failed before anything was begun may be mended: a start of the node tries it again. */
 function afresh(kept: KeptRollout | undefined): KeptRollout | undefined {
   if (kept?.state.step !== "failed" || kept.state.activated > 0) return kept
-  return { ...kept, state: { ...BEGIN, attempt: kept.state.attempt } }
+  const { attempt, isUnsure } = kept.state
+  return { ...kept, state: { ...BEGIN, attempt, isUnsure } }
 }
 
 function digestsOf(releases: readonly Pick<ActiveRelease, "release">[]): ReadonlySet<string> {

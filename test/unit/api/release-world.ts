@@ -155,7 +155,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       may: () => true,
       onChange: () => () => {},
     },
-    self: { fault: () => world().blocked, verify: async () => {} },
+    self: { fault: () => world().blocked, wasPutBack: () => false, verify: async () => {} },
     takeFiles: act("takeFiles", () => {}),
     nodeKeys: {
       own: act("own", () => keyOfNode(PEER)),

@@ -157,6 +157,7 @@ function createNode(deps: { net: PeerNetwork; clock: Clock; kv: Kv }, folder: st
 export function selfOf(fault: () => SelfFault | undefined): SelfStanding {
   return {
     fault,
+    wasPutBack: () => fault() !== undefined,
     verify: async () => {
       const known = fault()
       if (known !== undefined) throw new FleetError(known.code, known.message)

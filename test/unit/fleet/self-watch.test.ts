@@ -339,6 +339,7 @@ describe("a node whose state is put back from a copy three steps old", () => {
   test("is restored when it meets a peer, until its files are those of now; then it goes on", async () => {
     const node = await world.start(copy)
     expect(node.code).toBe("NODE_RESTORED")
+    expect(node.watch.wasPutBack()).toBe(true)
     await expect(node.watch.verify()).rejects.toThrow(faultOf("NODE_RESTORED"))
     await world.round()
     expect(node.code).toBe("NODE_RESTORED")

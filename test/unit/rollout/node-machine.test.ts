@@ -204,6 +204,56 @@ describe("a node after a crash", () => {
   })
 })
 
+describe("a node that was put back from an older copy", () => {
+  const putBack = sceneOf({ isPutBack: true, plan: TWO })
+  const scene = sceneOf({ plan: TWO })
+  const opened = stateOf("opened", { opened: ["/a", "/b"] })
+  const asked = (answer: "yes" | "no" | "unknown", state: NodeState) =>
+    look(advance(state, { kind: "inspected", answer }, scene), scene)
+
+  it("asks of each release whether it runs before it activates it", () => {
+    const one = look(opened, putBack)
+    expect(workOf(one, scene)).toEqual({ kind: "inspect", index: 0 })
+    expect(workOf(asked("no", one), scene)).toEqual({ kind: "activate", index: 0 })
+    const two = look(advance(asked("yes", one), { kind: "healthy" }, scene), scene)
+    expect(workOf(two, scene)).toEqual({ kind: "inspect", index: 1 })
+    expect(workOf(asked("unknown", two), scene).kind).toBe("probe")
+  })
+
+  it("asks so of what it was about to begin", () => {
+    for (const step of ["activating", "going-back"] as const) {
+      expect(workOf(look(stateOf(step), putBack), putBack).kind).toBe("inspect")
+    }
+  })
+
+  it("asks so of its fresh try too, which may not be the first one", () => {
+    const resumed = { ...putBack, view: viewOf(1, { attempt: 1 }) }
+    const again = look(stateOf("failed", { opened: ["/a", "/b"], activated: 1 }), resumed)
+    expect(workOf(again, resumed)).toEqual({ kind: "inspect", index: 0 })
+    // What fails after that is known: the next try is one.
+    const failed = advance(again, BROKEN, resumed)
+    const next = look(failed, sceneOf({ plan: TWO, view: viewOf(1, { attempt: 2 }) }))
+    expect(workOf(next, scene)).toEqual({ kind: "activate", index: 0 })
+  })
+
+  it("goes back even if it does not know that it tried anything", () => {
+    const view = viewOf(1, { phase: "aborted", backFrom: 0 })
+    const back = look(opened, { ...putBack, view })
+    expect(workOf(back, putBack)).toEqual({ kind: "inspect", index: 0 })
+    expect(back).toMatchObject({ step: "going-back", activated: 2 })
+    expect(asked("yes", back).step).toBe("went-back")
+  })
+
+  it("begins nothing because of it that is not released", () => {
+    const waiting = look(opened, { ...putBack, view: viewOf(1, { phase: "paused" }) })
+    expect(waiting).toMatchObject({ step: "opened", isUnsure: true })
+    const over = look(opened, { ...putBack, view: viewOf(1, { phase: "aborted" }) })
+    expect(over).toMatchObject({ step: "failed", isUnsure: true })
+    const view = viewOf(1, { phase: "aborted", backFrom: 0 })
+    expect(look(over, sceneOf({ view })).step).toBe("going-back")
+  })
+})
+
 describe("a rollout that is resumed", () => {
   const resumed = sceneOf({ view: viewOf(1, { attempt: 2 }) })
 

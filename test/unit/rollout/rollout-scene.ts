@@ -56,6 +56,7 @@ export const sceneOf = (change: Partial<Scene> = {}): Scene => ({
   isStageOnly: false,
   isReplaced: false,
   isExpired: false,
+  isPutBack: false,
   before: [activeOf(releaseOf("model", 9))],
   ...change,
 })

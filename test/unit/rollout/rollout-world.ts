@@ -8,6 +8,7 @@ import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import type { Member } from "../../../src/fleet/access-list.ts"
 import type { Membership } from "../../../src/fleet/fleet.ts"
 import { peerSigner } from "../../../src/fleet/peer-signer.ts"
+import type { SelfStanding } from "../../../src/fleet/self-standing.ts"
 import { createMemoryHub, type MemoryHub } from "../../../src/net/memory-network.ts"
 import type { PeerId, PeerNetwork } from "../../../src/net/net.ts"
 import type { Activator, Prober } from "../../../src/rollout/activation.ts"
@@ -39,6 +40,10 @@ const LOOKS_MAX = 2_000
 export interface Remains {
   readonly number: number
   readonly files: MemoryFiles
+  /** What the files were after each write, the oldest first. */
+  readonly history: ReadonlyMap<string, Uint8Array>[]
+  /** Whether they were put back, and the next start is to find it out. */
+  isPutBack: boolean
   readonly kv: ReturnType<typeof createMemoryKv>
   readonly content: MemoryContent
   readonly machine: MachineTwin
@@ -65,6 +70,7 @@ export interface WorldNode extends Remains {
   readonly told: string[]
   readonly reports: HealthReport[]
   readonly isDead: () => boolean
+  readonly untilDead: Promise<void>
   controllerOf(known: KnownPlan): Promise<RolloutController | undefined>
   stop(): Promise<void>
 }
@@ -102,8 +108,8 @@ export class RolloutWorld {
   ): Promise<void> {
     this.#targets.set(planPath(plan), await fileOf(encodePlan(plan), PLANNER))
     for (const old of dropped) this.#targets.delete(planPath(old))
-    for (const [number, { book }] of this.nodes) {
-      if (!unheard.includes(number)) await book.refresh()
+    for (const [number, { book, untilDead }] of this.nodes) {
+      if (!unheard.includes(number)) await Promise.race([book.refresh(), untilDead])
     }
   }
 
@@ -116,9 +122,19 @@ export class RolloutWorld {
     if (known !== undefined) return known
     const content = new MemoryContent()
     const machine = new MachineTwin(content.opened)
-    const remains = { number, files: memoryFiles(), kv: createMemoryKv(), content, machine }
+    const [files, kv, history] = [memoryFiles(), createMemoryKv(), []]
+    const remains: Remains = { number, files, history, isPutBack: false, kv, content, machine }
     this.#remains.set(number, remains)
     return remains
+  }
+
+  /** Puts the files of a node that does not run back to what they were some writes ago. */
+  restore(number: number, steps: number): void {
+    const { files, history } = this.remainsOf(number)
+    const old = history[Math.max(0, history.length - 1 - steps)] ?? new Map()
+    files.contents.clear()
+    this.remainsOf(number).isPutBack = true
+    for (const [name, bytes] of old) files.contents.set(name, bytes)
   }
 
   node(number: number): WorldNode {
@@ -137,6 +153,7 @@ export class RolloutWorld {
   ): Promise<WorldNode> {
     const { clock, hub } = this
     const remains = this.remainsOf(number)
+    const { isPutBack } = remains
     const net = hub.join({ seed: seedOf(number) })
     const mortal = new Mortal(options.death, () => hub.drop(net.id))
     const told: string[] = []
@@ -144,7 +161,7 @@ export class RolloutWorld {
     const reports: HealthReport[] = []
     const log = listening(told)
     const membership = this.#membershipOf(net.id)
-    const files = new RolloutFiles(mortal.files(remains.files))
+    const files = new RolloutFiles(mortal.files(remains.files, remains.history))
     const content = mortal.content(remains.content)
     const book = await RolloutBook.open({
       ...{ membership, files, log },
@@ -183,9 +200,15 @@ export class RolloutWorld {
       },
       { fleet: FLEET },
     )
+    // As soon as somebody is met, it is known; and it has caught up with the fleet's files at once.
+    const self: SelfStanding = {
+      fault: () => undefined,
+      wasPutBack: () => isPutBack && net.peers().length > 0,
+      verify: async () => {},
+    }
     const rollouts = new NodeRollouts(
       {
-        ...{ book, files, membership, signer, net, content, clock, log },
+        ...{ self, book, files, membership, signer, net, content, clock, log },
         activator: mortal.activator(remains.machine),
         prober: mortal.prober(remains.machine),
         send: (known, envelope) => exchange.report(known, envelope),
@@ -198,7 +221,7 @@ export class RolloutWorld {
         boot: "0123456789abcdef".repeat(2),
       },
     )
-    await book.refresh()
+    await Promise.race([book.refresh(), mortal.died])
     const look = async () => {
       for (const known of book.plans()) (await controllerOf(known))?.look()
     }
@@ -207,6 +230,7 @@ export class RolloutWorld {
     await look()
     // Whoever dies while it starts never ends to do so.
     const starting = rollouts.start()
+    remains.isPutBack = false
     await Promise.race([starting, mortal.died])
     const node: WorldNode = {
       ...{
@@ -224,6 +248,7 @@ export class RolloutWorld {
       controllerOf,
       acts: () => mortal.acts,
       isDead: () => mortal.isDead,
+      untilDead: mortal.died,
       stop: async () => {
         forget()
         exchange.stop()
@@ -255,7 +280,9 @@ export class RolloutWorld {
   }
 
   state(number: number, plan: Plan): NodeState | undefined {
-    return this.node(number).rollouts.state(this.known(number, plan).named.digest)
+    const { book, rollouts } = this.node(number)
+    const known = book.find(plan.name, plan.version)
+    return known && rollouts.state(known.named.digest)
   }
 
   /** Decides by hand, at the controller. */
@@ -358,11 +385,15 @@ class Mortal {
     })
   }
 
-  files(files: TufFiles): TufFiles {
+  files(files: MemoryFiles, history: ReadonlyMap<string, Uint8Array>[]): TufFiles {
     return {
       read: (name, options) => this.#alive(() => files.read(name, options)),
       list: (folder) => this.#alive(() => files.list(folder)),
-      write: (name, bytes) => this.#act(() => files.write(name, bytes)),
+      write: (name, bytes) =>
+        this.#act(async () => {
+          await files.write(name, bytes)
+          history.push(new Map(files.contents))
+        }),
       remove: (name) => this.#act(() => files.remove(name)),
     }
   }
