@@ -43,10 +43,10 @@ export interface NodeState {
   /** Whether the work of `activating` or `going-back` at `index` was begun. */
   readonly isBegun: boolean
   /**
-   * Whether the node was put back from an older copy: what the state does not tell may have been begun,
-   * and is asked for before it is done.
+   * When it was found that the node was put back from an older copy; 0: it was not. What the state does
+   * not tell may have been begun before that moment, and is asked for before it is done.
    */
-  readonly isUnsure: boolean
+  readonly unsureAtMs: number
   /** How many of the plan's releases were made to run, at least as a try. */
   readonly activated: number
   /** How often the rollout was resumed before this try. */
@@ -70,8 +70,8 @@ export interface Scene {
   readonly isReplaced: boolean
   /** Whether the plan's last moment is over, by this node's trusted time. */
   readonly isExpired: boolean
-  /** Whether it was found since the node was started that it was put back from an older copy. */
-  readonly isPutBack: boolean
+  /** The moment, if it was found since the last look that the node was put back from an older copy. */
+  readonly putBackAtMs: number | undefined
   /** What ran well before this plan, as far as it may run again. */
   readonly before: readonly ActiveRelease[]
 }
@@ -114,7 +114,7 @@ export const BEGIN: NodeState = {
   step: "staging",
   index: 0,
   isBegun: false,
-  isUnsure: false,
+  unsureAtMs: 0,
   activated: 0,
   attempt: 0,
   opened: [],
@@ -148,7 +148,8 @@ export function shallGoBack({ view, place, isReplaced }: Scene): boolean {
  */
 export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
   if (happening.kind !== "looked") return afterWork(state, happening, scene)
-  return settle(scene.isPutBack ? doubted(state) : state, scene)
+  const { putBackAtMs } = scene
+  return settle(putBackAtMs === undefined ? state : doubted(state, putBackAtMs), scene)
 }
 
 /** Gives what is to be done next in a state. */
@@ -215,7 +216,7 @@ function settle(state: NodeState, scene: Scene): NodeState {
   // What was begun is brought to its end, so that it is known what runs.
   if (step === "probing" || (step === "activating" && isUnderWay(state))) return state
   if (shallGoBack(scene) && step !== "over") {
-    const isTried = state.activated > 0 || state.isUnsure
+    const isTried = state.activated > 0 || state.unsureAtMs > 0
     if (isTried && step !== "went-back" && step !== "stranded") return goBack(state, scene)
     return isTried ? state : { ...state, step: "over" }
   }
@@ -229,19 +230,22 @@ function settle(state: NodeState, scene: Scene): NodeState {
   if (step !== "opened" || !mayActivate) return state
   // What fails from here on fails after the last time at which the rollout was resumed.
   const next: NodeState = { ...state, step: "activating", attempt: view.attempt }
-  return atRelease(next, 0)
+  // Nobody has tried before the rollout was resumed what may be tried since then.
+  return atRelease(view.resumedAtMs > state.unsureAtMs ? { ...next, unsureAtMs: 0 } : next, 0)
 }
 
 /** What seems not to be begun may be. */
-function doubted(state: NodeState): NodeState {
-  const next: NodeState = { ...state, isUnsure: true }
+function doubted(state: NodeState, unsureAtMs: number): NodeState {
+  const next: NodeState = { ...state, unsureAtMs }
   if (state.step === "going-back") return { ...next, isBegun: true }
-  return state.step === "activating" ? atRelease(next, state.index) : next
+  if (state.step === "activating") return atRelease(next, state.index)
+  // It may have gone back since, and says that it is healthy only after another look at what runs.
+  return state.step === "healthy" ? atRelease({ ...next, step: "activating" }, 0) : next
 }
 
 /** Begins with a release: where the node cannot be sure, by asking whether it runs. */
 function atRelease(state: NodeState, index: number): NodeState {
-  if (!state.isUnsure) return { ...state, index, isBegun: false }
+  if (state.unsureAtMs === 0) return { ...state, index, isBegun: false }
   return { ...state, index, isBegun: true, activated: Math.max(state.activated, index + 1) }
 }
 
@@ -252,10 +256,9 @@ function isUnderWay({ index, isBegun }: NodeState): boolean {
 
 /** What runs is known to be none of the plan's only if none of it was ever tried. */
 function ended(state: NodeState): NodeState {
-  const { activated, isUnsure } = state
-  if (activated === 0 && !isUnsure) return { ...state, step: "over" }
+  if (state.activated === 0 && state.unsureAtMs === 0) return { ...state, step: "over" }
   const reason = state.reason === "" ? "the rollout is over" : state.reason
-  return { ...failed(state, reason), isUnsure }
+  return failed(state, reason)
 }
 
 /** What it was going back to may have been withdrawn meanwhile. */
@@ -303,11 +306,11 @@ function afterBackInspection(
 function toNext(state: NodeState, { plan }: Scene): NodeState {
   const index = state.index + 1
   if (index < plan.releases.length) return atRelease({ ...state, step: "activating" }, index)
-  return { ...state, step: "healthy", isBegun: false, isUnsure: false, reason: "" }
+  return { ...state, step: "healthy", isBegun: false, unsureAtMs: 0, reason: "" }
 }
 
 function failed(state: NodeState, reason: string): NodeState {
-  return { ...state, step: "failed", isBegun: false, isUnsure: false, reason }
+  return { ...state, step: "failed", isBegun: false, reason }
 }
 
 function tryAgain(state: NodeState, { plan, view }: Scene): NodeState {
@@ -320,17 +323,17 @@ function tryAgain(state: NodeState, { plan, view }: Scene): NodeState {
 function goBack(given: NodeState, { plan, before }: Scene): NodeState {
   const reason = given.reason === "" ? "the rollout went back" : given.reason
   // Whoever is not sure may have made all of them run.
-  const activated = given.isUnsure ? plan.releases.length : given.activated
+  const activated = given.unsureAtMs > 0 ? plan.releases.length : given.activated
   const state = { ...given, activated, reason }
   if (before.length > 0 || plan.onNoRollback === "deactivate") {
-    return { ...state, step: "going-back", index: 0, isBegun: state.isUnsure }
+    return { ...state, step: "going-back", index: 0, isBegun: state.unsureAtMs > 0 }
   }
   return { ...state, step: "stranded", isBegun: false }
 }
 
 function wentBack(state: NodeState, { before }: Scene): NodeState {
   if (state.index >= before.length) {
-    return { ...state, isBegun: false, isUnsure: false, step: "went-back" }
+    return { ...state, isBegun: false, unsureAtMs: 0, step: "went-back" }
   }
-  return { ...state, isBegun: state.isUnsure, step: "going-back" }
+  return { ...state, isBegun: state.unsureAtMs > 0, step: "going-back" }
 }

@@ -168,7 +168,7 @@ export class NodeRollouts {
   async #made(known: KnownPlan): Promise<PlanRun | undefined> {
     const { digest } = known.named
     if (this.#runs.has(digest)) return undefined
-    const { book, files, log } = this.#deps
+    const { book, files, membership, log } = this.#deps
     const section = await files.state(digest, broken)
     let kept: KeptRollout | undefined
     try {
@@ -176,7 +176,7 @@ export class NodeRollouts {
     } catch (error) {
       const fields = { plan: known.named.name, error: messageOf(error) }
       log.error(fields, "what this node kept of a rollout is broken: it asks what runs")
-      kept = { state: { ...BEGIN, isUnsure: true }, before: [] }
+      kept = { state: { ...BEGIN, unsureAtMs: membership.nowMs() }, before: [] }
     }
     const isActive = book.active().some(({ named }) => named.digest === digest)
     if (kept === undefined && !isActive) return undefined
@@ -231,7 +231,7 @@ export class NodeRollouts {
       isStageOnly: this.#options.isStageOnly,
       isReplaced: active?.named.digest !== known.named.digest,
       isExpired: membership.nowMs() > plan.expiresAtMs,
-      isPutBack: self?.wasPutBack() === true,
+      putBackAtMs: self?.wasPutBack() === true ? membership.nowMs() : undefined,
       before: objections.every((objection) => objection === undefined) ? before : [],
     }
   }

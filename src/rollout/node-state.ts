@@ -47,8 +47,8 @@ export interface NodeMemory {
 export const NO_MEMORY: NodeMemory = { counter: 0, channels: new Map() }
 
 export function encodeKept({ state, before }: KeptRollout): JsonObject {
-  const { step, index, isBegun, isUnsure, activated, attempt, opened, reason } = state
-  const place = { step, index, begun: isBegun, unsure: isUnsure }
+  const { step, index, isBegun, unsureAtMs, activated, attempt, opened, reason } = state
+  const place = { step, index, begun: isBegun, unsureAt: unsureAtMs }
   const kept = { ...place, activated, attempt, opened, reason }
   return { v: 1, ...kept, before: before.map(encodeActive) }
 }
@@ -61,7 +61,7 @@ export function parseKept(section: Section): KeptRollout {
     step: choiceField(section, "step", STEPS),
     index: countField(section, "index", { max: PLAN_RELEASES_MAX }),
     isBegun: flagField(section, "begun"),
-    isUnsure: flagField(section, "unsure"),
+    unsureAtMs: countField(section, "unsureAt"),
     activated: countField(section, "activated", { max: PLAN_RELEASES_MAX }),
     attempt: countField(section, "attempt"),
     opened: textListField(section, "opened", { max: PLAN_RELEASES_MAX }),

@@ -167,13 +167,13 @@ export class PlanRun {
       this.#kept = { ...this.#kept, before }
     }
     await this.#move(next, scene)
-    this.#hasDoubted ||= scene.isPutBack
+    this.#hasDoubted ||= scene.putBackAtMs !== undefined
     return scene
   }
 
   /** That the node was put back is noted once: what is tried after that is known. */
   #doubted(scene: Scene): Scene {
-    return { ...scene, isPutBack: scene.isPutBack && !this.#hasDoubted }
+    return this.#hasDoubted ? { ...scene, putBackAtMs: undefined } : scene
   }
 
   async #advance(happening: Happening, scene: Scene): Promise<void> {
@@ -294,7 +294,8 @@ export class PlanRun {
 
   /**
    * Makes a release run. Unless it is known to have been tried, what runs already is not made to run
-   * again, and what cannot be asked for waits until somebody was met: the state may be an older copy's.
+   * again. What cannot be asked for, or is tried once more, waits until somebody was met: the state may
+   * be an older copy's.
    * @returns false when it was not begun
    */
   async #makeRun(
@@ -308,7 +309,8 @@ export class PlanRun {
       activation === undefined || isRetry
         ? "no"
         : await activator.isRunning(activation, target, options)
-    if (answer === "unknown" && !this.#hasMet) return false
+    const isSure = answer !== "unknown" && !isRetry
+    if (!isSure && !this.#hasMet) return false
     await this.#advance({ kind: "begun" }, scene)
     if (activation === undefined || answer === "yes") return true
     await activator.activate(activation, target, options)
@@ -355,8 +357,9 @@ export class PlanRun {
     return { kind: "deactivated" }
   }
 
-  /** Reports once what is new. */
+  /** Reports once what is new; not by a state of which it is not known whether it is an older copy's. */
   async #tell(scene: Scene): Promise<void> {
+    if (!this.#hasMet) return
     const outcome = this.#outcome(scene)
     if (outcome === undefined) return
     const { attempt, reason } = this.state
@@ -406,8 +409,8 @@ export class PlanRun {
 /** What failed before anything was begun may be mended: a start of the node tries it again. */
 function afresh(kept: KeptRollout | undefined): KeptRollout | undefined {
   if (kept?.state.step !== "failed" || kept.state.activated > 0) return kept
-  const { attempt, isUnsure } = kept.state
-  return { ...kept, state: { ...BEGIN, attempt, isUnsure } }
+  const { attempt, unsureAtMs } = kept.state
+  return { ...kept, state: { ...BEGIN, attempt, unsureAtMs } }
 }
 
 function digestsOf(releases: readonly Pick<ActiveRelease, "release">[]): ReadonlySet<string> {

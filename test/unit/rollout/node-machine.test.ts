@@ -9,6 +9,7 @@ import {
   type Step,
   workOf,
 } from "../../../src/rollout/node-machine.ts"
+import { NOW } from "../release/world.ts"
 import { activeOf, OPEN_PLAN, releaseOf, sceneOf, viewOf } from "./rollout-scene.ts"
 
 const TWO = { ...OPEN_PLAN, releases: [releaseOf("model", 10), releaseOf("tools", 3)] }
@@ -205,7 +206,7 @@ describe("a node after a crash", () => {
 })
 
 describe("a node that was put back from an older copy", () => {
-  const putBack = sceneOf({ isPutBack: true, plan: TWO })
+  const putBack = sceneOf({ putBackAtMs: NOW, plan: TWO })
   const scene = sceneOf({ plan: TWO })
   const opened = stateOf("opened", { opened: ["/a", "/b"] })
   const asked = (answer: "yes" | "no" | "unknown", state: NodeState) =>
@@ -226,14 +227,23 @@ describe("a node that was put back from an older copy", () => {
     }
   })
 
+  it("says that it is healthy only after another look at what runs", () => {
+    const healthy = stateOf("healthy", { activated: 2, opened: ["/a", "/b"] })
+    const again = look(healthy, putBack)
+    expect(workOf(again, scene)).toEqual({ kind: "inspect", index: 0 })
+    expect(asked("yes", again).step).toBe("probing")
+  })
+
   it("asks so of its fresh try too, which may not be the first one", () => {
     const resumed = { ...putBack, view: viewOf(1, { attempt: 1 }) }
     const again = look(stateOf("failed", { opened: ["/a", "/b"], activated: 1 }), resumed)
     expect(workOf(again, resumed)).toEqual({ kind: "inspect", index: 0 })
-    // What fails after that is known: the next try is one.
     const failed = advance(again, BROKEN, resumed)
-    const next = look(failed, sceneOf({ plan: TWO, view: viewOf(1, { attempt: 2 }) }))
-    expect(workOf(next, scene)).toEqual({ kind: "activate", index: 0 })
+    const next = (resumedAtMs: number) =>
+      look(failed, sceneOf({ plan: TWO, view: viewOf(1, { attempt: 2, resumedAtMs }) }))
+    // The rollout was resumed before that moment: it may have tried before it was put back.
+    expect(workOf(next(NOW), scene)).toEqual({ kind: "inspect", index: 0 })
+    expect(workOf(next(NOW + 1), scene)).toEqual({ kind: "activate", index: 0 })
   })
 
   it("goes back even if it does not know that it tried anything", () => {
@@ -246,9 +256,9 @@ describe("a node that was put back from an older copy", () => {
 
   it("begins nothing because of it that is not released", () => {
     const waiting = look(opened, { ...putBack, view: viewOf(1, { phase: "paused" }) })
-    expect(waiting).toMatchObject({ step: "opened", isUnsure: true })
+    expect(waiting).toMatchObject({ step: "opened", unsureAtMs: NOW })
     const over = look(opened, { ...putBack, view: viewOf(1, { phase: "aborted" }) })
-    expect(over).toMatchObject({ step: "failed", isUnsure: true })
+    expect(over).toMatchObject({ step: "failed", unsureAtMs: NOW })
     const view = viewOf(1, { phase: "aborted", backFrom: 0 })
     expect(look(over, sceneOf({ view })).step).toBe("going-back")
   })

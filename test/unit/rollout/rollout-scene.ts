@@ -56,7 +56,7 @@ export const sceneOf = (change: Partial<Scene> = {}): Scene => ({
   isStageOnly: false,
   isReplaced: false,
   isExpired: false,
-  isPutBack: false,
+  putBackAtMs: undefined,
   before: [activeOf(releaseOf("model", 9))],
   ...change,
 })
