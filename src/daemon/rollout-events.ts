@@ -43,7 +43,7 @@ export function eventOfReport({ named }: KnownPlan, report: HealthReport): Event
   }
 }
 
-/** A report that counts for nothing came: somebody is mistaken, or attacks. */
+/** A report or a decision that counts for nothing came: somebody is mistaken, or attacks. */
 export function eventOfRefusal({ named }: KnownPlan, node: PeerId, code: string): Event {
   return { event: "rollout.refused", facts: { rollout: textOf(named), node, code } }
 }

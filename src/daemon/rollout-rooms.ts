@@ -130,6 +130,7 @@ export async function openRollouts(
       ...{ net, clock, log, book },
       takeReport: async (known, node, envelope) =>
         (await controllers.of(known, net.id))?.takeReport(node, envelope) ?? false,
+      onRefused: (known, peer, code) => audit.note(eventOfRefusal(known, peer, code)),
     },
     { fleet: membership.fleet },
   )

@@ -9,6 +9,7 @@ import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { TrustError } from "../trust/errors.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import {
   encodeAsk,
@@ -40,6 +41,8 @@ export interface RolloutExchangeDeps {
   readonly book: RolloutBook
   /** Takes a report to this node's own controller. @returns false when it does not count */
   readonly takeReport: (known: KnownPlan, node: PeerId, envelope: Uint8Array) => Promise<boolean>
+  /** Told of a decision that counts for nothing, and of who sent it. */
+  readonly onRefused?: ((known: KnownPlan, peer: PeerId, code: string) => void) | undefined
 }
 
 /** The exchange of one node, in one fleet. */
@@ -156,11 +159,15 @@ export class RolloutExchange {
   }
 
   async #onNotice(message: Uint8Array, from: PeerId): Promise<void> {
-    const { book, log } = this.#deps
+    const { book, log, onRefused } = this.#deps
+    let known: KnownPlan | undefined
     try {
       const { fleet, plan, envelope } = parseNotice(message)
-      const known = book.get(plan)
-      if (fleet !== this.#fleet || known === undefined) return
+      known = book.get(plan)
+      if (fleet !== this.#fleet) {
+        throw new TrustError("FLEET_WRONG", `a notice of fleet ${fleet}`)
+      }
+      if (known === undefined) return
       try {
         await book.takeDecision(plan, envelope)
       } catch (error) {
@@ -169,10 +176,9 @@ export class RolloutExchange {
         await this.#askDecisions(from, known)
       }
     } catch (error) {
-      log.warn(
-        { peer: from, code: codeOf(error) },
-        "a notice of a decision that counts for nothing",
-      )
+      const code = codeOf(error)
+      log.warn({ peer: from, code }, "a notice of a decision that counts for nothing")
+      if (known !== undefined) onRefused?.(known, from, code ?? "UNKNOWN")
     }
   }
 
@@ -205,7 +211,9 @@ export class RolloutExchange {
         for (const envelope of parseDecisions(answer)) await book.takeDecision(plan, envelope)
         if (book.view(known).count === count) return true
       } catch (error) {
-        log.warn({ peer, plan, code: codeOf(error) }, "decisions that count for nothing")
+        const code = codeOf(error)
+        log.warn({ peer, plan, code }, "decisions that count for nothing")
+        this.#deps.onRefused?.(known, peer, code ?? "UNKNOWN")
         return true
       }
     }

@@ -27,6 +27,7 @@ import { RolloutExchange } from "../../../src/rollout/rollout-exchange.ts"
 import { RolloutFiles } from "../../../src/rollout/rollout-files.ts"
 import type { RolloutPhase, RolloutView } from "../../../src/rollout/rollout-view.ts"
 import { createMemoryKv } from "../../../src/store/memory-kv.ts"
+import type { SigningKey } from "../../../src/trust/signing-key.ts"
 import { type MemoryFiles, memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
 import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
 import { FLEET, fileOf, keyOf, NOW } from "../release/world.ts"
@@ -68,6 +69,8 @@ export interface WorldNode extends Remains {
   readonly steps: string[]
   /** Codes of refused reports, `onConflict` and warnings. */
   readonly told: string[]
+  /** Who sent decisions that count for nothing, and their codes. */
+  readonly refused: string[]
   readonly reports: HealthReport[]
   readonly isDead: () => boolean
   readonly untilDead: Promise<void>
@@ -100,13 +103,20 @@ export class RolloutWorld {
 
   /**
    * The fleet lists a plan, in the place of the one of the channel before.
-   * @param options - `unheard`: nodes that do not hear of it yet
+   * @param options - `unheard`: nodes that do not hear of it yet; `signer`: in the place of the plan role;
+   * `path`: in the place of its own
    */
   async publish(
     plan: Plan,
-    { dropped = [], unheard = [] }: { dropped?: readonly Plan[]; unheard?: readonly number[] } = {},
+    options: {
+      readonly dropped?: readonly Plan[]
+      readonly unheard?: readonly number[]
+      readonly signer?: SigningKey
+      readonly path?: string
+    } = {},
   ): Promise<void> {
-    this.#targets.set(planPath(plan), await fileOf(encodePlan(plan), PLANNER))
+    const { dropped = [], unheard = [], signer = PLANNER, path = planPath(plan) } = options
+    this.#targets.set(path, await fileOf(encodePlan(plan), signer))
     for (const old of dropped) this.#targets.delete(planPath(old))
     for (const [number, { book, untilDead }] of this.nodes) {
       if (!unheard.includes(number)) await Promise.race([book.refresh(), untilDead])
@@ -158,6 +168,7 @@ export class RolloutWorld {
     const mortal = new Mortal(options.death, () => hub.drop(net.id))
     const told: string[] = []
     const steps: string[] = []
+    const refused: string[] = []
     const reports: HealthReport[] = []
     const log = listening(told)
     const membership = this.#membershipOf(net.id)
@@ -197,6 +208,7 @@ export class RolloutWorld {
         ...{ net, clock, log, book },
         takeReport: async (known, node, envelope) =>
           (await controllerOf(known))?.takeReport(node, envelope) ?? false,
+        onRefused: (_, peer, code) => refused.push(`${peer} ${code}`),
       },
       { fleet: FLEET },
     )
@@ -243,6 +255,7 @@ export class RolloutWorld {
         exchange,
         steps,
         told,
+        refused,
         reports,
       },
       controllerOf,
