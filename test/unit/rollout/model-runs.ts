@@ -11,6 +11,8 @@ import { beginning, DEADLINE, type ModelRules, type ModelWorld, modelPlan } from
 
 const STEPS_MAX = 160
 const FAIR_ROUNDS_MAX = 60
+/** Of these so many with whatever fails still failing. */
+const UNWELL_ROUNDS = 20
 /** Looks and pieces of work of a node between two ticks. */
 const NODE_STEPS = 12
 const SETTLED = ["healthy", "failed", "went-back", "stranded", "over"]
@@ -29,7 +31,7 @@ export interface Run {
 const WEIGHTS: Readonly<Partial<Record<ModelStep["kind"], number>>> = {
   ...{ look: 12, work: 12, finish: 12, judge: 8, ask: 5, report: 8, notice: 2 },
   ...{ window: 0.4, link: 0.4, well: 0.4, floor: 0.05, crash: 0.4, "cut off": 2, restart: 3 },
-  ...{ "controller crash": 0.3, "controller restart": 3, hand: 0.5, tick: 3 },
+  ...{ "controller crash": 0.3, "controller restart": 3, hand: 0.6, tick: 3 },
 }
 
 /** Rules of a run: up to three waves, three nodes of them and one that comes late. */
@@ -61,6 +63,9 @@ function rulesOf(random: () => number): ModelRules {
 export function runModel(seed: number): Run {
   const random = seededRandom(seed)
   let world = beginning(rulesOf(random))
+  for (const index of world.nodes.keys()) {
+    world = withNode(world, index, { isWell: random() < 0.8 })
+  }
   const path: ModelStep[] = []
   const steps = Math.floor(random() * STEPS_MAX)
   for (let count = 0; count < steps; count++) {
@@ -85,19 +90,21 @@ function pick(steps: readonly ModelStep[], random: () => number): ModelStep {
   return steps.at(-1)!
 }
 
-/** Everybody is there, all is well, and an operator resumes what is paused: it ends. */
+/** Everybody is there, all is well in the end, and an operator resumes what is paused: it ends. */
 function endFairly(given: Run): Run {
   let run = given
   let { world } = run
   for (const [index, { isUp }] of world.nodes.entries()) {
     if (!isUp) world = restart(world, index, 0)
-    const well = { isLinked: true, isWindowOpen: true, isWell: true, hasMet: true }
-    world = withNode(world, index, well)
+    world = withNode(world, index, { isLinked: true, isWindowOpen: true, hasMet: true })
   }
   if (!world.controller.isUp) world = restartController(world, 0)
   run = { ...run, world }
   for (let round = 0; round < FAIR_ROUNDS_MAX; round++) {
     if (isOver(world)) return { ...run, world }
+    // What fails is mended after a while.
+    if (round === UNWELL_ROUNDS) world = allWell(world)
+    run = { ...run, world }
     // Nodes are faster than the deadline.
     for (let times = 0; times < NODE_STEPS * world.nodes.length; times++) {
       const node = times % world.nodes.length
@@ -115,6 +122,10 @@ function endFairly(given: Run): Run {
   // What a witness signed and everybody has forgotten, the controller too, is known to nobody any more.
   const isLost = world.witnessed.length > world.controller.kept.chain.length
   return { ...run, faults: isLost ? [] : ["it does not end"], world }
+}
+
+function allWell(world: ModelWorld): ModelWorld {
+  return { ...world, nodes: world.nodes.map((node) => ({ ...node, isWell: true })) }
 }
 
 function exchanged(world: ModelWorld): ModelWorld {

@@ -58,21 +58,11 @@ export const SAFETY: Readonly<Record<string, Predicate>> = {
     return event.act.wave === world.controller.kept.view.releasedAtMs.length
   },
 
-  "failure wins over success": (world, event) => {
-    if (event.kind !== "decide") return true
-    if (event.act.kind !== "release" && event.act.kind !== "complete") return true
-    const { view, reports } = world.controller.kept
-    const { error } = world.rules.plan
-    return wavesOf(world.rules).every((peers, wave) => {
-      if (wave >= view.releasedAtMs.length) return true
-      const failed = peers.filter((peer) => {
-        const said = reports.get(peer)?.said
-        const isFailure = said?.outcome === "failed" || said?.outcome === "rolled-back"
-        return isFailure && said.attempt >= view.attempt
-      }).length
-      const isFault = failed * 100 >= error.percent * peers.length || failed >= (error.count ?? 99)
-      return failed === 0 || !isFault
-    })
+  "failure wins over success, and leads to what the plan says": (world, event) => {
+    if (event.kind !== "decide" || event.isByHand) return true
+    const { action } = world.rules.plan.error
+    const expected = action === "abort+rollback" ? "rollback" : action
+    return !hasFailed(world) || event.act.kind === expected
   },
 
   "no release takes effect twice in one try": ({ nodes }, event) => {
@@ -114,6 +104,22 @@ export function violations(world: ModelWorld, event: ModelEvent): readonly strin
 
 function isRunningAll({ rules }: ModelWorld, { runs }: ModelNode): boolean {
   return rules.plan.releases.every(({ digest }, index) => runs[index] === digest)
+}
+
+/** Whether a released wave has as many failed nodes as stop the rollout, by their last words. */
+function hasFailed({ rules, controller }: ModelWorld): boolean {
+  const { view, reports } = controller.kept
+  const { error } = rules.plan
+  return wavesOf(rules).some((peers, wave) => {
+    if (wave >= view.releasedAtMs.length) return false
+    const failed = peers.filter((peer) => {
+      const said = reports.get(peer)?.said
+      const isFailure = said?.outcome === "failed" || said?.outcome === "rolled-back"
+      return isFailure && said.attempt >= view.attempt
+    }).length
+    if (failed === 0) return false
+    return failed * 100 >= error.percent * peers.length || failed >= (error.count ?? 99)
+  })
 }
 
 /** By what happened on the nodes, not by what the controller was told. */
