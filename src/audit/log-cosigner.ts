@@ -21,6 +21,7 @@ import {
   readCosigned,
   withCosignatures,
 } from "./cosigned-checkpoint.ts"
+import { refusalOf, tooFew, type WitnessOutcome } from "./cosigning.ts"
 import { AuditError } from "./errors.ts"
 import { isConsistent, isSameHash } from "./merkle-tree.ts"
 import { type AskWitness, WitnessAsking, type WitnessedLog } from "./witness-asking.ts"
@@ -49,15 +50,6 @@ export interface CosignerDeps {
   readonly logger: Logger
   /** Told what time each witness said that it is, as soon as all have answered. */
   readonly onTimes?: (times: ReadonlyMap<PublicKey, number>) => Promise<void>
-}
-
-/** How the last asking of a witness ended. */
-export interface WitnessOutcome {
-  readonly witness: Witness
-  /** Of the checkpoint; undefined when it has cosigned nothing. */
-  readonly atMs: number | undefined
-  /** Why it has not. */
-  readonly code: string | undefined
 }
 
 /** One per log. */
@@ -262,7 +254,7 @@ export class LogCosigner {
     this.#outcomes = outcomes
     const isDone = gathered.length >= list.threshold && this.#cosignedNow() !== undefined
     this.#arm(isDone ? COSIGN_AGAIN_MS : COSIGN_EVERY_MS)
-    if (gathered.length < list.threshold) throw missing(list, outcomes)
+    if (gathered.length < list.threshold) throw tooFew(list, outcomes)
   }
 
   #faultOf(error: unknown, { peer }: Witness): string {
@@ -321,24 +313,4 @@ function spreadOf(origin: string): number {
 function noWitnesses(): AuditError {
   const message = 'the fleet names no witnesses; "sealift fleet witness set" names them'
   return new AuditError("WITNESSES_MISSING", message)
-}
-
-/** What a witness refused with, or why it could not be asked. */
-function refusalOf(error: unknown): string {
-  const details = error instanceof Error && "details" in error ? error.details : undefined
-  const code = codeOf(error)
-  if (code !== "REQUEST_REFUSED" || typeof details !== "object") return code ?? "INTERNAL"
-  const refused = (details as { readonly code?: unknown } | null)?.code
-  return typeof refused === "string" ? refused : code
-}
-
-function missing(list: WitnessList, outcomes: readonly WitnessOutcome[]): AuditError {
-  const codes = outcomes.map(({ code }) => code)
-  const behind = codes.filter((code) => code === "LOG_BEHIND_WITNESS").length
-  const cosigned = codes.filter((code) => code === undefined).length
-  const words = outcomes.map(({ witness, code }) => `${witness.peer}: ${code ?? "cosigned"}`)
-  const message = `${cosigned} of ${list.threshold} witnesses that must have cosigned (${words.join("; ")})`
-  // More than may lie say that there is more of it: an honest one does.
-  const code = behind > list.faultyMax ? "LOG_BEHIND_WITNESS" : "COSIGNATURES_MISSING"
-  return new AuditError(code, message, { details: { witnesses: words } })
 }

@@ -29,7 +29,7 @@ import type { CosignAnswer, CosignRequest } from "./witness-message.ts"
 export interface LogWitnessDeps {
   /** This node. */
   readonly peer: string
-  readonly memory: WitnessMemory
+  readonly memory: Pick<WitnessMemory, "find" | "write">
   /** Gives the key of this witness; undefined while nobody has named it one. */
   readonly signer: () => Promise<Signer | undefined>
   /** Gives whose signature a log's checkpoints bear; undefined: a log that is none of this witness's. */

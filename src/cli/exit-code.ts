@@ -102,6 +102,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["TORRENT_UNAVAILABLE", 4],
   ["APPROVALS_MISSING", 5],
   ["COSIGNATURES_MISSING", 5],
+  ["DECISION_UNWITNESSED", 5],
   ["INTERRUPTED", 130],
 ])
 

@@ -316,11 +316,13 @@ async function openRooms(
     ownLog: ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
     onAct: (act) => audit.note(act),
   })
-  const { cosigner } = await startWitnesses(
+  let releases: ReleaseRooms | undefined
+  const { cosigner, exchange: witnesses } = await startWitnesses(
     {
       ...{ clock: base.clock, log: auditLog, undo, net, audit },
       ...{ fleet: opened.fleet, home: opened.home },
       onForgotten: (known) => fleet.self.learnLog(known),
+      otherLog: (origin) => releases?.rolloutLog(origin),
     },
     { data: config.data },
   )
@@ -337,12 +339,14 @@ async function openRooms(
       audit,
       layImage: createImageLaying({ images, delivery, store, clock: base.clock }),
       rolloutLog: log.child({ room: "rollout" }),
+      askWitness: (peer, request, options) => witnesses.ask(peer, request, options),
       metrics: base.metrics,
       rollout: rolloutSettings(config),
       env,
     },
     { data: config.data },
   )
+  releases = releaseRooms
   undo.defer(() => releaseRooms.stop())
   const fronts = { upstream, delivery, registry, images, access }
   return { store, net, audit, cosigner, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }

@@ -6,6 +6,7 @@
 import { join } from "node:path"
 import type { ReleaseDeps } from "../api/release-deps.ts"
 import type { NodeLog } from "../audit/node-log.ts"
+import type { AskWitness } from "../audit/witness-asking.ts"
 import type { Clock } from "../core/clock.ts"
 import { assert, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
@@ -39,6 +40,7 @@ import {
   eventOfPublishing,
 } from "./release-events.ts"
 import { type OpenedRollouts, openRollouts, type RolloutSettings } from "./rollout-rooms.ts"
+import type { OtherLog } from "./witness-room.ts"
 
 const PUBLISHER_KEY = "publisher.key"
 /** Grants that are sealed anew before a node key is erased are waited for this long. */
@@ -57,6 +59,8 @@ export interface ReleaseRoomsDeps {
   /** Brings an image here to publish it. */
   readonly layImage: LayImage
   readonly rolloutLog: Logger
+  /** Asks a witness of the fleet. */
+  readonly askWitness: AskWitness
   readonly metrics: Metrics
   readonly rollout: RolloutSettings
   readonly env: Readonly<Record<string, string | undefined>>
@@ -66,6 +70,7 @@ export interface ReleaseRoomsDeps {
 export interface OpenedReleases extends ReleaseDeps {
   readonly book: FleetReleaseBook
   readonly rollouts: Rollouts
+  rolloutLog(origin: string): OtherLog | undefined
   stop(): Promise<void>
 }
 
@@ -143,5 +148,13 @@ export async function openReleases(
     isStopped = true
     await pool.close()
   }
-  return { book, publisher, opener, bundles, rollouts: rollouts.rollouts, stop }
+  return {
+    book,
+    publisher,
+    opener,
+    bundles,
+    rollouts: rollouts.rollouts,
+    rolloutLog: rollouts.logOf,
+    stop,
+  }
 }

@@ -8,12 +8,15 @@ import type { FleetMember } from "../fleet/fleet-member.ts"
 import type { ReleaseBook } from "../release/releases.ts"
 import type { Rollouts } from "../rollout/rollout.ts"
 import type { OpenedReleases, ReleaseRoomsDeps } from "./opened-releases.ts"
+import type { OtherLog } from "./witness-room.ts"
 
 /** Releases that come with a fleet. */
 export interface ReleaseRooms {
   /** Undefined while this node is in no fleet, and until what is kept is read. */
   readonly current: ReleaseDeps | undefined
   readonly rollouts: Rollouts | undefined
+  /** The log of a rollout's decisions, if its plan is known here. */
+  rolloutLog(origin: string): OtherLog | undefined
   stop(): Promise<void>
 }
 
@@ -47,6 +50,7 @@ export async function startReleases(
     get rollouts() {
       return opened?.rollouts
     },
+    rolloutLog: (origin) => opened?.rolloutLog(origin),
     stop: async () => {
       forget()
       await opening?.catch(() => {})

@@ -4,7 +4,9 @@
  */
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
+import { cosignNow } from "../audit/cosigning.ts"
 import type { NodeLog } from "../audit/node-log.ts"
+import type { AskWitness } from "../audit/witness-asking.ts"
 import { encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
@@ -23,6 +25,7 @@ import { createActivator } from "../rollout/activator.ts"
 import { type AUTO, effectiveAllow, type RolloutAllow } from "../rollout/allowing.ts"
 import { programRunner } from "../rollout/bounded-program.ts"
 import { RolloutController } from "../rollout/controller.ts"
+import { decisionLogOf } from "../rollout/decision-log.ts"
 import { FleetRollouts } from "../rollout/fleet-rollouts.ts"
 import { NodeRollouts } from "../rollout/node-rollouts.ts"
 import { PlanGate } from "../rollout/plan-gate.ts"
@@ -44,6 +47,7 @@ import {
   eventOfReport,
   eventOfStep,
 } from "./rollout-events.ts"
+import type { OtherLog } from "./witness-room.ts"
 
 /** Opened releases of rollouts, in the data directory; no namespace has such a name. */
 const OPENED_FOLDER = "opened/_rollouts"
@@ -70,6 +74,7 @@ export interface RolloutRoomsDeps {
   readonly metrics: Metrics
   readonly audit: Pick<NodeLog, "note">
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly askWitness: AskWitness
 }
 
 /** The rooms, until they are stopped. */
@@ -77,6 +82,8 @@ export interface OpenedRollouts {
   readonly rollouts: Rollouts
   /** What plans say to the keeper of the gate. */
   readonly gate: PlanView
+  /** Gives the log of a rollout's decisions, for witnesses; undefined: its plan is not known here. */
+  readonly logOf: (origin: string) => OtherLog | undefined
   stop(): Promise<void>
 }
 
@@ -90,6 +97,7 @@ export async function openRollouts(
   const counted = new RolloutMetrics(deps.metrics)
   const book = await RolloutBook.open({
     ...{ membership, files, log },
+    witnesses: () => membership.witnesses(),
     onDecision: (taken) => {
       audit.note(eventOfDecision(taken))
       counted.decided(taken)
@@ -105,10 +113,16 @@ export async function openRollouts(
     { folder: openedFolder },
   )
   const signer = peerSigner(net)
+  const stopping = new AbortController()
   const controllers = new Controllers((known) => {
     return new RolloutController(
       {
         ...{ book, membership, signer, self, clock, log, shelf },
+        witness: async (decided, list) => {
+          const { signal } = stopping
+          return (await cosignNow(decided, list, { ask: deps.askWitness, logger: log, signal }))
+            .note
+        },
         compare: (one) => exchange.compare(one),
         announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
         audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
@@ -161,7 +175,11 @@ export async function openRollouts(
     })
   }
   await book.refresh()
-  const forget = fleet.onChange(refresh)
+  // Witnesses may be others now, too.
+  const forget = fleet.onChange(() => {
+    refresh()
+    void controllers.look(book, net.id)
+  })
   const forgetBook = book.onChange(() => void controllers.look(book, net.id))
   exchange.start()
   await controllers.look(book, net.id)
@@ -175,7 +193,12 @@ export async function openRollouts(
   return {
     rollouts,
     gate: new PlanGate({ book, membership }),
+    logOf: (origin) => {
+      const known = book.logged(origin)
+      return known && { peer: known.plan.said.controller, key: decisionLogOf(known).key }
+    },
     stop: async () => {
+      stopping.abort(new Error("the rollouts are stopped"))
       forget()
       forgetBook()
       exchange.stop()

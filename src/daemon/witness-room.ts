@@ -19,7 +19,8 @@ import type { LogPlace } from "../fleet/own-log.ts"
 import { PeerRate } from "../fleet/peer-rate.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import { openWitnessKey } from "../fleet/witness-key.ts"
-import type { PeerNetwork } from "../net/net.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
+import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 
 /** What one peer may ask of a witness: its own log every minute, and those that it decides by. */
@@ -40,6 +41,14 @@ export interface WitnessRoomDeps {
   readonly audit: NodeLog
   /** Told how far that log had come where it has forgotten some of it. */
   readonly onForgotten?: (known: LogPlace) => void
+  /** Gives the node and the key of a log that is none of a node's; undefined: it is not known here. */
+  readonly otherLog?: (origin: string) => OtherLog | undefined
+}
+
+/** A log that a node signs beside its own. */
+export interface OtherLog {
+  readonly peer: PeerId
+  readonly key: PublicKey
 }
 
 /** The witnesses of a node. */
@@ -69,8 +78,12 @@ export async function startWitnesses(
     signer: () => namedKey(deps),
     keyOf: (origin) => {
       const named = logOfOrigin(origin)
-      const isKnown = named !== undefined && named.incarnation <= INCARNATIONS_MAX
-      return isKnown && isMember(named.peer) ? publicKeyOfPeer(named.peer) : undefined
+      if (named !== undefined) {
+        const isKnown = named.incarnation <= INCARNATIONS_MAX && isMember(named.peer)
+        return isKnown ? publicKeyOfPeer(named.peer) : undefined
+      }
+      const other = deps.otherLog?.(origin)
+      return other !== undefined && isMember(other.peer) ? other.key : undefined
     },
     clock,
     log,

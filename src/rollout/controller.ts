@@ -5,8 +5,9 @@
  * @module
  */
 
+import type { WitnessedLog } from "../audit/witness-asking.ts"
 import type { Clock } from "../core/clock.ts"
-import { digestOfRaw } from "../core/digest.ts"
+import { type Digest, digestOfRaw } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
@@ -15,7 +16,9 @@ import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerId } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
+import type { WitnessList } from "../trust/witness-list.ts"
 import { type Act, encodeDecision } from "./decision.ts"
+import { decisionLogOf, signDecisionLog } from "./decision-log.ts"
 import { RolloutError } from "./errors.ts"
 import type { Plan } from "./plan.ts"
 import { isSamePlan } from "./plan-subject.ts"
@@ -35,11 +38,17 @@ const LATE_REPORTS_MAX = 10_000
 /** No window is closed for longer: sixteen days (`window.ts`), and one for clocks that differ. */
 const OPENS_IN_MS_MAX: number = 17 * 86_400_000
 
+/** What is decided by hand waits for witnesses so often, as long as `RETRY_MS` each time. */
+const PATIENCE_COUNT = 10
+/** What was followed and newer witnesses have not cosigned is shown to them again after this time. */
+const WITNESS_AGAIN_MS = 60_000
+
 /**
- * Has what was decided witnessed before anybody acts on it. Left out where the fleet names no witness.
- * @throws when too few have signed
+ * Has the log of a plan's decisions cosigned before anybody acts on the last one.
+ * @returns the cosigned checkpoint
+ * @throws AuditError `COSIGNATURES_MISSING`, `LOG_BEHIND_WITNESS` when too few have signed
  */
-export type Witnessing = (known: KnownPlan, envelope: Uint8Array) => Promise<void>
+export type Witnessing = (log: WitnessedLog, list: WitnessList) => Promise<Uint8Array>
 
 /** What is decided by hand; a start freezes the waves by itself. */
 export type ActByHand =
@@ -61,6 +70,7 @@ export interface ControllerDeps {
   readonly announce: (known: KnownPlan, envelope: Uint8Array) => Promise<void>
   /** Whether a node may open what the plan rolls out. */
   readonly audience: (known: KnownPlan) => (peer: PeerId) => boolean
+  /** Asked where the fleet names witnesses. */
   readonly witness?: Witnessing | undefined
   /** Told of each report that counts, and of each that does not. */
   readonly onReport?: ((known: KnownPlan, report: HealthReport) => void) | undefined
@@ -73,6 +83,7 @@ export class RolloutController {
   readonly #turns = new Serial<"decide">()
   readonly #reports = new Map<PeerId, ReceivedReport>()
   #cancelLook: () => void = () => {}
+  #cancelAgain: () => void = () => {}
   #isStopped = false
   /** Whether what this node knows was compared with what others know, since it was started. */
   #isMet = false
@@ -93,6 +104,7 @@ export class RolloutController {
   stop(): void {
     this.#isStopped = true
     this.#cancelLook()
+    this.#cancelAgain()
   }
 
   /** The newest report of each node. */
@@ -149,17 +161,20 @@ export class RolloutController {
    * @throws {@link RolloutError} `ROLLOUT_STATE_WRONG`, `PLAN_INVALID` when the waves are none
    */
   async act(act: ActByHand, reason: string): Promise<void> {
-    await this.#turns.run("decide", async () => {
-      this.#verifyCounts()
-      await this.#meet()
-      const view = this.#deps.book.view(this.#known)
-      if (!mayAct(view, act.kind)) {
-        const message = `the rollout is ${view.phase}: nothing to ${act.kind}`
-        throw new RolloutError("ROLLOUT_STATE_WRONG", message)
-      }
-      await this.#decide(await this.#actOf(act), reason)
-    })
-    this.look()
+    await this.#turns
+      .run("decide", async () => {
+        this.#verifyCounts()
+        await this.#meet()
+        await this.#settlePatiently()
+        const view = this.#deps.book.view(this.#known)
+        if (!mayAct(view, act.kind)) {
+          const message = `the rollout is ${view.phase}: nothing to ${act.kind}`
+          throw new RolloutError("ROLLOUT_STATE_WRONG", message)
+        }
+        await this.#decide(await this.#actOf(act), reason)
+        await this.#settlePatiently()
+      })
+      .finally(() => this.look())
   }
 
   /** Judges what is known now, and again when time alone may change it. */
@@ -179,12 +194,14 @@ export class RolloutController {
 
   async #judgeOn(): Promise<void> {
     for (;;) {
+      if (await this.#goOn()) continue
       const findings = this.findings()
       if (findings === undefined || this.#isStopped) return
       if (findings.nowMs > findings.plan.expiresAtMs || !this.#isActive()) return
       const { act, reason, lookAtMs } = judge(findings)
       if (act === undefined) {
         if (lookAtMs !== undefined) this.#lookIn(Math.max(0, lookAtMs - findings.nowMs))
+        await this.#witnessAgain()
         return
       }
       // What others know may lead to another judgement.
@@ -254,7 +271,7 @@ export class RolloutController {
   }
 
   async #decide(act: Act, reason: string): Promise<void> {
-    const { book, membership, signer, self, announce, witness } = this.#deps
+    const { book, membership, signer, self } = this.#deps
     const { plan, named } = this.#known
     await self?.verify()
     const view = book.view(this.#known)
@@ -272,9 +289,75 @@ export class RolloutController {
       reason: reason.slice(0, 500),
     })
     const { envelope } = await signDraft(draft, [signer])
-    await witness?.(this.#known, envelope)
-    await book.takeDecision(named.digest, envelope)
-    await announce(this.#known, envelope)
+    if (book.witnesses() !== undefined) {
+      await book.hold(named.digest, envelope)
+      return
+    }
+    await this.#takeIn(envelope)
+  }
+
+  /** Goes on with what is about to be decided, also after a start. @returns whether there was any */
+  async #goOn(): Promise<boolean> {
+    const { book, membership } = this.#deps
+    const isOver = membership.nowMs() > this.#known.plan.said.expiresAtMs || !this.#isActive()
+    if (this.#isStopped || isOver || book.pending(this.#known) === undefined) return false
+    await this.#meet()
+    await this.#settle()
+    return true
+  }
+
+  /** Has what is about to be decided witnessed; only then does anybody act on it. */
+  async #settle(): Promise<void> {
+    const { book, self } = this.#deps
+    const pending = book.pending(this.#known)
+    if (pending === undefined) return
+    await self?.verify()
+    const cosigned = await this.#cosigned([...book.digests(this.#known), pending.digest])
+    const envelope = await book.takePending(this.#known.named.digest, cosigned)
+    if (envelope !== undefined) await this.#deps.announce(this.#known, envelope)
+  }
+
+  /** Witnesses hear of a plan when their operators' nodes do: whoever decides by hand waits for that. */
+  async #settlePatiently(): Promise<void> {
+    const { clock } = this.#deps
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#settle()
+      } catch (error) {
+        const mayWait = codeOf(error) === "COSIGNATURES_MISSING" && tries < PATIENCE_COUNT
+        if (!mayWait || this.#isStopped) throw error
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, () => resolve()))
+      }
+    }
+  }
+
+  async #takeIn(envelope: Uint8Array): Promise<void> {
+    await this.#deps.book.takeDecision(this.#known.named.digest, envelope)
+    await this.#deps.announce(this.#known, envelope)
+  }
+
+  /** @returns undefined where the fleet names no witness */
+  async #cosigned(digests: readonly Digest[]): Promise<Uint8Array | undefined> {
+    const { book, signer, witness } = this.#deps
+    const list = book.witnesses()
+    if (list === undefined || witness === undefined) return undefined
+    return await witness(await signDecisionLog(decisionLogOf(this.#known), digests, signer), list)
+  }
+
+  /** Whoever comes later follows what counts by the list of then: it is cosigned by those as well. */
+  async #witnessAgain(): Promise<void> {
+    const { book, log } = this.#deps
+    const digests = book.digests(this.#known)
+    const isDone = book.witnesses() === undefined || digests.length === 0
+    if (isDone || book.witnessedCount(this.#known) >= digests.length) return
+    try {
+      const cosigned = await this.#cosigned(digests)
+      await book.takeDecisions(this.#known.named.digest, [], cosigned)
+    } catch (error) {
+      log.debug({ code: codeOf(error) }, "what was decided is not cosigned by the witnesses of now")
+      this.#cancelAgain()
+      this.#cancelAgain = this.#deps.clock.after(WITNESS_AGAIN_MS, () => this.look())
+    }
   }
 
   #lookIn(delayMs: number): void {

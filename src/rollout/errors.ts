@@ -19,6 +19,8 @@ export type RolloutErrorCode =
   | "DECISION_INVALID"
   /** It does not follow from what was decided before, or two differ. */
   | "DECISION_CONFLICT"
+  /** Too few of the fleet's witnesses have cosigned it: it is not followed yet. */
+  | "DECISION_UNWITNESSED"
   /** An operator asks for what cannot be done in the state in which the rollout is. */
   | "ROLLOUT_STATE_WRONG"
   | "REPORT_INVALID"

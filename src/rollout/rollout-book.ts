@@ -13,7 +13,9 @@ import { keysInside } from "../release/evidence.ts"
 import type { Signed } from "../release/signed.ts"
 import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
 import type { SignedTarget } from "../trust/tuf/tuf-client.ts"
+import type { WitnessList } from "../trust/witness-list.ts"
 import { type Decision, readDecision } from "./decision.ts"
+import { decisionLogOf, unwitnessed, verifyWitnessed } from "./decision-log.ts"
 import { RolloutError } from "./errors.ts"
 import type { Plan } from "./plan.ts"
 import { planOfPath } from "./plan-path.ts"
@@ -45,6 +47,12 @@ interface Entry extends KnownPlan {
   /** Digest of the envelope. */
   readonly file: Digest
   readonly decisions: Uint8Array[]
+  /** Of their statements. */
+  readonly digests: Digest[]
+  /** The newest checkpoint of them that enough witnesses have cosigned. */
+  cosigned: Uint8Array | undefined
+  /** What its controller, this node, is about to decide. */
+  pending: Uint8Array | undefined
   view: RolloutView
   roster: Roster | undefined
   /** The roster that a start is about to name, at its controller. */
@@ -55,10 +63,19 @@ interface Entry extends KnownPlan {
   isForked: boolean
 }
 
+/** A decision that follows, and what is so after it. */
+interface Next {
+  readonly decision: Signed<Decision>
+  readonly envelope: Uint8Array
+  readonly view: RolloutView
+}
+
 export interface RolloutBookDeps {
   readonly membership: Membership
   readonly files: RolloutFiles
   readonly log: Logger
+  /** The witnesses that the newest list names; undefined: none. */
+  readonly witnesses?: (() => WitnessList | undefined) | undefined
   /** Told of each decision, and of each statement of a controller that does not follow. */
   readonly onDecision?: ((taken: TakenDecision) => void) | undefined
   readonly onConflict?: ((known: KnownPlan, reason: string) => void) | undefined
@@ -133,6 +150,67 @@ export class RolloutBook {
     return this.#entries.get(digest)?.decisions.slice(from) ?? []
   }
 
+  /** The newest checkpoint of a plan's decisions that enough witnesses have cosigned. */
+  cosigned(digest: Digest): Uint8Array | undefined {
+    return this.#entries.get(digest)?.cosigned
+  }
+
+  /** The witnesses that decisions must be cosigned by now; undefined: the fleet names none. */
+  witnesses(): WitnessList | undefined {
+    return this.#deps.witnesses?.()
+  }
+
+  /** Gives the plan whose decisions are in the log of this name. */
+  logged(origin: string): KnownPlan | undefined {
+    return [...this.#entries.values()].find((known) => decisionLogOf(known).origin === origin)
+  }
+
+  /** How many of a plan's decisions are cosigned by enough of the witnesses of now. */
+  witnessedCount({ named }: KnownPlan): number {
+    const entry = this.#entries.get(named.digest)
+    const list = this.witnesses()
+    if (entry?.cosigned === undefined || list === undefined) return 0
+    try {
+      const { cosigned, digests } = entry
+      return verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
+    } catch {
+      // The list names others than those who have.
+      return 0
+    }
+  }
+
+  /** The decision that this node, the controller, is about to make; it stays that until it is made. */
+  pending({ named }: KnownPlan): Signed<Decision> | undefined {
+    const entry = this.#entries.get(named.digest)
+    if (entry?.pending === undefined) return undefined
+    const decision = readDecision(entry.pending, entry.plan.said)
+    return decision.said.index === entry.view.count ? decision : undefined
+  }
+
+  /** Digests of the statements of a plan's decisions, in order. */
+  digests({ named }: KnownPlan): readonly Digest[] {
+    return this.#entries.get(named.digest)?.digests ?? []
+  }
+
+  /**
+   * Holds what this node is about to decide, durably, with the roster that was proposed for it: after a
+   * crash the same goes on, and never another decision by its number.
+   */
+  async hold(digest: Digest, envelope: Uint8Array): Promise<void> {
+    await this.#turns.run("book", async () => {
+      const entry = this.#known(digest)
+      await this.#deps.files.writePending(digest, { envelope, roster: entry.proposed })
+      entry.pending = envelope
+    })
+  }
+
+  /** Takes the decision in that was held. @throws as {@link takeDecision} */
+  async takePending(digest: Digest, cosigned?: Uint8Array): Promise<Uint8Array | undefined> {
+    const envelope = this.#known(digest).pending
+    if (envelope !== undefined) await this.takeDecision(digest, envelope, cosigned)
+    return envelope
+  }
+
   /** Who is in which wave; undefined before it is known here. */
   roster({ named }: KnownPlan): Roster | undefined {
     return this.#entries.get(named.digest)?.roster
@@ -166,39 +244,118 @@ export class RolloutBook {
 
   /**
    * Takes in a decision of a plan, from whomever it came.
+   * @param cosigned - the checkpoint that witnesses have cosigned
    * @returns false when it is known already, or is one that later ones follow
-   * @throws {@link RolloutError} `PLAN_NOT_FOUND`, `DECISION_INVALID`, `DECISION_CONFLICT`; TrustError as
-   * `readDecision`
+   * @throws as {@link takeDecisions}
    */
-  async takeDecision(digest: Digest, envelope: Uint8Array): Promise<boolean> {
+  async takeDecision(
+    digest: Digest,
+    envelope: Uint8Array,
+    cosigned?: Uint8Array,
+  ): Promise<boolean> {
+    return (await this.takeDecisions(digest, [envelope], cosigned)) > 0
+  }
+
+  /**
+   * Takes in decisions of a plan, in their order: as many as follow, and as enough witnesses have cosigned
+   * where the newest list names any.
+   * @param cosigned - the checkpoint that covers them
+   * @returns how many were new
+   * @throws {@link RolloutError} `PLAN_NOT_FOUND`, `DECISION_INVALID`, `DECISION_CONFLICT`,
+   * `DECISION_UNWITNESSED`; TrustError as `readDecision`; after those before it were taken in
+   */
+  async takeDecisions(
+    digest: Digest,
+    envelopes: readonly Uint8Array[],
+    cosigned?: Uint8Array,
+  ): Promise<number> {
     return await this.#turns.run("book", async () => {
       const entry = this.#known(digest)
-      const { controller, fleet } = entry.plan.said
-      const decision = readDecision(envelope, { controller, fleet })
-      const { index } = decision.said
-      const kept = entry.decisions[index]
-      if (kept !== undefined) {
-        if (readDecision(kept, { controller, fleet }).digest === decision.digest) return false
-        throw this.#conflict(entry, index)
-      }
-      // Another one than ours came before it.
-      const isNext = isSamePlan(decision.said.plan, entry.named) && index === entry.view.count
-      if (isNext && decision.said.previous !== entry.view.last) {
-        throw this.#conflict(entry, index - 1)
-      }
-      const view = follow(entry.view, decision, { plan: entry.plan.said, named: entry.named })
-      const { proposed } = entry
-      // Who knows that a rollout is started can be asked who is in which wave.
-      if (proposed !== undefined && decision.said.act.kind === "start") {
-        await this.#keepRoster(entry, proposed, view)
-      }
-      await this.#deps.files.writeDecision(digest, index, envelope)
-      entry.view = view
-      entry.decisions.push(envelope)
-      this.#deps.onDecision?.({ known: entry, decision, envelope })
-      this.#tell()
-      return true
+      const { next, fault } = this.#following(entry, envelopes)
+      const count = this.#witnessed(entry, next, cosigned)
+      for (const one of next.slice(0, count)) await this.#take(entry, one)
+      await this.#keepCosigned(entry, cosigned)
+      if (count > 0) this.#tell()
+      if (fault !== undefined) throw fault.error
+      return count
     })
+  }
+
+  /** Reads decisions up to the first that does not follow. */
+  #following(
+    entry: Entry,
+    envelopes: readonly Uint8Array[],
+  ): { readonly next: readonly Next[]; readonly fault?: { readonly error: unknown } } {
+    const next: Next[] = []
+    try {
+      for (const envelope of envelopes) {
+        const one = this.#nextOf(entry, next.at(-1)?.view ?? entry.view, envelope)
+        if (one !== undefined) next.push(one)
+      }
+      return { next }
+    } catch (error) {
+      return { next, fault: { error } }
+    }
+  }
+
+  /** @returns undefined when it is known already */
+  #nextOf(entry: Entry, view: RolloutView, envelope: Uint8Array): Next | undefined {
+    const { controller, fleet } = entry.plan.said
+    const decision = readDecision(envelope, { controller, fleet })
+    const { index } = decision.said
+    const kept = entry.digests[index]
+    if (kept !== undefined) {
+      if (kept === decision.digest) return undefined
+      throw this.#conflict(entry, index)
+    }
+    // Another one than ours came before it.
+    const isNext = isSamePlan(decision.said.plan, entry.named) && index === view.count
+    if (isNext && decision.said.previous !== view.last) throw this.#conflict(entry, index - 1)
+    const { plan, named } = entry
+    return { decision, envelope, view: follow(view, decision, { plan: plan.said, named }) }
+  }
+
+  /** @returns how many of what comes next are cosigned. @throws {@link RolloutError} when none is */
+  #witnessed(entry: Entry, next: readonly Next[], cosigned: Uint8Array | undefined): number {
+    const list = this.witnesses()
+    // What was followed stays followed: the list of now is asked of what is new.
+    if (list === undefined || next.length === 0) return next.length
+    const digests = [...entry.digests, ...next.map(({ decision }) => decision.digest)]
+    const size = verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
+    const count = size - entry.digests.length
+    if (count > 0) return count
+    throw unwitnessed(`${size} decisions are cosigned, and it comes after them`)
+  }
+
+  async #take(entry: Entry, { decision, envelope, view }: Next): Promise<void> {
+    const { proposed } = entry
+    // Who knows that a rollout is started can be asked who is in which wave.
+    if (proposed !== undefined && decision.said.act.kind === "start") {
+      await this.#keepRoster(entry, proposed, view)
+    }
+    const { digest } = entry.named
+    await this.#deps.files.writeDecision(digest, decision.said.index, envelope)
+    entry.view = view
+    entry.decisions.push(envelope)
+    entry.digests.push(decision.digest)
+    this.#deps.onDecision?.({ known: entry, decision, envelope })
+  }
+
+  /** Keeps a checkpoint that covers more, or counts where the one that is kept does not. */
+  async #keepCosigned(entry: Entry, cosigned: Uint8Array | undefined): Promise<void> {
+    const list = this.witnesses()
+    const isSame = entry.cosigned !== undefined && isEqual(entry.cosigned, cosigned)
+    if (list === undefined || cosigned === undefined || isSame) return
+    const { digests } = entry
+    try {
+      const size = verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
+      if (size <= this.witnessedCount(entry)) return
+    } catch {
+      // Nothing was taken in by it: it is of no use to others either.
+      return
+    }
+    await this.#deps.files.writeCosigned(entry.named.digest, cosigned)
+    entry.cosigned = cosigned
   }
 
   /** Keeps a roster that is the one which the start names. @throws {@link RolloutError} `ROSTER_INVALID` */
@@ -293,7 +450,10 @@ export class RolloutBook {
         const decision = readDecision(kept, { controller, fleet })
         entry.view = follow(entry.view, decision, { plan: plan.said, named: entry.named })
         entry.decisions.push(kept)
+        entry.digests.push(decision.digest)
       }
+      entry.cosigned = await files.cosigned(digest)
+      await this.#loadPending(entry)
       const bytes = await files.roster(digest)
       if (bytes === undefined || entry.view.roster === undefined) return
       const roster = parseRoster(bytes, plan.said.waves.length)
@@ -305,6 +465,13 @@ export class RolloutBook {
     }
   }
 
+  async #loadPending(entry: Entry): Promise<void> {
+    const held = await this.#deps.files.pending(entry.named.digest)
+    if (held === undefined) return
+    entry.pending = held.envelope
+    if (this.pending(entry)?.said.act.kind === "start") entry.proposed = held.roster
+  }
+
   #add(plan: Signed<Plan>, envelope: Uint8Array): Entry {
     const { name, version } = plan.said
     const entry: Entry = {
@@ -312,6 +479,9 @@ export class RolloutBook {
       named: { name, version, digest: plan.digest },
       envelope,
       decisions: [],
+      digests: [],
+      cosigned: undefined,
+      pending: undefined,
       view: UNDECIDED,
       roster: undefined,
       proposed: undefined,
@@ -336,6 +506,10 @@ export class RolloutBook {
   #tell(): void {
     for (const listener of [...this.#listeners]) listener()
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && Buffer.compare(one, other) === 0
 }
 
 /** Gives a node's wave; undefined when it is in none. */

@@ -9,6 +9,7 @@ import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { DECISIONS_MAX } from "./decision.ts"
 import { TrustError } from "../trust/errors.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import {
@@ -33,6 +34,8 @@ const PERIOD_MS = 15_000
 const PEERS_ASKED_MAX = 8
 /** Answers of one peer to one question: each brings something new. */
 const ROUNDS_MAX = 16
+/** What a notice ends with where more is to be known than it says. */
+const MAY_BE_BEHIND: readonly string[] = ["DECISION_CONFLICT", "DECISION_UNWITNESSED"]
 
 export interface RolloutExchangeDeps {
   readonly net: PeerNetwork
@@ -84,9 +87,10 @@ export class RolloutExchange {
 
   /** Tells the fleet of a decision. */
   async announce(plan: Digest, envelope: Uint8Array): Promise<void> {
-    const { net, log } = this.#deps
+    const { net, log, book } = this.#deps
     try {
-      await net.publish(ROLLOUT_TOPIC, encodeNotice({ fleet: this.#fleet, plan, envelope }))
+      const notice = { fleet: this.#fleet, plan, envelope, ...noteOf(book.cosigned(plan)) }
+      await net.publish(ROLLOUT_TOPIC, encodeNotice(notice))
     } catch (error) {
       // Nobody is there to hear it: they ask when they connect.
       log.debug({ code: codeOf(error) }, "no notice of a decision")
@@ -137,7 +141,10 @@ export class RolloutExchange {
     const { book } = this.#deps
     const ask = parseAsk(body)
     const known = book.get(ask.plan)
-    if (ask.kind === "decisions") return encodeDecisions(book.decisions(ask.plan, ask.from))
+    if (ask.kind === "decisions") {
+      const envelopes = book.decisions(ask.plan, ask.from)
+      return encodeDecisions({ envelopes, ...noteOf(book.cosigned(ask.plan)) })
+    }
     if (ask.kind === "report") return encodeTaken(await this.#takeOrForward(ask, known, from))
     const roster = known && book.roster(known)
     return roster === undefined ? new Uint8Array() : encodeRoster(roster)
@@ -162,16 +169,16 @@ export class RolloutExchange {
     const { book, log, onRefused } = this.#deps
     let known: KnownPlan | undefined
     try {
-      const { fleet, plan, envelope } = parseNotice(message)
+      const { fleet, plan, envelope, cosigned } = parseNotice(message)
       known = book.get(plan)
       if (fleet !== this.#fleet) {
         throw new TrustError("FLEET_WRONG", `a notice of fleet ${fleet}`)
       }
       if (known === undefined) return
       try {
-        await book.takeDecision(plan, envelope)
+        await book.takeDecision(plan, envelope, cosigned)
       } catch (error) {
-        if (codeOf(error) !== "DECISION_CONFLICT") throw error
+        if (!MAY_BE_BEHIND.includes(codeOf(error) ?? "")) throw error
         // One before it may not have come.
         await this.#askDecisions(from, known)
       }
@@ -202,20 +209,25 @@ export class RolloutExchange {
     const plan = known.named.digest
     // Of its own decisions a controller looks at the last one too: an older copy of it may have gone on.
     const again = known.plan.said.controller === net.id ? 1 : 0
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      const { count } = book.view(known)
-      const from = Math.max(0, count - again)
-      const answer = await this.#ask(peer, { kind: "decisions", plan, from })
-      if (answer === undefined) return false
-      try {
-        for (const envelope of parseDecisions(answer)) await book.takeDecision(plan, envelope)
-        if (book.view(known).count === count) return true
-      } catch (error) {
-        const code = codeOf(error)
-        log.warn({ peer, plan, code }, "decisions that count for nothing")
-        this.#deps.onRefused?.(known, peer, code ?? "UNKNOWN")
-        return true
+    const from = Math.max(0, book.view(known).count - again)
+    // All that there are, before any is followed: what witnesses have cosigned covers them together.
+    const envelopes: Uint8Array[] = []
+    let note: Uint8Array | undefined
+    try {
+      for (let round = 0; round < ROUNDS_MAX && from + envelopes.length <= DECISIONS_MAX; round++) {
+        const ask = { kind: "decisions", plan, from: from + envelopes.length } as const
+        const answer = await this.#ask(peer, ask)
+        if (answer === undefined) return false
+        const { envelopes: more, cosigned } = parseDecisions(answer)
+        envelopes.push(...more)
+        note = cosigned
+        if (more.length === 0) break
       }
+      await book.takeDecisions(plan, envelopes, note)
+    } catch (error) {
+      const code = codeOf(error)
+      log.warn({ peer, plan, code }, "decisions that count for nothing")
+      this.#deps.onRefused?.(known, peer, code ?? "UNKNOWN")
     }
     return true
   }
@@ -243,6 +255,10 @@ export class RolloutExchange {
     const ahead = plan.said.controller === net.id ? [] : [plan.said.controller]
     return [...ahead, ...others.slice(0, PEERS_ASKED_MAX)]
   }
+}
+
+function noteOf(cosigned: Uint8Array | undefined): { readonly cosigned?: Uint8Array } {
+  return cosigned === undefined ? {} : { cosigned }
 }
 
 function isTaken(answer: Uint8Array): boolean {

@@ -9,6 +9,7 @@ import { parseSection, type Refuse, type Section } from "../core/section.ts"
 import { ENVELOPE_BYTES_MAX } from "../trust/envelope.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import { DECISIONS_MAX } from "./decision.ts"
+import { COSIGNED_BYTES_MAX } from "./decision-log.ts"
 import { ROSTER_BYTES_MAX } from "./roster.ts"
 
 const FOLDER = "rollouts"
@@ -16,6 +17,10 @@ const STATE_BYTES_MAX: number = 1024 * 1024
 const PLAN = "plan.json"
 const ROSTER = "roster"
 const STATE = "state.json"
+const COSIGNED = "cosigned"
+/** What a controller is about to decide, and the roster that it will name. */
+const PENDING = "pending.json"
+const PENDING_ROSTER = "pending-roster"
 
 /** Files of all plans, and one of the node itself. */
 export class RolloutFiles {
@@ -65,6 +70,43 @@ export class RolloutFiles {
 
   async writeRoster(digest: Digest, roster: Uint8Array): Promise<void> {
     await this.#files.write(`${folderOf(digest)}/${ROSTER}`, roster)
+  }
+
+  /** Gives the newest checkpoint of the decisions that witnesses have cosigned. */
+  cosigned(digest: Digest): Promise<Uint8Array | undefined> {
+    return this.#read(`${folderOf(digest)}/${COSIGNED}`, COSIGNED_BYTES_MAX)
+  }
+
+  async writeCosigned(digest: Digest, note: Uint8Array): Promise<void> {
+    await this.#files.write(`${folderOf(digest)}/${COSIGNED}`, note)
+  }
+
+  /** Gives what was about to be decided here when it was written last. */
+  async pending(
+    digest: Digest,
+  ): Promise<
+    { readonly envelope: Uint8Array; readonly roster: Uint8Array | undefined } | undefined
+  > {
+    const envelope = await this.#read(`${folderOf(digest)}/${PENDING}`, ENVELOPE_BYTES_MAX)
+    if (envelope === undefined) return undefined
+    return {
+      envelope,
+      roster: await this.#read(`${folderOf(digest)}/${PENDING_ROSTER}`, ROSTER_BYTES_MAX),
+    }
+  }
+
+  async writePending(
+    digest: Digest,
+    {
+      envelope,
+      roster,
+    }: { readonly envelope: Uint8Array; readonly roster: Uint8Array | undefined },
+  ): Promise<void> {
+    // The roster first: a start that goes on after a crash can then say who is in which wave.
+    if (roster !== undefined) {
+      await this.#files.write(`${folderOf(digest)}/${PENDING_ROSTER}`, roster)
+    }
+    await this.#files.write(`${folderOf(digest)}/${PENDING}`, envelope)
   }
 
   /** Gives the node's state under a plan. @throws what `refuse` gives when it is no object */

@@ -11,6 +11,7 @@ import {
   countField,
   digestField,
   flagField,
+  hasField,
   invalidField,
   parseSection,
   type Section,
@@ -20,6 +21,7 @@ import {
 import { peerField } from "../fleet/access-field.ts"
 import type { PeerId } from "../net/net.ts"
 import { DECISIONS_MAX } from "./decision.ts"
+import { COSIGNED_BYTES_MAX } from "./decision-log.ts"
 import { refusal } from "./errors.ts"
 
 const VERSION = 1
@@ -28,6 +30,7 @@ export const STATEMENT_BYTES_MAX: number = 16 * 1024
 /** Decisions in one answer. */
 const ANSWERED_MAX = 128
 const ASK_BYTES_MAX: number = 32 * 1024
+const NOTICE_BYTES_MAX: number = 48 * 1024
 const ANSWER_BYTES_MAX: number = 3 * 1024 * 1024
 const refuse = refusal("ROLLOUT_MESSAGE_MALFORMED")
 
@@ -51,6 +54,15 @@ export interface DecisionNotice {
   readonly fleet: string
   readonly plan: Digest
   readonly envelope: Uint8Array
+  /** The checkpoint that witnesses have cosigned; undefined: the fleet names none. */
+  readonly cosigned?: Uint8Array
+}
+
+/** Decisions of a plan, in their order. */
+export interface DecisionsAnswer {
+  readonly envelopes: readonly Uint8Array[]
+  /** As in a notice: of as many decisions as there are, not only of those in this answer. */
+  readonly cosigned?: Uint8Array
 }
 
 export function encodeAsk(ask: RolloutAsk): Uint8Array {
@@ -76,31 +88,34 @@ export function parseAsk(bytes: Uint8Array): RolloutAsk {
 }
 
 /** Answers with as many decisions as an answer may have, the first ones first. */
-export function encodeDecisions(envelopes: readonly Uint8Array[]): Uint8Array {
-  return encodeJson({ v: VERSION, decisions: envelopes.slice(0, ANSWERED_MAX).map(encodeBase64) })
+export function encodeDecisions({ envelopes, cosigned }: DecisionsAnswer): Uint8Array {
+  const decisions = envelopes.slice(0, ANSWERED_MAX).map(encodeBase64)
+  return encodeJson({ v: VERSION, decisions, ...noteFields(cosigned) })
 }
 
 /** @throws {@link RolloutError} `ROLLOUT_MESSAGE_MALFORMED` */
-export function parseDecisions(bytes: Uint8Array): readonly Uint8Array[] {
+export function parseDecisions(bytes: Uint8Array): DecisionsAnswer {
   const section = parseMessage(bytes, ANSWER_BYTES_MAX)
-  return textListField(section, "decisions", { max: ANSWERED_MAX }).map((text) => {
+  const envelopes = textListField(section, "decisions", { max: ANSWERED_MAX }).map((text) => {
     const envelope = parseBase64(text)
     if (envelope !== undefined && envelope.length <= STATEMENT_BYTES_MAX) return envelope
     throw invalidField(section, "decisions", { reason: "no base64 of a statement" })
   })
+  return { envelopes, ...parseNote(section) }
 }
 
-export function encodeNotice({ fleet, plan, envelope }: DecisionNotice): Uint8Array {
-  return encodeJson({ v: VERSION, fleet, plan: hexOf(plan), decision: encodeBase64(envelope) })
+export function encodeNotice({ fleet, plan, envelope, cosigned }: DecisionNotice): Uint8Array {
+  const said = { fleet, plan: hexOf(plan), decision: encodeBase64(envelope) }
+  return encodeJson({ v: VERSION, ...said, ...noteFields(cosigned) })
 }
 
 /** @throws {@link RolloutError} `ROLLOUT_MESSAGE_MALFORMED` */
 export function parseNotice(bytes: Uint8Array): DecisionNotice {
-  const section = parseMessage(bytes, ASK_BYTES_MAX)
+  const section = parseMessage(bytes, NOTICE_BYTES_MAX)
   const fleet = textField(section, "fleet")
   if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
   const envelope = bytesField(section, "decision", { max: STATEMENT_BYTES_MAX })
-  return { fleet, plan: digestField(section, "plan"), envelope }
+  return { fleet, plan: digestField(section, "plan"), envelope, ...parseNote(section) }
 }
 
 /** Answers whether a report was taken by the controller. */
@@ -111,6 +126,15 @@ export function encodeTaken(isTaken: boolean): Uint8Array {
 /** @throws {@link RolloutError} `ROLLOUT_MESSAGE_MALFORMED` */
 export function parseTaken(bytes: Uint8Array): boolean {
   return flagField(parseMessage(bytes, ASK_BYTES_MAX), "taken")
+}
+
+function noteFields(cosigned: Uint8Array | undefined): JsonObject {
+  return cosigned === undefined ? {} : { cosigned: encodeBase64(cosigned) }
+}
+
+function parseNote(section: Section): { readonly cosigned?: Uint8Array } {
+  if (!hasField(section, "cosigned")) return {}
+  return { cosigned: bytesField(section, "cosigned", { max: COSIGNED_BYTES_MAX }) }
 }
 
 function rest(ask: RolloutAsk): JsonObject {

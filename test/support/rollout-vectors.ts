@@ -10,11 +10,13 @@ import { reportCases } from "./rollout-vectors/report-cases.ts"
 import { rosterCases } from "./rollout-vectors/roster-cases.ts"
 import { waveCases } from "./rollout-vectors/wave-cases.ts"
 import { windowCases } from "./rollout-vectors/window-cases.ts"
+import { witnessedCases } from "./rollout-vectors/witnessed-cases.ts"
 import { vectorFolder } from "./vector-folder.ts"
 
 const write = vectorFolder("rollout")
 const cases = [
   ...[...planCases(), ...waveCases(), ...rosterCases(), ...windowCases()],
   ...[...decisionCases(), ...reportCases(), ...followCases(), ...judgeCases()],
+  ...witnessedCases(),
 ]
 for (const { page: _, case: name, comment, ...fields } of cases) write(name, comment, fields)

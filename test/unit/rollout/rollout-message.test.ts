@@ -35,35 +35,48 @@ const RUNS = { numRuns: process.env.SLOW === "1" ? 5_000 : 200 }
 describe("messages of rollouts", () => {
   it("are read as they were written", () => {
     for (const ask of ASKS) expect(parseAsk(encodeAsk(ask))).toEqual(ask)
-    expect(parseNotice(encodeNotice(NOTICE))).toEqual(NOTICE)
+    for (const notice of [NOTICE, { ...NOTICE, cosigned: new Uint8Array(8_192) }]) {
+      expect(parseNotice(encodeNotice(notice))).toEqual(notice)
+    }
     for (const isTaken of [true, false]) expect(parseTaken(encodeTaken(isTaken))).toBe(isTaken)
-    for (const list of [[], [envelope], [envelope, new Uint8Array(1)]]) {
-      expect(parseDecisions(encodeDecisions(list))).toEqual(list)
+    for (const envelopes of [[], [envelope], [envelope, new Uint8Array(1)]]) {
+      for (const note of [{}, { cosigned: new Uint8Array(8_192) }]) {
+        const answer = { envelopes, ...note }
+        expect(parseDecisions(encodeDecisions(answer))).toEqual(answer)
+      }
     }
   })
 
   it("hold as many decisions as the longest answer, the first ones first", () => {
     const many = Array.from({ length: 200 }, (_, index) => Uint8Array.of(index))
-    const read = parseDecisions(encodeDecisions(many))
+    const read = parseDecisions(encodeDecisions({ envelopes: many })).envelopes
     expect(read).toHaveLength(128)
     expect(read[127]).toEqual(Uint8Array.of(127))
     const large = Array.from({ length: 128 }, () => new Uint8Array(STATEMENT_BYTES_MAX))
-    expect(parseDecisions(encodeDecisions(large))).toHaveLength(128)
+    const cosigned = new Uint8Array(8_192)
+    const { envelopes } = parseDecisions(encodeDecisions({ envelopes: large, cosigned }))
+    expect(envelopes).toHaveLength(128)
   })
 
   it("hold no statement beyond its bound", () => {
     const large = new Uint8Array(STATEMENT_BYTES_MAX + 1)
     for (const code of [
-      outcomeOf(() => parseDecisions(encodeDecisions([large]))).code,
+      outcomeOf(() => parseDecisions(encodeDecisions({ envelopes: [large] }))).code,
       outcomeOf(() => parseNotice(encodeNotice({ ...NOTICE, envelope: large }))).code,
       outcomeOf(() => parseAsk(encodeAsk({ ...ASKS[2], envelope: large } as RolloutAsk))).code,
+      outcomeOf(() => parseNotice(encodeNotice({ ...NOTICE, cosigned: new Uint8Array(8_193) })))
+        .code,
     ]) {
       expect(code).toBe("ROLLOUT_MESSAGE_MALFORMED")
     }
   })
 
   it("are refused with one code, wherever one bit is flipped or they are cut off", () => {
-    const written = [...ASKS.map(encodeAsk), encodeNotice(NOTICE), encodeDecisions([envelope])]
+    const written = [
+      ...ASKS.map(encodeAsk),
+      encodeNotice(NOTICE),
+      encodeDecisions({ envelopes: [envelope] }),
+    ]
     for (const bytes of [...written, encodeTaken(true)]) {
       for (const parse of PARSERS) {
         for (let at = 0; at < bytes.length; at++) {

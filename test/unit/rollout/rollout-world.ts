@@ -33,6 +33,7 @@ import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
 import { FLEET, fileOf, keyOf, NOW } from "../release/world.ts"
 import { MachineTwin } from "./node-machine-twin.ts"
 import { OPEN_PLAN, peerOf, seedOf } from "./rollout-scene.ts"
+import { RolloutWitnesses } from "./rollout-witnesses.ts"
 
 const PLANNER = keyOf(200)
 const LOOKS_MAX = 2_000
@@ -88,6 +89,10 @@ export class RolloutWorld {
   readonly #remains = new Map<number, Remains>()
   readonly #targets = new Map<string, Uint8Array>()
   accessVersion = 1
+  readonly witnesses: RolloutWitnesses = new RolloutWitnesses({
+    clock: this.clock,
+    knownBy: (origin) => [...this.nodes.values()].find(({ book }) => book.logged(origin))?.book,
+  })
   /** Whether nobody gives any target file now. */
   isUnreadable = false
 
@@ -176,15 +181,18 @@ export class RolloutWorld {
     const content = mortal.content(remains.content)
     const book = await RolloutBook.open({
       ...{ membership, files, log },
+      witnesses: () => this.witnesses.list,
       onConflict: () => told.push("conflict"),
     })
     const signer = peerSigner(net)
+    const witness: Witnessing =
+      options.witness ?? ((decided, list) => this.witnesses.cosign(decided, list))
     const shelf = new ReportShelf({ kv: remains.kv, log })
     const controllers = new Map<string, Promise<RolloutController>>()
     const made = async (known: KnownPlan): Promise<RolloutController> => {
       const controller = new RolloutController(
         {
-          ...{ book, membership, signer, shelf, clock, log, witness: options.witness },
+          ...{ book, membership, signer, shelf, clock, log, witness },
           compare: (one) => exchange.compare(one),
           announce: ({ named }, envelope) => exchange.announce(named.digest, envelope),
           audience: (one) => (peer) => content.isFor(one.plan.said.releases, peer),
