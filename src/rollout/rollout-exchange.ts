@@ -9,8 +9,8 @@ import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
-import { DECISIONS_MAX } from "./decision.ts"
 import { TrustError } from "../trust/errors.ts"
+import { DECISIONS_MAX } from "./decision.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import {
   encodeAsk,
