@@ -48,6 +48,7 @@ export class RolloutFleet {
   /** Where links are set: a folder for each node by its peer id. */
   readonly site: string
   readonly #place: FleetPlace
+  readonly #events = new Map<string, readonly LoggedEvent[]>()
 
   /** Starts everything; the workspace ends it. */
   static async found(place: FleetPlace): Promise<RolloutFleet> {
@@ -115,15 +116,17 @@ export class RolloutFleet {
     return await this.anchor.client.ask<RolloutAnswer>("GET", `/v1/rollouts/${name}`)
   }
 
-  /** What is in the log of each node, the anchor first. @throws Error when one has lost events */
-  async logs(): Promise<readonly NodeLogs[]> {
-    const all = [this.anchor, ...this.nodes]
-    return await eachAtOnce(all, async ({ process, client }) => {
-      const report = await client.ask<LogReport>("GET", `/v1/log?count=${LOGGED_MAX}`)
-      const { droppedCount, size, events } = report
-      if (droppedCount === 0 && events.length === size) return { peer: process.peerId, events }
-      throw new Error(`${process.name} has ${events.length} of ${size} events`)
-    })
+  /** What is in the log of a node; only what is new is asked for. @throws Error when events were lost */
+  async log({ process, client }: FleetNode): Promise<NodeLogs> {
+    const before = this.#events.get(process.peerId) ?? []
+    const range = `start=${before.length}&count=${LOGGED_MAX}`
+    const report = await client.ask<LogReport>("GET", `/v1/log?${range}`)
+    const events = [...before, ...report.events]
+    if (report.droppedCount > 0 || events.length < report.size) {
+      throw new Error(`${process.name} has ${events.length} of ${report.size} events`)
+    }
+    this.#events.set(process.peerId, events)
+    return { peer: process.peerId, events }
   }
 
   get #keys(): string {

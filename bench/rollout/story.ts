@@ -8,9 +8,9 @@ import { basename, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { PlanAnswer } from "../../src/api/rollout-api.ts"
 import { type Evidence, evidenceOf } from "./evidence.ts"
-import { eachAtOnce, GROUP, type NodeLogs, type RolloutFleet } from "./fleet.ts"
+import { eachAtOnce, type FleetNode, GROUP, type NodeLogs, type RolloutFleet } from "./fleet.ts"
 
-const POLL_MS = 100
+const POLL_MS = 250
 /** How long an act may stand still before it hangs. */
 const ACT_MS_MAX = 180_000
 /** Filled in on each node. */
@@ -63,7 +63,8 @@ export class RolloutStory {
     const plan = await fleet.plan(this.#planOf([this.#base, model], { waves }))
     await this.#untilStep("staged", plan)
     await fleet.act(plan.name, "start")
-    const [controller, ...nodes] = await this.#untilComplete(plan)
+    const controller = await this.#untilComplete(plan)
+    const nodes = await this.#untilStep("healthy", plan)
     const digests = plan.releases.map(({ digest }) => digest)
     const evidence = evidenceOf(
       {
@@ -73,7 +74,7 @@ export class RolloutStory {
           return { nodes: peers, soakMs: WAVES[wave]!.soakMs }
         }),
       },
-      controller!,
+      controller,
       nodes,
     )
     const wrong = await this.#wrongContents(digests, "1")
@@ -126,7 +127,7 @@ export class RolloutStory {
     await this.#untilStep("over", plan, plan.waves[1]!.nodes)
     await sleep(1_000, undefined, { signal: this.#signal })
     const faults = differences(before, await this.#links(), "was changed by an abort")
-    const early = await this.#logsOf(plan.waves[1]!.nodes)
+    const early = await eachAtOnce(this.#nodesOf(plan.waves[1]!.nodes), (node) => fleet.log(node))
     const opened = early.filter((log) =>
       log.events.some(({ event, facts }) => {
         return event === "release.opened" && facts.digest === plan.releases[1]!.digest
@@ -181,14 +182,14 @@ export class RolloutStory {
     }
   }
 
-  /** @returns all logs, the controller's first */
-  async #untilComplete(plan: PlanAnswer): Promise<readonly NodeLogs[]> {
-    let logs: readonly NodeLogs[] = []
-    await this.#until("the end of the rollout", async () => {
-      logs = await this.#fleet.logs()
-      return isDecided(logs[0]!, plan, "complete")
-    })
-    return logs
+  /** @returns the log of the controller, at the end of a rollout */
+  async #untilComplete(plan: PlanAnswer): Promise<NodeLogs> {
+    const [log] = await this.#untilLogged(
+      "the end of the rollout",
+      (one) => isDecided(one, plan, "complete"),
+      [this.#fleet.anchor],
+    )
+    return log!
   }
 
   /** @returns the logs of those nodes */
@@ -198,25 +199,30 @@ export class RolloutStory {
     peers?: readonly string[],
   ): Promise<readonly NodeLogs[]> {
     const isThere = (log: NodeLogs) => log.events.some((one) => isStep(one, plan, step))
-    return await this.#untilLogged(`step ${step}`, isThere, peers)
+    return await this.#untilLogged(`step ${step}`, isThere, this.#nodesOf(peers))
   }
 
+  /** A node that has it is asked no more: what is asked of it takes from what is measured. */
   async #untilLogged(
     what: string,
     isThere: (log: NodeLogs) => boolean,
-    peers?: readonly string[],
+    nodes: readonly FleetNode[] = this.#fleet.nodes,
   ): Promise<readonly NodeLogs[]> {
-    let logs: readonly NodeLogs[] = []
+    const found = new Map<FleetNode, NodeLogs>()
     await this.#until(what, async () => {
-      logs = await this.#logsOf(peers)
-      return logs.every(isThere)
+      for (const node of nodes) {
+        const log = found.get(node) ?? (await this.#fleet.log(node))
+        if (!isThere(log)) return false
+        found.set(node, log)
+      }
+      return true
     })
-    return logs
+    return [...found.values()]
   }
 
-  async #logsOf(peers?: readonly string[]): Promise<readonly NodeLogs[]> {
-    const [, ...nodes] = await this.#fleet.logs()
-    return nodes.filter(({ peer }) => peers === undefined || peers.includes(peer))
+  #nodesOf(peers: readonly string[] | undefined): readonly FleetNode[] {
+    if (peers === undefined) return this.#fleet.nodes
+    return this.#fleet.nodes.filter(({ process }) => peers.includes(process.peerId))
   }
 
   async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
