@@ -113,7 +113,7 @@ describe("a rollout in a fleet of four witnesses", () => {
     await world.node(1).stop()
     for (const number of [1, 2, 3]) await world.start(number)
     await expect(world.act(1, plan, { kind: "start" })).rejects.toThrow(
-      coded("COSIGNATURES_MISSING"),
+      coded("LOG_BEHIND_WITNESS"),
     )
     await world.clock.advance(60_000)
     expect(counts(plan, 1, 2, 3)).toEqual([0, 0, 0])
