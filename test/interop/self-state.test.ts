@@ -96,7 +96,7 @@ describe("a data directory that is put back from a copy three steps old", () => 
     await edge.stop()
     edge = await startNode(workspace, { name: "edge" })
     expect(await hasCaughtUp(edge)).toBe(true)
-    expect((await statusOf(edge)).blocked).toBeUndefined()
+    expect((await statusOf(edge)).blocked).toEqual([])
     await edge.stop()
     await rm(edge.data, { recursive: true })
     await cp(copy, edge.data, { recursive: true })
@@ -114,7 +114,7 @@ describe("a data directory that is put back from a copy three steps old", () => 
     expect(aside.length).toBe(1)
     await done(edge.sealift("log", "--verify"))
     expect(await hasCaughtUp(edge)).toBe(true)
-    expect((await statusOf(edge)).blocked).toBeUndefined()
+    expect((await statusOf(edge)).blocked).toEqual([])
     await done(edge.sealift("open", ref, "-o", out()))
   }, 240_000)
 
@@ -124,7 +124,7 @@ describe("a data directory that is put back from a copy three steps old", () => 
     edge = await startNode(workspace, { name: "edge" })
     expect(await hasCaughtUp(edge)).toBe(true)
     await done(edge.sealift("open", ref, "-o", out()))
-    expect((await statusOf(edge)).blocked).toBeUndefined()
+    expect((await statusOf(edge)).blocked).toEqual([])
   }, 120_000)
 })
 

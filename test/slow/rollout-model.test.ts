@@ -1,7 +1,6 @@
 /**
  * A hundred thousand random runs of the model of a rollout, and every state of small ones; RUNS=1000000
- * looks at a million. SEED=n begins
- * elsewhere.
+ * looks at a million. SEED=n begins elsewhere.
  */
 import { describe, expect, it } from "vitest"
 import {
