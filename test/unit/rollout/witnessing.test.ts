@@ -112,9 +112,7 @@ describe("a rollout in a fleet of four witnesses", () => {
     expect(book.view(known).count).toBe(0)
     await world.node(1).stop()
     for (const number of [1, 2, 3]) await world.start(number)
-    await expect(world.act(1, plan, { kind: "start" })).rejects.toThrow(
-      coded("LOG_BEHIND_WITNESS"),
-    )
+    await expect(world.act(1, plan, { kind: "start" })).rejects.toThrow(coded("LOG_BEHIND_WITNESS"))
     await world.clock.advance(60_000)
     expect(counts(plan, 1, 2, 3)).toEqual([0, 0, 0])
     expect(runs(1, 2, 3)).toEqual([undefined, undefined, undefined])
