@@ -161,6 +161,7 @@ export async function openRollouts(
       ...{ book, files, membership, signer, self, content, activator, clock, log, net },
       prober: createProber({ ...acting, activator }),
       send: (known, envelope) => exchange.report(known, envelope),
+      compare: (known) => exchange.compare(known),
       askRoster: (known) => exchange.roster(known),
       onStep: (known, state) => {
         audit.note(eventOfStep(known, state))

@@ -213,6 +213,10 @@ function settle(state: NodeState, scene: Scene): NodeState {
   const { step } = state
   const { view, isReplaced, isExpired } = scene
   if (step === "going-back") return stillBack(state, scene)
+  // Whoever is not sure may have gone back before: nothing is made to run by what it forgot.
+  if (step === "activating" && state.unsureAtMs > 0 && shallGoBack(scene)) {
+    return goBack(state, scene)
+  }
   // What was begun is brought to its end, so that it is known what runs.
   if (step === "probing" || (step === "activating" && isUnderWay(state))) return state
   if (shallGoBack(scene) && step !== "over") {

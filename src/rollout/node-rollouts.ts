@@ -35,8 +35,8 @@ import { encodeRoster } from "./roster.ts"
 import { mayComeLate, rosterOf } from "./wave-choosing.ts"
 import { isOpen, nextOpening } from "./window.ts"
 
-/** A roster that nobody has is asked for again after this time. */
-const ROSTER_RETRY_MS = 2_000
+/** What nobody has answered is asked again after this time: who is in a roster, what was decided. */
+const ASK_AGAIN_MS = 2_000
 
 export interface NodeRolloutsDeps {
   readonly book: RolloutBook
@@ -54,6 +54,8 @@ export interface NodeRolloutsDeps {
   readonly log: Logger
   /** Takes a report to the controller. @returns whether it has it */
   readonly send: (known: KnownPlan, envelope: Uint8Array) => Promise<boolean>
+  /** Learns what others have of a plan's decisions. @returns how many nodes have answered */
+  readonly compare: (known: KnownPlan) => Promise<number>
   /** Asks for a roster that cannot be made here. */
   readonly askRoster: (known: KnownPlan) => Promise<Uint8Array | undefined>
   /** Told of each step of each plan, for the log of the node. */
@@ -82,8 +84,12 @@ export class NodeRollouts {
   readonly #rosterRetries = new Map<Digest, () => void>()
   #memory: NodeMemory = NO_MEMORY
   #isStopped = false
-  /** Whether a peer was met since the start. */
-  #hasMet = false
+  /** Plans whose decisions were compared with what others have, since the start. */
+  readonly #compared = new Set<Digest>()
+  /** Those that nobody has answered of, until they are asked for again. */
+  readonly #asked = new Set<Digest>()
+  #isMeeting = false
+  #askAgain: (() => void) | undefined
   #stops: (() => void)[] = []
 
   constructor(deps: NodeRolloutsDeps, options: NodeRolloutsOptions) {
@@ -102,7 +108,6 @@ export class NodeRollouts {
       content.onChange(() => this.wake()),
       net.onConnect(({ id }) => this.#onConnect(id)),
     ]
-    this.#hasMet = net.peers().length > 0
     await this.#lookNow()
   }
 
@@ -110,6 +115,7 @@ export class NodeRollouts {
     this.#isStopped = true
     for (const stop of this.#stops.splice(0)) stop()
     for (const cancel of this.#rosterRetries.values()) cancel()
+    this.#askAgain?.()
     this.#reports.stop()
     await Promise.all([...this.#runs.values()].map((run) => run.stop()))
   }
@@ -132,16 +138,51 @@ export class NodeRollouts {
     })
   }
 
-  /** Something may open now that did not. */
+  /** Something may open now that did not, or somebody may have come who can be asked. */
   wake(): void {
     for (const run of this.#runs.values()) run.wake()
+    void this.#meet()
   }
 
-  /** A peer may know that this node was put back. */
+  /** A peer may know that this node was put back, and what was decided since. */
   #onConnect(peer: PeerId): void {
-    this.#hasMet = true
     this.#reports.again(peer)
+    this.#asked.clear()
     this.wake()
+  }
+
+  /**
+   * Compares what was decided of each plan with what others have, once since the start: whoever was put
+   * back from an older copy has forgotten decisions, and has its link again before it hears of them.
+   */
+  async #meet(): Promise<void> {
+    if (this.#isMeeting) return
+    this.#isMeeting = true
+    while (!this.#isStopped) {
+      const known = this.#uncompared().find(({ named }) => !this.#asked.has(named.digest))
+      if (known === undefined) break
+      const { digest } = known.named
+      this.#asked.add(digest)
+      if ((await this.#deps.compare(known).catch(() => 0)) > 0) this.#compared.add(digest)
+      if (this.#compared.has(digest)) this.#runs.get(digest)?.wake()
+    }
+    this.#isMeeting = false
+    if (this.#isStopped || this.#askAgain !== undefined || this.#uncompared().length === 0) return
+    this.#askAgain = this.#deps.clock.after(ASK_AGAIN_MS, () => {
+      this.#askAgain = undefined
+      this.#asked.clear()
+      void this.#meet()
+    })
+  }
+
+  /** Plans by which something may be begun: those that count, and what a crash has cut off. */
+  #uncompared(): readonly KnownPlan[] {
+    if (this.#isAlone()) return []
+    const active = this.#deps.book.active()
+    const cutOff = [...this.#runs.values()].flatMap((run) => (run.isCutOff ? [run.known] : []))
+    return [...new Set([...active, ...cutOff])].filter(
+      ({ named }) => !this.#compared.has(named.digest),
+    )
   }
 
   async #lookNow(): Promise<void> {
@@ -194,7 +235,7 @@ export class NodeRollouts {
       keep: (kept, active) => this.#keep(known, kept, active),
       report: (report) => this.#report(known, report),
       onStep: (state) => this.#deps.onStep?.(known, state),
-      hasMet: () => this.#hasMet || this.#isAlone(),
+      hasMet: () => this.#compared.has(digest) || this.#isAlone(),
       isBlocked: () => this.#deps.self?.fault() !== undefined,
       enter: () => {
         const other = this.#changing.get(channel)
@@ -286,7 +327,7 @@ export class NodeRollouts {
       this.#rosterRetries.delete(digest)
       void this.#bringRoster(known)
     }
-    this.#rosterRetries.set(digest, clock.after(ROSTER_RETRY_MS, again))
+    this.#rosterRetries.set(digest, clock.after(ASK_AGAIN_MS, again))
   }
 
   async #keep(

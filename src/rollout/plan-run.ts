@@ -65,7 +65,10 @@ export interface PlanRunDeps {
   /** One plan at a time changes what runs on a channel. @returns false: another one does */
   readonly enter: () => boolean
   readonly leave: () => void
-  /** Whether somebody who would know that the node was put back was met since its start. */
+  /**
+   * Whether what was decided was compared with what somebody else has, since the node's start: who was
+   * put back from an older copy knows by then that it was, and what it had forgotten.
+   */
   readonly hasMet: () => boolean
   /** Whether something is known against this node: nobody tells when that ends. */
   readonly isBlocked: () => boolean
@@ -294,8 +297,7 @@ export class PlanRun {
 
   /**
    * Makes a release run. Unless it is known to have been tried, what runs already is not made to run
-   * again. What cannot be asked for, or is tried once more, waits until somebody was met: the state may
-   * be an older copy's.
+   * again. What does not run waits until somebody was met: state and decisions may be an older copy's.
    * @returns false when it was not begun
    */
   async #makeRun(
@@ -309,8 +311,7 @@ export class PlanRun {
       activation === undefined || isRetry
         ? "no"
         : await activator.isRunning(activation, target, options)
-    const isSure = answer !== "unknown" && !isRetry
-    if (!isSure && !this.#hasMet) return false
+    if (answer !== "yes" && !this.#hasMet) return false
     await this.#advance({ kind: "begun" }, scene)
     if (activation === undefined || answer === "yes") return true
     await activator.activate(activation, target, options)

@@ -18,7 +18,7 @@ describe("whatever is lost, late, cut off or put back", () => {
         ...{ seed, faults: [], path: [] },
       })
     }
-    expect(Object.keys(SAFETY)).toHaveLength(12)
+    expect(Object.keys(SAFETY)).toHaveLength(13)
     // The runs come to all ends that there are.
     const ends = ["failed", "healthy", "over", "stranded", "went-back"]
     if (COUNT > 1) expect([...seen]).toEqual(expect.arrayContaining(ends))

@@ -20,7 +20,9 @@ export interface Exploration {
 }
 
 /** What costs nothing: it changes something, or leads to a state that is known. */
-const FREE: readonly ModelStep["kind"][] = ["look", "work", "finish", "ask", "report", "judge"]
+const FREE: readonly ModelStep["kind"][] = [
+  ...(["look", "work", "finish", "connect", "compare", "report", "judge"] as const),
+]
 
 interface Place {
   readonly world: ModelWorld

@@ -69,7 +69,7 @@ function sceneOf(world: ModelWorld, index: number, before: KeptNode["before"]): 
     // Who is in which wave is known once a start was heard of.
     place: view.roster === undefined ? undefined : places[index],
     ...{ isReplaced: false, isExpired: world.now > plan.expiresAtMs },
-    putBackAtMs: node.isCopy && node.hasMet && !node.hasDoubted ? world.now : undefined,
+    putBackAtMs: node.isCopy && node.isKnown && !node.hasDoubted ? world.now : undefined,
     before: node.isBeforeAllowed ? before : [],
   }
 }
@@ -118,15 +118,16 @@ export function work(world: ModelWorld, index: number): Stepped {
       return [after(world, index, { kind: "staged" })]
     case "open": {
       const opened = after(world, index, { kind: "opened", path: `/${next.index}` })
-      return [opened, { kind: "open", ...at, index: next.index }]
+      return [opened, { kind: "open", ...at, index: next.index, isThere: false }]
     }
     case "activate": {
       const isRetry = node.kept.state.activated > next.index
       const answer = isRetry ? "no" : answerOf(world, index, next.index)
-      if ((answer === "unknown" || isRetry) && !node.isSureMet) return [world]
+      if (answer !== "yes" && !node.isSureMet) return [world]
       const begun = after(world, index, { kind: "begun" }, { isDoing: answer !== "yes" })
-      const event: ModelEvent = { kind: "begin", ...at, index: next.index }
-      return [answer === "yes" ? after(begun, index, { kind: "activated" }) : begun, event]
+      const isThere = answer === "yes"
+      const event: ModelEvent = { kind: "begin", ...at, index: next.index, isThere }
+      return [isThere ? after(begun, index, { kind: "activated" }) : begun, event]
     }
     case "inspect":
       return [
@@ -143,7 +144,7 @@ export function work(world: ModelWorld, index: number): Stepped {
     case "restore": {
       if (!node.isBeforeAllowed) return [after(world, index, { kind: "failed", reason: "floor" })]
       const answer = answerOf(world, index, next.index)
-      if (answer === "unknown" && !node.isSureMet) return [world]
+      if (answer !== "yes" && !node.isSureMet) return [world]
       const begun = after(world, index, { kind: "begun" }, { isDoing: answer !== "yes" })
       if (answer === "yes") return [after(begun, index, { kind: "restored" })]
       return [begun, { kind: "back", node: index, index: next.index }]
@@ -213,7 +214,8 @@ export function restart(world: ModelWorld, index: number, copiesBack: number): M
   const isCopy = isOlder || (node.isCopy && !node.hasDoubted)
   return withNode(world, index, {
     ...{ kept: { ...kept, state: afresh(kept.state) }, copies: isOlder ? [] : node.copies },
-    ...{ isUp: true, isCopy, hasDoubted: false, hasMet: false, isSureMet: false, reported: "" },
+    ...{ isUp: true, isCopy, hasDoubted: false, isKnown: false, hasMet: false, metCount: 0 },
+    ...{ isSureMet: false, reported: "" },
   })
 }
 
@@ -222,13 +224,41 @@ function afresh(state: NodeState): NodeState {
   return { ...state, step: "staging", index: 0, isBegun: false, opened: [], reason: "" }
 }
 
+/** It has a link again: that it was put back is known before anybody says what was decided. */
+export function connect(world: ModelWorld, index: number): ModelWorld {
+  const chains = chainsAround(world, index)
+  if (chains.length === 0 || world.nodes[index]!.isKnown) return world
+  return withNode(world, index, { isKnown: true, metCount: longest(chains) })
+}
+
+/** It compares its decisions with what all have whom it reaches, its controller among them. */
+export function compare(world: ModelWorld, index: number): ModelWorld {
+  const chains = chainsAround(world, index)
+  if (chains.length === 0) return world
+  const heard = chains.reduce((before, chain) => hear(before, index, chain), world)
+  return withNode(heard, index, { hasMet: true, metCount: longest(chains) })
+}
+
+function chainsAround(
+  { nodes, controller }: ModelWorld,
+  index: number,
+): readonly (readonly ModelDecision[])[] {
+  const there = nodes.filter((one, other) => other !== index && one.isUp && one.isLinked)
+  const chains = there.map(({ kept }) => kept.chain)
+  return controller.isUp ? [controller.kept.chain, ...chains] : chains
+}
+
+function longest(chains: readonly (readonly ModelDecision[])[]): number {
+  return Math.max(...chains.map(({ length }) => length))
+}
+
 /** It hears of decisions, in whatever order: it keeps what follows. */
 export function hear(
   world: ModelWorld,
   index: number,
   decisions: readonly ModelDecision[],
 ): ModelWorld {
-  const met = withNode(world, index, { hasMet: true })
+  const met = connect(world, index)
   const { plan } = world.rules
   return decisions.reduce((before, decision) => {
     const node = before.nodes[index]!

@@ -5,7 +5,7 @@
 import type { Plan } from "../../../src/rollout/plan.ts"
 import { seededRandom } from "../swarm/seeded-random.ts"
 import { meet, restartController, takeReport } from "./model-controller.ts"
-import { hear, restart, withNode } from "./model-node.ts"
+import { compare, hear, restart, withNode } from "./model-node.ts"
 import { type ModelStep, stepsOf, take } from "./model-steps.ts"
 import { beginning, DEADLINE, type ModelRules, type ModelWorld, modelPlan } from "./model-world.ts"
 
@@ -29,7 +29,7 @@ export interface Run {
 
 /** How likely a kind of step is, against the others; one where nothing is said. */
 const WEIGHTS: Readonly<Partial<Record<ModelStep["kind"], number>>> = {
-  ...{ look: 12, work: 12, finish: 12, judge: 8, ask: 5, report: 8, notice: 2 },
+  ...{ look: 12, work: 12, finish: 12, judge: 8, compare: 5, report: 8, notice: 2 },
   ...{ window: 0.4, link: 0.4, well: 0.4, floor: 0.05, crash: 0.4, "cut off": 2, restart: 3 },
   ...{ "controller crash": 0.3, "controller restart": 3, hand: 0.6, tick: 3 },
 }
@@ -96,9 +96,10 @@ function endFairly(given: Run): Run {
   let { world } = run
   for (const [index, { isUp }] of world.nodes.entries()) {
     if (!isUp) world = restart(world, index, 0)
-    world = withNode(world, index, { isLinked: true, isWindowOpen: true, hasMet: true })
+    world = withNode(world, index, { isLinked: true, isWindowOpen: true })
   }
   if (!world.controller.isUp) world = restartController(world, 0)
+  for (const index of world.nodes.keys()) world = compare(world, index)
   run = { ...run, world }
   for (let round = 0; round < FAIR_ROUNDS_MAX; round++) {
     if (isOver(world)) return { ...run, world }

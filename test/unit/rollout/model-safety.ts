@@ -10,6 +10,8 @@ export type ModelEvent =
       readonly node: number
       readonly scene: Scene
       readonly index: number
+      /** Whether it is there already, and nothing is done. */
+      readonly isThere: boolean
     }
   | { readonly kind: "effect"; readonly node: number; readonly index: number }
   | { readonly kind: "back"; readonly node: number; readonly index: number | undefined }
@@ -38,6 +40,15 @@ export const SAFETY: Readonly<Record<string, Predicate>> = {
     // After the first release was begun all are brought to their end.
     if (event.kind === "begin" && event.index > 0) return true
     return isReleased(event.scene) && (event.kind === "open" || event.scene.isWindowOpen)
+  },
+
+  "no node begins by less than those know whom it has met": ({ nodes }, event) => {
+    const isAct =
+      (event.kind === "begin" && !event.isThere) ||
+      (event.kind === "back" && event.index !== undefined)
+    if (!isAct) return true
+    const { kept, metCount } = nodes[event.node]!
+    return kept.chain.length >= metCount
   },
 
   "late ones are last": (world, event) => {

@@ -9,7 +9,18 @@ import {
   restartController,
   takeReport,
 } from "./model-controller.ts"
-import { crash, finish, hear, look, restart, type Stepped, withNode, work } from "./model-node.ts"
+import {
+  compare,
+  connect,
+  crash,
+  finish,
+  hear,
+  look,
+  restart,
+  type Stepped,
+  withNode,
+  work,
+} from "./model-node.ts"
 import { violations } from "./model-safety.ts"
 import { COPIES, type ModelWorld } from "./model-world.ts"
 
@@ -18,7 +29,7 @@ export type ModelStep =
   | { readonly kind: "look" | "work" | "finish" | "cut off"; readonly node: number }
   | { readonly kind: "crash"; readonly node: number }
   | { readonly kind: "restart"; readonly node: number; readonly copies: number }
-  | { readonly kind: "ask" | "report" | "report again"; readonly node: number }
+  | { readonly kind: "connect" | "compare" | "report" | "report again"; readonly node: number }
   | { readonly kind: "gossip"; readonly node: number; readonly other: number }
   | { readonly kind: "notice"; readonly node: number; readonly notice: number }
   | { readonly kind: "link" | "window" | "well" | "floor"; readonly node: number }
@@ -60,11 +71,12 @@ function linkedSteps(
   node: number,
 ): readonly ModelStep[] {
   const steps: ModelStep[] = notices.map((_, notice) => ({ kind: "notice", node, notice }))
+  steps.push({ kind: "connect", node }, { kind: "compare", node })
   for (const [other, { isUp, isLinked }] of nodes.entries()) {
     if (other !== node && isUp && isLinked) steps.push({ kind: "gossip", node, other })
   }
   if (!controller.isUp) return steps
-  steps.push({ kind: "ask", node }, { kind: "report", node }, { kind: "report again", node })
+  steps.push({ kind: "report", node }, { kind: "report again", node })
   return steps
 }
 
@@ -123,7 +135,7 @@ type Change = Exclude<
 >
 
 function changed(world: ModelWorld, step: Change): ModelWorld {
-  const { nodes, notices, controller } = world
+  const { nodes, notices } = world
   const one = nodes[step.node]!
   const set = (change: Partial<typeof one>) => withNode(world, step.node, change)
   switch (step.kind) {
@@ -131,15 +143,17 @@ function changed(world: ModelWorld, step: Change): ModelWorld {
       return crash(world, step.node)
     case "restart":
       return restart(world, step.node, step.copies)
-    case "ask":
-      return hear(world, step.node, controller.kept.chain)
+    case "connect":
+      return connect(world, step.node)
+    case "compare":
+      return compare(world, step.node)
     case "gossip":
       return hear(world, step.node, nodes[step.other]!.kept.chain)
     case "notice":
       return hear(world, step.node, [notices[step.notice]!])
     case "report":
     case "report again":
-      return takeReport(set({ hasMet: true }), step.node, step.kind === "report again")
+      return takeReport(connect(world, step.node), step.node, step.kind === "report again")
     case "link":
       return set({ isLinked: !one.isLinked })
     case "window":

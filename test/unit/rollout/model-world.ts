@@ -75,7 +75,12 @@ export interface ModelNode {
   /** Of this start. */
   readonly scene: Scene | undefined
   readonly isDoing: boolean
+  /** Whether it has a link to anybody since: by then it is known that it was put back. */
+  readonly isKnown: boolean
+  /** Whether it compared its decisions with what others have, since. */
   readonly hasMet: boolean
+  /** How many decisions those had whom it met first, and whom it compared its own with last. */
+  readonly metCount: number
   readonly isSureMet: boolean
   readonly isCopy: boolean
   readonly hasDoubted: boolean
@@ -155,6 +160,7 @@ export function beginning(rules: ModelRules): ModelWorld {
   const node: ModelNode = {
     ...{ kept, copies: [], isUp: true, isLinked: true, isWindowOpen: true, isWell: true },
     ...{ isBeforeAllowed: true, scene: undefined, isDoing: false, hasMet: false },
+    ...{ isKnown: false, metCount: 0 },
     ...{ isSureMet: false, isCopy: false, hasDoubted: false, reported: "", reports: [] },
     ...{ counter: 0, runs: old.map(({ release }) => (hasBefore ? release.digest : undefined)) },
     ...{ effects: [], wellAt: undefined },

@@ -254,6 +254,15 @@ describe("a node that was put back from an older copy", () => {
     expect(asked("yes", back).step).toBe("went-back")
   })
 
+  it("makes none of several releases run that it went back from and has forgotten", () => {
+    const doubting = look(opened, putBack)
+    const view = viewOf(1, { phase: "aborted", backFrom: 0 })
+    for (const index of [0, 1]) {
+      const heard = look({ ...doubting, index }, sceneOf({ plan: TWO, view }))
+      expect(heard).toMatchObject({ step: "going-back", index: 0, isBegun: true })
+    }
+  })
+
   it("begins nothing because of it that is not released", () => {
     const waiting = look(opened, { ...putBack, view: viewOf(1, { phase: "paused" }) })
     expect(waiting).toMatchObject({ step: "opened", unsureAtMs: NOW })

@@ -18,6 +18,15 @@ describe.each([1, 2] as const)("node %i that dies at any of its acts", (who) => 
     }
   }, 60_000)
 
+  it("sets no link again that it went back from, though it comes back from such a copy", async () => {
+    const quiet: DeathCase = { ...QUIET, who, stepsBack: 3, isBack: true }
+    const acts = await tellDeath(quiet)
+    // Going back is the last that it does.
+    for (let act = acts - 12; act < acts; act++) {
+      await tellDeath({ ...quiet, death: { act, isAfter: act % 2 === 0 } })
+    }
+  }, 60_000)
+
   it("makes no program run twice, though it comes back from a copy three writes older", async () => {
     const quiet: DeathCase = { ...QUIET, who, activate: "program", stepsBack: 3 }
     const acts = await tellDeath(quiet)

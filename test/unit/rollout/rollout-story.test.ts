@@ -172,6 +172,25 @@ describe("a rollout", () => {
     await untilEverywhere([1, 2, 3], plan, "healthy")
   })
 
+  it("begins on a node that was restarted once its decisions were compared with another's", async () => {
+    const plan = await threeWith()
+    const { content } = world.remainsOf(2)
+    content.openings.set(NEW, { kind: "not-yet", code: "GATE_CLOSED" })
+    await world.act(1, plan, { kind: "start" })
+    await world.until(() => world.view(2, plan).releasedAtMs.length > 0)
+    await world.node(2).stop()
+    content.openings.clear()
+    world.hub.partition([[1, 3].map(peerOf)])
+    await world.start(2)
+    await world.clock.advance(20_000)
+    expect(world.state(2, plan)).toMatchObject({ step: "activating", isBegun: false })
+    expect(done(2)).toEqual([])
+    world.hub.heal()
+    world.hub.connectAll()
+    await untilEverywhere([1, 2, 3], plan, "healthy")
+    expect(done(2)).toEqual([NEW])
+  })
+
   it("brings a node that comes late to what the others run, after all of them", async () => {
     const plan = await threeWith()
     await world.act(1, plan, { kind: "start" })

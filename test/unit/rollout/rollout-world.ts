@@ -232,6 +232,7 @@ export class RolloutWorld {
         activator: mortal.activator(remains.machine),
         prober: mortal.prober(remains.machine),
         send: (known, envelope) => exchange.report(known, envelope),
+        compare: (known) => exchange.compare(known),
         askRoster: (known) => exchange.roster(known),
         onStep: ({ named }, state) => steps.push(`${named.version} ${state.step}`),
       },
