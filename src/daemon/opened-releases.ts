@@ -26,6 +26,7 @@ import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
 import type { PublishedRelease } from "../release/releases.ts"
+import { gateOnceRead } from "../rollout/plan-gate.ts"
 import type { Rollouts } from "../rollout/rollout.ts"
 import { PayloadPool } from "../seal/payload-pool.ts"
 import type { BlobPlaces } from "../store/blob-places.ts"
@@ -99,7 +100,7 @@ export async function openReleases(
     {
       ...{ ...deps, fleet, book, nodeKeys, self, epochs: rooms.epochs, files, pool },
       device: () => (isStopped ? undefined : desk.gate.current),
-      plan: { isReleased: (release, node) => rollouts?.gate.isReleased(release, node) },
+      plan: gateOnceRead(() => rollouts?.gate),
       onOpened: (note) => audit.note(eventOfOpening(note)),
       onGranted: (note) => audit.note(eventOfGrant(note)),
       blobPath: (digest) => wholeBlobPath(data, digest),

@@ -51,3 +51,13 @@ export class PlanGate implements PlanView {
     return list !== undefined && mayComeLate({ waves }, list, node) ? waves.length : undefined
   }
 }
+
+/** Gives what plans say once they are read: until then a node that starts releases nobody by them. */
+export function gateOnceRead(read: () => PlanView | undefined): PlanView {
+  return {
+    isReleased: (release, node) => {
+      const gate = read()
+      return gate === undefined ? false : gate.isReleased(release, node)
+    },
+  }
+}

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { KnownRelease } from "../../../src/release/releases.ts"
 import type { Plan } from "../../../src/rollout/plan.ts"
-import { PlanGate } from "../../../src/rollout/plan-gate.ts"
+import { gateOnceRead, PlanGate } from "../../../src/rollout/plan-gate.ts"
 import { NOW } from "../release/world.ts"
 import { peerOf, releaseOf } from "./rollout-scene.ts"
 import { planOf, RolloutWorld } from "./rollout-world.ts"
@@ -84,4 +84,13 @@ describe("a plan", () => {
       ...[true, true, true],
     ])
   })
+})
+
+it("opens for nobody on a keeper that has not read its plans yet", () => {
+  let gate: PlanGate | undefined
+  const isReleased = () => gateOnceRead(() => gate).isReleased(RELEASE, peerOf(2))
+  expect(isReleased()).toBe(false)
+  gate = new PlanGate(world.node(3))
+  // No plan that was started names it: it is the keeper's own rule that counts.
+  expect(isReleased()).toBeUndefined()
 })
