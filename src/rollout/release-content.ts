@@ -2,12 +2,13 @@
  * The releases of a node as rollouts need them: adapter of `content.ts` over the book and the opener.
  * @module
  */
-import { mkdir, rm, stat } from "node:fs/promises"
+import { mkdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { encodeHex } from "../core/byte-text.ts"
 import { rawOf } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { Serial } from "../core/serial.ts"
 import { namesIn } from "../disk/folder.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { PeerId } from "../net/net.ts"
@@ -23,6 +24,8 @@ import type { Activation } from "./plan.ts"
 
 /** How much of a digest tells two folders apart: hex digits. */
 const DIGEST_DIGITS = 16
+/** A folder that is being removed: what is left of it by a crash is none that was opened. */
+const REMOVED = /^\..*\.removed$/
 /** A release that is over is not opened any more, however often it is tried. */
 const NEVER: readonly string[] = ["RELEASE_WITHDRAWN", "RELEASE_EXPIRED"]
 const refuse = refusal("PLAN_INVALID")
@@ -37,6 +40,9 @@ export interface ReleaseContentDeps {
 export class ReleaseContent implements RolloutContent {
   readonly #deps: ReleaseContentDeps
   readonly #folder: string
+  readonly #turns = new Serial<string>()
+  /** Folders that are opened, or are about to be, and that nobody has named yet as one to keep. */
+  readonly #fresh = new Set<string>()
 
   /** @param options.folder - for opened releases of rollouts alone, on the disk of the store */
   constructor(deps: ReleaseContentDeps, options: { readonly folder: string }) {
@@ -66,13 +72,15 @@ export class ReleaseContent implements RolloutContent {
     const known = this.#find(release)
     if (known === undefined) return { kind: "not-yet", code: "RELEASE_UNKNOWN" }
     const path = this.#pathOf(release)
-    // It came there whole, by rename, and nobody else writes here.
-    if (await isFolder(path)) return { kind: "opened", path }
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    this.#fresh.add(path)
     try {
+      // It came there whole, by rename, and nobody else writes here.
+      if (await this.#turns.run(path, () => isFolder(path))) return { kind: "opened", path }
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
       await this.#deps.opener.open(known, path, { ...options, onProgress: () => {} })
       return { kind: "opened", path }
     } catch (error) {
+      this.#fresh.delete(path)
       options.signal.throwIfAborted()
       const code = codeOf(error) ?? "UNKNOWN"
       if (!NEVER.includes(code)) return { kind: "not-yet", code }
@@ -108,14 +116,27 @@ export class ReleaseContent implements RolloutContent {
   }
 
   async keepOnly(paths: ReadonlySet<string>): Promise<void> {
+    for (const path of paths) this.#fresh.delete(path)
     for (const name of await namesIn(this.#folder)) {
       const path = join(this.#folder, name)
-      if (!paths.has(path)) await rm(path, { recursive: true, force: true })
+      if (REMOVED.test(name)) await rm(path, { recursive: true, force: true })
+      // What begins with a dot is an opening that is under way.
+      if (name.startsWith(".") || paths.has(path)) continue
+      await this.#turns.run(path, () => this.#remove(name))
     }
   }
 
   onChange(listener: () => void): () => void {
     return this.#deps.book.onChange(listener)
+  }
+
+  async #remove(name: string): Promise<void> {
+    const path = join(this.#folder, name)
+    if (this.#fresh.has(path)) return
+    const removed = join(this.#folder, `.${name}.removed`)
+    await rm(removed, { recursive: true, force: true })
+    await rename(path, removed)
+    await rm(removed, { recursive: true, force: true })
   }
 
   #isForOne({ release: { said } }: KnownRelease, node: PeerId): boolean {
