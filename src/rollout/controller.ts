@@ -17,7 +17,7 @@ import type { PeerId } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { WitnessList } from "../trust/witness-list.ts"
-import { type Act, encodeDecision } from "./decision.ts"
+import { type Act, encodeDecision, shortLine } from "./decision.ts"
 import { decisionLogOf, signDecisionLog } from "./decision-log.ts"
 import { RolloutError } from "./errors.ts"
 import type { Plan } from "./plan.ts"
@@ -286,7 +286,7 @@ export class RolloutController {
       previous: view.last,
       atMs: nowMs,
       act,
-      reason: reason.slice(0, 500),
+      reason: shortLine(reason),
     })
     const { envelope } = await signDraft(draft, [signer])
     if (book.witnesses() !== undefined) {

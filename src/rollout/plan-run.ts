@@ -9,6 +9,7 @@ import type { Logger } from "../core/log.ts"
 import type { NamedRelease } from "../release/signed.ts"
 import type { ActivationTarget, Activator, Prober } from "./activation.ts"
 import type { RolloutContent } from "./content.ts"
+import { shortLine } from "./decision.ts"
 import {
   type ActiveRelease,
   advance,
@@ -30,10 +31,8 @@ import type { KnownPlan } from "./rollout-book.ts"
 const PAUSES_MS: readonly number[] = [100, 200, 400, 800, 1_600, 5_000, 15_000, 30_000]
 /** Whether it still is blocked a node looks after this time. */
 const BLOCKED_MS = 5_000
-const REASON_CHARACTERS_MAX = 400
 /** Steps in which something of the channel is being changed. */
 const CHANGING: readonly Step[] = ["activating", "probing", "going-back"]
-const NOT_SHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu
 
 /** What a run says of itself. */
 export interface RunReport {
@@ -180,7 +179,9 @@ export class PlanRun {
   }
 
   async #advance(happening: Happening, scene: Scene): Promise<void> {
-    await this.#move(advance(this.state, happening, scene), scene)
+    const { kind } = happening
+    const said = kind === "failed" ? { kind, reason: shortLine(happening.reason) } : happening
+    await this.#move(advance(this.state, said, scene), scene)
   }
 
   async #move(next: NodeState, scene: Scene): Promise<void> {
@@ -242,7 +243,7 @@ export class PlanRun {
       }
     } catch (error) {
       if (signal.aborted) return undefined
-      return { kind: "failed", reason: shortReason(error) }
+      return { kind: "failed", reason: reasonOf(error) }
     }
   }
 
@@ -333,7 +334,7 @@ export class PlanRun {
     const { activation, path } = this.#activeOf(release, this.state.opened[index] ?? "")
     const subject = { activation, target: { release, path } }
     const answer = await this.#deps.prober.probe(scene.plan.probe!, subject, { signal })
-    return answer.isHealthy ? { kind: "healthy" } : { kind: "failed", reason: cut(answer.reason) }
+    return answer.isHealthy ? { kind: "healthy" } : { kind: "failed", reason: answer.reason }
   }
 
   async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening | undefined> {
@@ -363,7 +364,8 @@ export class PlanRun {
     if (!this.#hasMet) return
     const outcome = this.#outcome(scene)
     if (outcome === undefined) return
-    const { attempt, reason } = this.state
+    const { attempt } = this.state
+    const reason = shortLine(this.state.reason)
     const opensAtMs = outcome === "waiting" ? this.#deps.opensAtMs() : undefined
     const text = `${outcome} ${attempt} ${opensAtMs}`
     if (text === this.#reported) return
@@ -422,13 +424,7 @@ function isSame(one: NodeState, other: NodeState): boolean {
   return JSON.stringify(one) === JSON.stringify(other)
 }
 
-function shortReason(error: unknown): string {
+function reasonOf(error: unknown): string {
   const code = codeOf(error)
-  return cut(code === undefined ? messageOf(error) : `${messageOf(error)} [${code}]`)
-}
-
-/** One line that can be shown and signed. */
-function cut(text: string): string {
-  const line = text.toWellFormed().replace(NOT_SHOWN, " ").trim()
-  return line.length <= REASON_CHARACTERS_MAX ? line : `…${line.slice(1 - REASON_CHARACTERS_MAX)}`
+  return code === undefined ? messageOf(error) : `${messageOf(error)} [${code}]`
 }

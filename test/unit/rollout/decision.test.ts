@@ -6,6 +6,7 @@ import {
   type Decision,
   encodeDecision,
   readDecision,
+  shortLine,
 } from "../../../src/rollout/decision.ts"
 import type { StatementDraft } from "../../../src/trust/statement.ts"
 import { FLEET, fileOf, keyOf, NOW } from "../release/world.ts"
@@ -53,6 +54,21 @@ describe("a decision as a statement", () => {
       },
     )
     await fc.assert(property, { numRuns: 50 })
+  })
+
+  it("has a reason of any text, as one short line", async () => {
+    const anyText = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 1_000 }),
+      fc.string({ unit: fc.constantFrom("ü", "\ud800", "😀", "\n", "\u202e"), maxLength: 600 }),
+    )
+    const property = fc.property(anyText, (text) => {
+      const reason = shortLine(text)
+      expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(512)
+      encodeDecision({ ...DECISION, reason })
+    })
+    fc.assert(property, { numRuns: 200 })
+    expect(shortLine(" a\nb ")).toBe("a b")
+    expect(shortLine(`${"a".repeat(600)}ü`)).toBe(`…${"a".repeat(507)}ü`)
   })
 
   it("is of the controller that the plan names, and of nobody else", async () => {

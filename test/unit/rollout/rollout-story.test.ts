@@ -232,6 +232,16 @@ describe("a rollout", () => {
     expect(done(2)).toEqual([])
   })
 
+  it("is told of what failed in however many words", async () => {
+    const plan = await threeWith()
+    world.remainsOf(2).content.objections.set(NEW, `so \n${"ü".repeat(600)} long`)
+    await world.act(1, plan, { kind: "start" })
+    await world.untilPhase(1, plan, "paused")
+    const [report] = world.node(1).reports
+    expect(report).toMatchObject({ node: peerOf(2), outcome: "failed" })
+    expect(report?.reason).toMatch(/^…ü{251,252} long$/)
+  })
+
   it("opens nothing on nodes that only stage, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)
