@@ -234,8 +234,13 @@ function settle(state: NodeState, scene: Scene): NodeState {
   if (step !== "opened" || !mayActivate) return state
   // What fails from here on fails after the last time at which the rollout was resumed.
   const next: NodeState = { ...state, step: "activating", attempt: view.attempt }
-  // Nobody has tried before the rollout was resumed what may be tried since then.
-  return atRelease(view.resumedAtMs > state.unsureAtMs ? { ...next, unsureAtMs: 0 } : next, 0)
+  // Nobody has tried before its wave was released, or the rollout resumed, what may be tried since then.
+  return atRelease(mayTrySinceMs(scene) > state.unsureAtMs ? { ...next, unsureAtMs: 0 } : next, 0)
+}
+
+function mayTrySinceMs({ view, place }: Scene): number {
+  const { releasedAtMs, resumedAtMs, atMs } = view
+  return Math.max(resumedAtMs, (place === undefined ? undefined : releasedAtMs[place]) ?? atMs)
 }
 
 /** What seems not to be begun may be. */

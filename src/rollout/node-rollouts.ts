@@ -84,6 +84,8 @@ export class NodeRollouts {
   readonly #rosterRetries = new Map<Digest, () => void>()
   #memory: NodeMemory = NO_MEMORY
   #isStopped = false
+  /** When it was first seen since the start that this node was put back; all plans are told the same. */
+  #putBackAtMs: number | undefined
   /** Plans whose decisions were compared with what others have, since the start. */
   readonly #compared = new Set<Digest>()
   /** Those that nobody has answered of, until they are asked for again. */
@@ -140,6 +142,7 @@ export class NodeRollouts {
 
   /** Something may open now that did not, or somebody may have come who can be asked. */
   wake(): void {
+    this.#notePutBack()
     for (const run of this.#runs.values()) run.wake()
     void this.#meet()
   }
@@ -250,6 +253,12 @@ export class NodeRollouts {
     }
   }
 
+  #notePutBack(): number | undefined {
+    const { self, membership } = this.#deps
+    if (self?.wasPutBack() === true) this.#putBackAtMs ??= membership.nowMs()
+    return this.#putBackAtMs
+  }
+
   async #scene(known: KnownPlan, before: readonly ActiveRelease[]): Promise<Scene> {
     const { book, content, membership, self } = this.#deps
     const { said: plan } = known.plan
@@ -272,7 +281,7 @@ export class NodeRollouts {
       isStageOnly: this.#options.isStageOnly,
       isReplaced: active?.named.digest !== known.named.digest,
       isExpired: membership.nowMs() > plan.expiresAtMs,
-      putBackAtMs: self?.wasPutBack() === true ? membership.nowMs() : undefined,
+      putBackAtMs: this.#notePutBack(),
       before: objections.every((objection) => objection === undefined) ? before : [],
     }
   }

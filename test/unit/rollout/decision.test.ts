@@ -56,7 +56,7 @@ describe("a decision as a statement", () => {
     await fc.assert(property, { numRuns: 50 })
   })
 
-  it("has a reason of any text, as one short line", async () => {
+  it("has a reason of any text, as one short line", () => {
     const anyText = fc.oneof(
       fc.string({ unit: "binary", maxLength: 1_000 }),
       fc.string({ unit: fc.constantFrom("ü", "\ud800", "😀", "\n", "\u202e"), maxLength: 600 }),

@@ -246,6 +246,18 @@ describe("a node that was put back from an older copy", () => {
     expect(workOf(next(NOW + 1), scene)).toEqual({ kind: "activate", index: 0 })
   })
 
+  it("does not ask so of a plan whose wave was released after that", () => {
+    const since = (atMs: number) => viewOf(1, { releasedAtMs: [atMs], atMs })
+    const doubting: NodeState = { ...opened, unsureAtMs: NOW }
+    const begun = (view: Scene["view"], place = 0) =>
+      look(doubting, sceneOf({ plan: TWO, view, place }))
+    expect(begun(since(NOW))).toMatchObject({ isBegun: true, unsureAtMs: NOW })
+    expect(begun(since(NOW + 1))).toMatchObject({ isBegun: false, unsureAtMs: 0 })
+    const completed = (atMs: number) => ({ ...since(NOW), phase: "completed" as const, atMs })
+    expect(begun(completed(NOW), 2)).toMatchObject({ isBegun: true })
+    expect(begun(completed(NOW + 1), 2)).toMatchObject({ isBegun: false })
+  })
+
   it("goes back even if it does not know that it tried anything", () => {
     const view = viewOf(1, { phase: "aborted", backFrom: 0 })
     const back = look(opened, { ...putBack, view })

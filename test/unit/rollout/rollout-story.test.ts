@@ -160,6 +160,20 @@ describe("a rollout", () => {
     expect([...world.node(2).rollouts.active]).toEqual([["default", []]])
   })
 
+  it("runs programs by a plan that is newer than a node's being put back, though nothing tells of them", async () => {
+    const plan = await threeAfterOne({
+      activate: { kind: "exec", argv: ["/usr/bin/run"], timeoutMs: 60_000 },
+      probe: undefined,
+    })
+    await world.node(2).stop()
+    world.restore(2, 1)
+    await world.start(2)
+    await world.clock.advance(1_000)
+    await world.act(1, plan, { kind: "start" })
+    await untilEverywhere([1, 2, 3], plan, "healthy")
+    expect(runs(2)).toEqual([NEW])
+  })
+
   it("counts a node that is away as failed, and lets it catch up", async () => {
     const plan = await threeWith()
     await world.node(2).stop()
