@@ -15,14 +15,22 @@ export interface Clock {
   sleep(delayMs: number, options?: { signal?: AbortSignal | undefined }): Promise<void>
 }
 
+/** Longest timer of the machine, some 24.8 days: one that is longer would be called back at once. */
+const TIMER_MS_MAX: number = 2 ** 31 - 1
+
 /** The machine's clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, callback) {
+    let timer: NodeJS.Timeout
+    const arm = (leftMs: number) => {
+      const partMs = Math.min(leftMs, TIMER_MS_MAX)
+      timer = setTimeout(() => (leftMs > partMs ? arm(leftMs - partMs) : callback()), partMs)
+      timer.unref()
+    }
     // Of a time that has passed Node would warn on standard error.
-    const timer = setTimeout(callback, Math.max(0, delayMs))
-    timer.unref()
+    arm(Math.max(0, delayMs))
     return () => clearTimeout(timer)
   },
   sleep(delayMs, options) {

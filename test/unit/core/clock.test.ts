@@ -1,5 +1,5 @@
 /** The virtual clock keeps the contract of the real one. */
-import { expect, test } from "vitest"
+import { expect, test, vi } from "vitest"
 import { systemClock } from "../../../src/core/clock.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 
@@ -65,4 +65,24 @@ test("the system clock calls back soon when the time has passed, without a word"
   await systemClock.sleep(1)
   process.off("warning", onWarning)
   expect(warnings).toEqual([])
+})
+
+test("the system clock calls back after sixty days, and not before", () => {
+  vi.useFakeTimers()
+  try {
+    const day = 86_400_000
+    let calls = 0
+    systemClock.after(60 * day, () => calls++)
+    const cancel = systemClock.after(60 * day, () => calls++)
+    vi.advanceTimersByTime(60 * day - 1)
+    expect(calls).toBe(0)
+    // The one that a long timer is in by now is what is cancelled.
+    cancel()
+    vi.advanceTimersByTime(1)
+    expect(calls).toBe(1)
+    vi.advanceTimersByTime(day)
+    expect(calls).toBe(1)
+  } finally {
+    vi.useRealTimers()
+  }
 })
