@@ -136,23 +136,35 @@ export class PlanRun {
     }
     while (!this.#closing.signal.aborted) {
       this.#isWoken = false
-      const scene = await this.#look()
-      await this.#tell(scene)
-      const work = workOf(this.state, scene)
-      if (work.kind === "wait") {
-        tries = 0
-        await this.#wait(this.#waitMs(scene))
-        continue
+      try {
+        const scene = await this.#look()
+        await this.#tell(scene)
+        const work = workOf(this.state, scene)
+        if (work.kind === "wait") {
+          tries = 0
+          await this.#wait(this.#waitMs(scene))
+          continue
+        }
+        const happening = await this.#do(work, scene)
+        if (this.#closing.signal.aborted) return
+        if (happening !== undefined) {
+          await this.#advance(happening, scene)
+          tries = 0
+          continue
+        }
+      } catch (error) {
+        this.#warn(error)
       }
-      const happening = await this.#do(work, scene)
-      if (this.#closing.signal.aborted) return
-      if (happening === undefined) {
-        await this.#wait(PAUSES_MS[Math.min(tries++, PAUSES_MS.length - 1)])
-        continue
-      }
-      tries = 0
-      await this.#advance(happening, scene)
+      await this.#wait(PAUSES_MS[Math.min(tries++, PAUSES_MS.length - 1)])
     }
+  }
+
+  /** A full disk is no failure of the plan, and passes. */
+  #warn(error: unknown): void {
+    if (this.#closing.signal.aborted) return
+    const cause = error instanceof OwnFault ? error.cause : error
+    const fields = { plan: this.known.named.name, error: messageOf(cause), code: codeOf(cause) }
+    this.#deps.log.warn(fields, "a step of a rollout could not be taken: it is tried again")
   }
 
   /** Moves on by what is known now; what runs well is noted before something else is made to run. */
@@ -188,7 +200,7 @@ export class PlanRun {
     const before = this.state
     if (isSame(before, next)) return
     const kept = { ...this.#kept, state: next }
-    await this.#deps.keep(kept, this.#activeAfter(before, kept, scene))
+    await own(this.#deps.keep(kept, this.#activeAfter(before, kept, scene)))
     this.#kept = kept
     if (before.step !== next.step || before.index !== next.index) this.#deps.onStep(next)
     if (CHANGING.includes(before.step) && !CHANGING.includes(next.step)) this.#deps.leave()
@@ -243,6 +255,7 @@ export class PlanRun {
       }
     } catch (error) {
       if (signal.aborted) return undefined
+      if (error instanceof OwnFault) throw error
       return { kind: "failed", reason: reasonOf(error) }
     }
   }
@@ -290,7 +303,7 @@ export class PlanRun {
     for (const [index, release] of releases.entries()) {
       if (index < from) continue
       const ahead = releases.slice(0, index).map((one) => ({ release: one }))
-      const objection = await content.objection(release, digestsOf([...active(), ...ahead]))
+      const objection = await own(content.objection(release, digestsOf([...active(), ...ahead])))
       if (objection !== undefined) return objection
     }
     return undefined
@@ -340,7 +353,8 @@ export class PlanRun {
   async #restore(scene: Scene, index: number, signal: AbortSignal): Promise<Happening | undefined> {
     const { release, path, activation } = scene.before[index]!
     const { content } = this.#deps
-    const objection = await content.objection(release, digestsOf(scene.before.slice(0, index)))
+    const ahead = digestsOf(scene.before.slice(0, index))
+    const objection = await own(content.objection(release, ahead))
     if (objection !== undefined) return { kind: "failed", reason: objection }
     const isDone = await this.#makeRun(
       activation,
@@ -406,6 +420,18 @@ export class PlanRun {
       }
       this.#wake = done
     })
+  }
+}
+
+/** What this node could not keep or look up: nothing of the plan has failed by it. */
+class OwnFault extends Error {}
+
+/** Awaits what is the node's own: a fault of it is none of the plan's. */
+async function own<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (cause) {
+    throw new OwnFault(messageOf(cause), { cause })
   }
 }
 

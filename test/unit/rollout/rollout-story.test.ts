@@ -256,6 +256,29 @@ describe("a rollout", () => {
     expect(report?.reason).toMatch(/^…ü{251,252} long$/)
   })
 
+  it("goes on where a node could not write for a while, and fails nobody by that", async () => {
+    const plan = await threeWith()
+    const { files, content } = world.remainsOf(2)
+    const write = files.write.bind(files)
+    let isFull = true
+    files.write = async (name, bytes) => {
+      const isDecision = name.includes("/decisions/")
+      if (isFull && !isDecision) throw Object.assign(new Error("no space"), { code: "ENOSPC" })
+      await write(name, bytes)
+    }
+    await world.act(1, plan, { kind: "start" })
+    await world.clock.advance(5_000)
+    expect(done(2)).toEqual([])
+    isFull = false
+    const objection = content.objection.bind(content)
+    content.objection = async () => {
+      content.objection = objection
+      throw Object.assign(new Error("no disk"), { code: "EIO" })
+    }
+    await world.untilPhase(1, plan, "completed")
+    expect(done(2)).toEqual([NEW])
+  })
+
   it("opens nothing on nodes that only stage, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)
