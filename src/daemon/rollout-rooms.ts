@@ -9,7 +9,6 @@ import type { NodeLog } from "../audit/node-log.ts"
 import type { AskWitness } from "../audit/witness-asking.ts"
 import { encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
-import type { Digest } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Metrics } from "../core/metrics.ts"
@@ -25,6 +24,7 @@ import { createActivator } from "../rollout/activator.ts"
 import { type AUTO, effectiveAllow, type RolloutAllow } from "../rollout/allowing.ts"
 import { programRunner } from "../rollout/bounded-program.ts"
 import { RolloutController } from "../rollout/controller.ts"
+import { Controllers } from "../rollout/controllers.ts"
 import { decisionLogOf } from "../rollout/decision-log.ts"
 import { FleetRollouts } from "../rollout/fleet-rollouts.ts"
 import { NodeRollouts } from "../rollout/node-rollouts.ts"
@@ -114,7 +114,7 @@ export async function openRollouts(
   )
   const signer = peerSigner(net)
   const stopping = new AbortController()
-  const controllers = new Controllers((known) => {
+  const make = (known: KnownPlan) => {
     return new RolloutController(
       {
         ...{ book, membership, signer, self, clock, log, shelf },
@@ -137,13 +137,14 @@ export async function openRollouts(
       },
       known,
     )
-  })
+  }
+  const controllers = new Controllers({ self: net.id, log, make })
   const shelf = new ReportShelf({ kv: deps.kv, log })
   const exchange = new RolloutExchange(
     {
       ...{ net, clock, log, book },
       takeReport: async (known, node, envelope) =>
-        (await controllers.of(known, net.id))?.takeReport(node, envelope) ?? false,
+        (await controllers.of(known))?.takeReport(node, envelope) ?? false,
       onRefused: (known, peer, code) => audit.note(eventOfRefusal(known, peer, code)),
     },
     { fleet: membership.fleet },
@@ -179,11 +180,11 @@ export async function openRollouts(
   // Witnesses may be others now, too.
   const forget = fleet.onChange(() => {
     refresh()
-    void controllers.look(book, net.id)
+    void controllers.look(book.plans())
   })
-  const forgetBook = book.onChange(() => void controllers.look(book, net.id))
+  const forgetBook = book.onChange(() => void controllers.look(book.plans()))
   exchange.start()
-  await controllers.look(book, net.id)
+  await controllers.look(book.plans())
   await node.start()
   const rollouts = new FleetRollouts({
     ...{ membership, net, desk: deps.desk, releases: deps.releases, book, content, node },
@@ -206,44 +207,6 @@ export async function openRollouts(
       controllers.stop()
       await node.stop()
     },
-  }
-}
-
-/** The controllers that this node is, by plan. */
-class Controllers {
-  readonly #make: (known: KnownPlan) => RolloutController
-  readonly #all = new Map<Digest, RolloutController>()
-  readonly #starting = new Map<Digest, Promise<void>>()
-
-  constructor(make: (known: KnownPlan) => RolloutController) {
-    this.#make = make
-  }
-
-  /** Starts those of plans that count and name this node; reports of the others are of no use. */
-  async look(book: RolloutBook, self: string): Promise<void> {
-    for (const known of book.plans()) await this.of(known, self)
-    for (const controller of this.#all.values()) controller.look()
-  }
-
-  get(known: KnownPlan): RolloutController | undefined {
-    return this.#all.get(known.named.digest)
-  }
-
-  async of(known: KnownPlan, self: string): Promise<RolloutController | undefined> {
-    const { digest } = known.named
-    if (known.plan.said.controller !== self) return undefined
-    const started = this.#starting.get(digest)
-    if (started === undefined) {
-      const controller = this.#make(known)
-      this.#all.set(digest, controller)
-      this.#starting.set(digest, controller.start())
-    }
-    await this.#starting.get(digest)
-    return this.#all.get(digest)
-  }
-
-  stop(): void {
-    for (const controller of this.#all.values()) controller.stop()
   }
 }
 

@@ -14,6 +14,7 @@ import type { PeerId, PeerNetwork } from "../../../src/net/net.ts"
 import type { Activator, Prober } from "../../../src/rollout/activation.ts"
 import type { RolloutContent } from "../../../src/rollout/content.ts"
 import { RolloutController, type Witnessing } from "../../../src/rollout/controller.ts"
+import { Controllers } from "../../../src/rollout/controllers.ts"
 import { MemoryContent } from "../../../src/rollout/memory-content.ts"
 import type { NodeState } from "../../../src/rollout/node-machine.ts"
 import { NodeRollouts } from "../../../src/rollout/node-rollouts.ts"
@@ -188,9 +189,8 @@ export class RolloutWorld {
     const witness: Witnessing =
       options.witness ?? ((decided, list) => this.witnesses.cosign(decided, list))
     const shelf = new ReportShelf({ kv: remains.kv, log })
-    const controllers = new Map<string, Promise<RolloutController>>()
-    const made = async (known: KnownPlan): Promise<RolloutController> => {
-      const controller = new RolloutController(
+    const make = (known: KnownPlan) => {
+      return new RolloutController(
         {
           ...{ book, membership, signer, shelf, clock, log, witness },
           compare: (one) => exchange.compare(one),
@@ -201,21 +201,13 @@ export class RolloutWorld {
         },
         known,
       )
-      await controller.start()
-      return controller
     }
-    const controllerOf = async (known: KnownPlan) => {
-      if (known.plan.said.controller !== net.id) return undefined
-      const { digest } = known.named
-      const controller = controllers.get(digest) ?? made(known)
-      controllers.set(digest, controller)
-      return await controller
-    }
+    const controllers = new Controllers({ self: net.id, log, make })
     const exchange = new RolloutExchange(
       {
         ...{ net, clock, log, book },
         takeReport: async (known, node, envelope) =>
-          (await controllerOf(known))?.takeReport(node, envelope) ?? false,
+          (await controllers.of(known))?.takeReport(node, envelope) ?? false,
         onRefused: (_, peer, code) => refused.push(`${peer} ${code}`),
       },
       { fleet: FLEET },
@@ -243,9 +235,7 @@ export class RolloutWorld {
       },
     )
     await Promise.race([book.refresh(), mortal.died])
-    const look = async () => {
-      for (const known of book.plans()) (await controllerOf(known))?.look()
-    }
+    const look = () => controllers.look(book.plans())
     const forget = book.onChange(() => void look())
     exchange.start()
     await look()
@@ -267,14 +257,14 @@ export class RolloutWorld {
         refused,
         reports,
       },
-      controllerOf,
+      controllerOf: (known) => controllers.of(known),
       acts: () => mortal.acts,
       isDead: () => mortal.isDead,
       untilDead: mortal.died,
       stop: async () => {
         forget()
         exchange.stop()
-        for (const controller of controllers.values()) (await controller).stop()
+        controllers.stop()
         if (!mortal.isDead) await rollouts.stop()
         hub.drop(net.id)
         this.nodes.delete(number)
