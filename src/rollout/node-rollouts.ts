@@ -83,6 +83,8 @@ export class NodeRollouts {
   readonly #changing = new Map<string, Digest>()
   readonly #rosterRetries = new Map<Digest, () => void>()
   #memory: NodeMemory = NO_MEMORY
+  /** Whether it is not known which opened releases run. */
+  #hasForgotten = false
   #isStopped = false
   /** When it was first seen since the start that this node was put back; all plans are told the same. */
   #putBackAtMs: number | undefined
@@ -102,15 +104,27 @@ export class NodeRollouts {
 
   /** Goes on from what is kept. */
   async start(): Promise<void> {
-    const { files, book, content, net } = this.#deps
-    const section = await files.memory(broken)
-    if (section !== undefined) this.#memory = parseMemory(section)
+    const { book, content, net } = this.#deps
+    await this.#recall()
     this.#stops = [
       book.onChange(() => this.look()),
       content.onChange(() => this.wake()),
       net.onConnect(({ id }) => this.#onConnect(id)),
     ]
     await this.#lookNow()
+  }
+
+  /** What ran cannot be asked of anybody: a node that has forgotten it goes back to nothing. */
+  async #recall(): Promise<void> {
+    const { files, log } = this.#deps
+    try {
+      const section = await files.memory(broken)
+      if (section !== undefined) this.#memory = parseMemory(section)
+    } catch (error) {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      log.error(fields, "what this node kept of what runs is broken: nothing of it is removed")
+      this.#hasForgotten = true
+    }
   }
 
   async stop(): Promise<void> {
@@ -213,9 +227,9 @@ export class NodeRollouts {
     const { digest } = known.named
     if (this.#runs.has(digest)) return undefined
     const { book, files, membership, log } = this.#deps
-    const section = await files.state(digest, broken)
     let kept: KeptRollout | undefined
     try {
+      const section = await files.state(digest, broken)
       kept = section && parseKept(section)
     } catch (error) {
       const fields = { plan: known.named.name, error: messageOf(error) }
@@ -358,6 +372,7 @@ export class NodeRollouts {
 
   /** Opened releases that nothing runs and nothing goes back to are removed. */
   async #tidy(): Promise<void> {
+    if (this.#hasForgotten) return
     const paths = new Set<string>()
     for (const list of this.#memory.channels.values()) for (const { path } of list) paths.add(path)
     for (const run of this.#runs.values()) for (const path of run.paths) paths.add(path)

@@ -174,6 +174,20 @@ describe("a rollout", () => {
     expect(runs(2)).toEqual([NEW])
   })
 
+  it("goes its way on a node whose own files are broken, which keeps what may run", async () => {
+    const plan = await threeAfterOne()
+    await world.node(2).stop()
+    const { files, content } = world.remainsOf(2)
+    const states = [...files.contents.keys()].filter((name) => name.endsWith("state.json"))
+    expect(states).toHaveLength(3)
+    for (const name of states) files.contents.set(name, Buffer.from("{"))
+    await world.start(2)
+    await world.act(1, plan, { kind: "start" })
+    await untilEverywhere([1, 2, 3], plan, "healthy")
+    expect(runs(2)).toEqual([NEW])
+    expect([...content.opened]).toEqual([`/opened/${OLD}`, `/opened/${NEW}`])
+  })
+
   it("counts a node that is away as failed, and lets it catch up", async () => {
     const plan = await threeWith()
     await world.node(2).stop()
