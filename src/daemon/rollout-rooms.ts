@@ -106,6 +106,12 @@ export async function openRollouts(
       audit.note(eventOfConflict(known, reason))
       counted.refused("DECISION_CONFLICT")
     },
+    onDropped: async (known) => {
+      controllers.drop(known)
+      exchange.drop(known)
+      await node.drop(known)
+      await shelf.drop(known)
+    },
   })
   const openedFolder = join(data, OPENED_FOLDER)
   const content = new ReleaseContent(

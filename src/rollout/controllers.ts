@@ -67,6 +67,12 @@ export class Controllers {
     return started.controller
   }
 
+  /** Ends that of a plan that is forgotten. */
+  drop({ named }: KnownPlan): void {
+    this.#started.get(named.digest)?.controller.stop()
+    this.#started.delete(named.digest)
+  }
+
   stop(): void {
     for (const { controller } of this.#started.values()) controller.stop()
   }

@@ -136,6 +136,20 @@ export class NodeRollouts {
     await Promise.all([...this.#runs.values()].map((run) => run.stop()))
   }
 
+  /** Ends a plan that is forgotten; nothing of it is written any more when it resolves. */
+  async drop({ named: { digest } }: KnownPlan): Promise<void> {
+    await this.#turns.run("runs", async () => {
+      const run = this.#runs.get(digest)
+      this.#runs.delete(digest)
+      await run?.stop()
+    })
+    this.#reports.drop(digest)
+    this.#rosterRetries.get(digest)?.()
+    this.#rosterRetries.delete(digest)
+    this.#compared.delete(digest)
+    this.#asked.delete(digest)
+  }
+
   /** How far a plan is on this node. */
   state(digest: Digest): NodeState | undefined {
     return this.#runs.get(digest)?.state

@@ -50,6 +50,13 @@ export class ReportSending {
     }
   }
 
+  /** Says nothing more of a plan. */
+  drop(digest: Digest): void {
+    this.#sendings.get(digest)?.cancel()
+    this.#sendings.delete(digest)
+    this.#last.delete(digest)
+  }
+
   stop(): void {
     this.#isStopped = true
     for (const { cancel } of this.#sendings.values()) cancel()

@@ -56,6 +56,11 @@ export class ReportShelf {
     }
     return reports
   }
+
+  /** Forgets the reports of a plan. */
+  async drop(known: KnownPlan): Promise<void> {
+    for await (const [key] of this.#kv.scan(keyOf(known, ""))) await this.#kv.del(key)
+  }
 }
 
 function keyOf({ named }: KnownPlan, node: PeerId): string {

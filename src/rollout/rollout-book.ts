@@ -79,6 +79,8 @@ export interface RolloutBookDeps {
   /** Told of each decision, and of each statement of a controller that does not follow. */
   readonly onDecision?: ((taken: TakenDecision) => void) | undefined
   readonly onConflict?: ((known: KnownPlan, reason: string) => void) | undefined
+  /** Ends what is done by a plan that is forgotten; its files are removed when it resolves. */
+  readonly onDropped?: ((known: KnownPlan) => Promise<void>) | undefined
 }
 
 export class RolloutBook {
@@ -497,9 +499,11 @@ export class RolloutBook {
     const old = [...this.#entries.values()].filter(({ isListed }) => !isListed).toSorted(byAge)
     const surplus = this.#entries.size - PLANS_KEPT_MAX
     if (surplus <= 0) return
-    for (const { named } of old.slice(-surplus)) {
-      await this.#deps.files.removePlan(named.digest)
-      this.#entries.delete(named.digest)
+    for (const entry of old.slice(-surplus)) {
+      const { digest } = entry.named
+      this.#entries.delete(digest)
+      await this.#deps.onDropped?.(entry)
+      await this.#deps.files.removePlan(digest)
     }
   }
 

@@ -85,6 +85,11 @@ export class RolloutExchange {
     this.#closing.abort(new Error("the exchange is stopped"))
   }
 
+  /** Forgets a plan. */
+  drop({ named }: KnownPlan): void {
+    this.#met.delete(named.digest)
+  }
+
   /** Tells the fleet of a decision. */
   async announce(plan: Digest, envelope: Uint8Array): Promise<void> {
     const { net, log, book } = this.#deps

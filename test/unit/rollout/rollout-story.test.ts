@@ -1,6 +1,7 @@
 /** Rollouts of several nodes, from the plan to what runs: how they end, and what stops them. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Plan } from "../../../src/rollout/plan.ts"
+import { PLANS_KEPT_MAX } from "../../../src/rollout/rollout-book.ts"
 import { NOW } from "../release/world.ts"
 import { peerOf, releaseOf } from "./rollout-scene.ts"
 import { planOf, RolloutWorld } from "./rollout-world.ts"
@@ -370,6 +371,32 @@ describe("another plan", () => {
         .book.active()
         .map(({ named }) => named.version),
     ).toEqual([2])
+  })
+
+  it("of the hundred that came since makes a node forget the first, with all that belongs to it", async () => {
+    world.admit(1, 2)
+    await world.startAll()
+    let plan = planOf([[2], [1]], { releases: MODEL })
+    await world.publish(plan)
+    await world.act(1, plan, { kind: "start" })
+    await untilEverywhere([1, 2], plan, "healthy")
+    const { digest } = world.known(1, plan).named
+    const left = async () => {
+      const keys: string[] = [...world.remainsOf(1).files.contents.keys()]
+      for await (const [key] of world.remainsOf(1).kv.scan("")) keys.push(key)
+      return keys.filter((key) => key.includes(digest.slice("sha256:".length))).length
+    }
+    expect(await left()).toBeGreaterThan(5)
+    for (let count = 1; count <= PLANS_KEPT_MAX; count++) {
+      const next = { ...plan, version: count + 1, createdAtMs: NOW + count }
+      await world.publish(next, { dropped: [plan] })
+      plan = next
+    }
+    expect(await left()).toBe(0)
+    for (const { rollouts, book } of world.nodes.values()) {
+      expect([book.plans().length, book.get(digest)]).toEqual([PLANS_KEPT_MAX, undefined])
+      expect(rollouts.state(digest)).toBeUndefined()
+    }
   })
 
   it("that cannot be read now does not end the one that counts", async () => {

@@ -184,6 +184,12 @@ export class RolloutWorld {
       ...{ membership, files, log },
       witnesses: () => this.witnesses.list,
       onConflict: () => told.push("conflict"),
+      onDropped: async (known) => {
+        controllers.drop(known)
+        exchange.drop(known)
+        await rollouts.drop(known)
+        await shelf.drop(known)
+      },
     })
     const signer = peerSigner(net)
     const witness: Witnessing =
