@@ -132,12 +132,13 @@ export class RolloutController {
     const { book, membership, onReport, onRefused } = this.#deps
     let said: HealthReport
     try {
-      said = readReport(envelope, { node, fleet: membership.fleet }).said
-      const roster = book.roster(this.#known)
-      verifyReport(said, this.#known, { roster, nowMs: membership.nowMs() })
+      // First what costs least: signatures are looked at for members alone.
       if (membership.access()?.list.members.has(node) !== true) {
         throw new RolloutError("REPORT_INVALID", `${node} is not in the fleet`)
       }
+      said = readReport(envelope, { node, fleet: membership.fleet }).said
+      const roster = book.roster(this.#known)
+      verifyReport(said, this.#known, { roster, nowMs: membership.nowMs() })
     } catch (error) {
       onRefused?.(this.#known, node, codeOf(error) ?? "UNKNOWN")
       throw error

@@ -7,7 +7,9 @@ import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { PeerRate } from "../fleet/peer-rate.ts"
 import { startDeadline } from "../net/deadline.ts"
+import { NetError } from "../net/errors.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
 import { DECISIONS_MAX } from "./decision.ts"
@@ -34,6 +36,8 @@ const PERIOD_MS = 15_000
 const PEERS_ASKED_MAX = 8
 /** Answers of one peer to one question: each brings something new. */
 const ROUNDS_MAX = 16
+/** Questions of one peer, in a second and at once: of each plan, when it connects and as plans are new. */
+const ASK_RATE = { rateBytes: 16, burstBytes: 512 } as const
 /** What a notice ends with where more is to be known than it says. */
 const MAY_BE_BEHIND: readonly string[] = ["DECISION_CONFLICT", "DECISION_UNWITNESSED"]
 
@@ -52,6 +56,7 @@ export interface RolloutExchangeDeps {
 export class RolloutExchange {
   readonly #deps: RolloutExchangeDeps
   readonly #fleet: string
+  readonly #rate: PeerRate
   readonly #closing = new AbortController()
   /** Plans of which every peer is asked, or was. */
   readonly #met = new Set<Digest>()
@@ -60,6 +65,7 @@ export class RolloutExchange {
   constructor(deps: RolloutExchangeDeps, options: { readonly fleet: string }) {
     this.#deps = deps
     this.#fleet = options.fleet
+    this.#rate = new PeerRate(deps.clock, ASK_RATE)
   }
 
   start(): void {
@@ -144,6 +150,8 @@ export class RolloutExchange {
 
   async #answer(body: Uint8Array, from: PeerId): Promise<Uint8Array> {
     const { book } = this.#deps
+    // Not an empty answer: that would say that nothing was decided.
+    if (!this.#rate.take(from, 1)) throw new NetError("REQUEST_REFUSED", "it asks too often")
     const ask = parseAsk(body)
     const known = book.get(ask.plan)
     if (ask.kind === "decisions") {

@@ -7,8 +7,8 @@ import { type Act, type Decision, encodeDecision } from "../../../src/rollout/de
 import type { Plan } from "../../../src/rollout/plan.ts"
 import { planPath } from "../../../src/rollout/plan-path.ts"
 import { encodeReport, type HealthReport } from "../../../src/rollout/report.ts"
-import { ROLLOUT_TOPIC } from "../../../src/rollout/rollout-exchange.ts"
-import { encodeNotice } from "../../../src/rollout/rollout-message.ts"
+import { ROLLOUT_PROTOCOL, ROLLOUT_TOPIC } from "../../../src/rollout/rollout-exchange.ts"
+import { encodeAsk, encodeNotice, parseDecisions } from "../../../src/rollout/rollout-message.ts"
 import { FLEET, fileOf, keyOf, NOW } from "../release/world.ts"
 import { digestFor, peerOf, releaseOf, reportOf } from "./rollout-scene.ts"
 import { planOf, RolloutWorld } from "./rollout-world.ts"
@@ -202,6 +202,25 @@ describe("a report", () => {
   it("of whoever is not in the fleet is refused", async () => {
     const stranger = await file({ node: peerOf(9), wave: 2 }, 9)
     await expect(taken(peerOf(9), stranger)).rejects.toThrow(coded("REPORT_INVALID"))
+    // Before anything of it is looked at.
+    const nothing = Buffer.from("{}")
+    await expect(taken(peerOf(9), nothing)).rejects.toThrow(coded("REPORT_INVALID"))
+  })
+})
+
+describe("a peer that asks without end", () => {
+  it("is refused, while others are answered", async () => {
+    const ask = encodeAsk({ kind: "decisions", plan: named().digest, from: 0 })
+    const { signal } = new AbortController()
+    const asked = (number: number) =>
+      world.node(number).net.request(peerOf(1), ROLLOUT_PROTOCOL, ask, { signal })
+    const many = Array.from({ length: 600 }, () => asked(2))
+    const answers = await world.during(Promise.allSettled(many))
+    const refused = answers.filter(({ status }) => status === "rejected").length
+    expect(refused).toBeGreaterThan(50)
+    expect(parseDecisions(await world.during(asked(3))).envelopes.length).toBeGreaterThan(0)
+    await world.clock.advance(60_000)
+    expect(parseDecisions(await world.during(asked(2))).envelopes.length).toBeGreaterThan(0)
   })
 })
 
