@@ -126,7 +126,9 @@ class ProgramRun {
     if (input === undefined || child.stdin === null) return
     pipeline(input, child.stdin).catch((error: unknown) => {
       // A program may end without reading all; when the source fails it must not read half for a whole.
-      if (codeOf(error) !== "EPIPE") this.#stop(child, `its input failed (${messageOf(error)})`)
+      const hasEnded = child.exitCode !== null || child.signalCode !== null
+      if (hasEnded || codeOf(error) === "EPIPE") return
+      this.#stop(child, `its input failed (${messageOf(error)})`)
     })
   }
 

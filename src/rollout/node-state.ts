@@ -22,7 +22,7 @@ import { encodeActivation, parseActivation } from "./activation-field.ts"
 import { type ActiveRelease, BEGIN, type NodeState, type Step } from "./node-machine.ts"
 import { PLAN_RELEASES_MAX } from "./plan.ts"
 
-/** Channels of a node. */
+/** Channels of a node; of more those are forgotten that were written first. */
 const CHANNELS_MAX = 64
 const STEPS: readonly Step[] = [
   ...(["staging", "staged", "opened", "activating", "probing", "healthy", "failed"] as const),

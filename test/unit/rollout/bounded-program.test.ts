@@ -93,6 +93,8 @@ describe("a program", () => {
     const input = () => Readable.from(["a\n", "b\n", "x".repeat(1_000_000)])
     expect((await run(["/usr/bin/head", "-n2"], { input: input() })).stdout).toBe("a\nb\n")
     expect((await run(["/bin/true"], { input: input() })).fault).toBeUndefined()
+    const endless = new Readable({ read: () => {} })
+    expect((await run(["/bin/true"], { input: endless })).fault).toBeUndefined()
   })
 
   test("is stopped when what it reads fails: half is no whole", async () => {
