@@ -25,6 +25,7 @@ import {
   type NodeMemory,
   parseKept,
   parseMemory,
+  withChannel,
 } from "./node-state.ts"
 import { PlanRun, type RunReport } from "./plan-run.ts"
 import { encodeReport } from "./report.ts"
@@ -375,10 +376,7 @@ export class NodeRollouts {
     const { files } = this.#deps
     if (active !== undefined) {
       const { channel } = known.plan.said
-      await this.#remember((memory) => ({
-        ...memory,
-        channels: new Map([...memory.channels, [channel, active]]),
-      }))
+      await this.#remember((memory) => withChannel(memory, channel, active))
     }
     await files.writeState(known.named.digest, encodeKept(kept))
     if (active !== undefined) void this.#tidy()

@@ -70,6 +70,17 @@ export function parseKept(section: Section): KeptRollout {
   return { state, before: activeField(section, "before") }
 }
 
+/** What a node remembers once something else runs on a channel; where nothing does, it is none. */
+export function withChannel(
+  memory: NodeMemory,
+  channel: string,
+  active: readonly ActiveRelease[],
+): NodeMemory {
+  const others = [...memory.channels].filter(([name]) => name !== channel)
+  const own = active.length === 0 ? [] : [[channel, active] as const]
+  return { ...memory, channels: new Map([...others, ...own].slice(-CHANNELS_MAX)) }
+}
+
 export function encodeMemory({ counter, channels }: NodeMemory): JsonObject {
   const list = [...channels].map(([name, active]) => ({ name, active: active.map(encodeActive) }))
   return { v: 1, counter, channels: list }

@@ -158,7 +158,7 @@ describe("a rollout", () => {
     await untilEverywhere([1, 3], plan, "went-back")
     await untilEverywhere([2], plan, "stranded")
     expect(runs(1, 2, 3)).toEqual([OLD, undefined, OLD])
-    expect([...world.node(2).rollouts.active]).toEqual([["default", []]])
+    expect([...world.node(2).rollouts.active]).toEqual([])
   })
 
   it("runs programs by a plan that is newer than a node's being put back, though nothing tells of them", async () => {
