@@ -183,9 +183,10 @@ export async function openRollouts(
     })
   }
   await book.refresh()
-  // Witnesses may be others now, too.
+  // Witnesses may be others now, too, and this node may be in another group.
   const forget = fleet.onChange(() => {
     refresh()
+    node.wake()
     void controllers.look(book.plans())
   })
   const forgetBook = book.onChange(() => void controllers.look(book.plans()))

@@ -63,6 +63,8 @@ export interface Scene {
   readonly view: RolloutView
   /** Its wave; the number of waves: it came late; undefined: not known, or the plan is not for it. */
   readonly place: number | undefined
+  /** Whether the plan is, or may yet be, for this node: nobody else brings its releases. */
+  readonly isConcerned: boolean
   readonly isWindowOpen: boolean
   /** Whether this node opens and activates by plans at all. */
   readonly isStageOnly: boolean
@@ -157,7 +159,7 @@ export function workOf(state: NodeState, scene: Scene): Work {
   const { step, index, isBegun } = state
   switch (step) {
     case "staging":
-      return { kind: "stage" }
+      return { kind: scene.isConcerned ? "stage" : "wait" }
     case "staged":
       return isReleased(scene) && !scene.isStageOnly
         ? { kind: "open", index: state.opened.length }

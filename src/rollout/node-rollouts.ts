@@ -33,7 +33,7 @@ import { ReportSending } from "./report-sending.ts"
 import { type KnownPlan, placeOf, type RolloutBook } from "./rollout-book.ts"
 import type { RolloutFiles } from "./rollout-files.ts"
 import { encodeRoster } from "./roster.ts"
-import { mayComeLate, rosterOf } from "./wave-choosing.ts"
+import { mayBeIn, mayComeLate, rosterOf } from "./wave-choosing.ts"
 import { isOpen, nextOpening } from "./window.ts"
 
 /** What nobody has answered is asked again after this time: who is in a roster, what was decided. */
@@ -305,6 +305,7 @@ export class NodeRollouts {
       plan,
       view: book.view(known),
       place: self?.fault() === undefined ? this.#place(known) : undefined,
+      isConcerned: this.#isConcerned(known),
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
@@ -337,6 +338,16 @@ export class NodeRollouts {
     const isLate =
       list !== undefined && mayComeLate({ waves }, list, peer) && content.isFor(releases, peer)
     return isLate ? waves.length : undefined
+  }
+
+  /** Before it is known who is in which wave it is for whom a wave may take. */
+  #isConcerned(known: KnownPlan): boolean {
+    const { book, membership, content } = this.#deps
+    if (book.roster(known) !== undefined) return this.#place(known) !== undefined
+    const list = membership.access()?.list
+    const { peer } = membership
+    const { said: plan } = known.plan
+    return list !== undefined && mayBeIn(plan, list, peer) && content.isFor(plan.releases, peer)
   }
 
   /** Everybody can choose the waves anew as long as the list is the one by which they were frozen. */

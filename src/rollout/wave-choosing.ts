@@ -75,6 +75,19 @@ export function mayComeLate(
   })
 }
 
+/**
+ * Tells whether a node may be in a wave before the waves are chosen: when the selector of one names it.
+ * Of how many a wave takes nothing is known yet.
+ */
+export function mayBeIn(
+  { waves }: Pick<Plan, "waves">,
+  { members }: Pick<AccessList, "members">,
+  peer: PeerId,
+): boolean {
+  const member = members.get(peer)
+  return member !== undefined && waves.some(({ select }) => namerOf(select)(member))
+}
+
 /** Gives the first of those that a wave names and nobody has taken, as many as it says. */
 function choose(
   { select, amount }: Wave,

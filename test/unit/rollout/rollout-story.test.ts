@@ -294,6 +294,33 @@ describe("a rollout", () => {
     expect(done(2)).toEqual([NEW])
   })
 
+  it("is brought to those whom it may be for, and to no others", async () => {
+    world.admit(1, 2, 3, 4)
+    for (const number of [1, 2, 3, 4]) {
+      world.remainsOf(number).content.outsiders.add(peerOf(3))
+      await world.start(number)
+    }
+    const base = planOf([[2], "rest"], { releases: MODEL })
+    const labels = { kind: "labels" as const, labels: { n: "4" } }
+    const some = { kind: "count" as const, count: 1 }
+    const all = { ...base.waves[0]!, name: "all", select: { kind: "all" as const }, amount: some }
+    const waves = [base.waves[0]!, { ...base.waves[1]!, select: labels }]
+    const steps = (plan: Plan) => [1, 2, 3, 4].map((number) => world.state(number, plan)?.step)
+    const plan = { ...base, waves }
+    await world.publish(plan)
+    await world.clock.advance(5_000)
+    expect(steps(plan)).toEqual(["staging", "staged", "staging", "staged"])
+    // Whom a wave may take brings them until it is known whom it takes; then nobody but those.
+    const next = { ...plan, waves: [all], name: "next", createdAtMs: NOW + 1 }
+    await world.publish(next, { dropped: [plan] })
+    await world.clock.advance(5_000)
+    expect(steps(next).slice(0, 3)).toEqual(["staged", "staged", "staging"])
+    world.remainsOf(3).content.outsiders.clear()
+    world.remainsOf(3).content.change()
+    await world.clock.advance(5_000)
+    expect(steps(next).slice(0, 3)).toEqual(["staged", "staged", "staged"])
+  })
+
   it("opens nothing on nodes that only stage, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)
