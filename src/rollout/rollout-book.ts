@@ -51,8 +51,9 @@ interface Entry extends KnownPlan {
   readonly digests: Digest[]
   /** The newest checkpoint of them that enough witnesses have cosigned. */
   cosigned: Uint8Array | undefined
+  witnessed: Witnessed | undefined
   /** What its controller, this node, is about to decide. */
-  pending: Uint8Array | undefined
+  pending: HeldDecision | undefined
   view: RolloutView
   roster: Roster | undefined
   /** The roster that a start is about to name, at its controller. */
@@ -61,6 +62,20 @@ interface Entry extends KnownPlan {
   isListed: boolean
   /** Whether its controller has decided two things as one number: one of them was a copy's. */
   isForked: boolean
+}
+
+/** What a node is about to decide by its plan. */
+interface HeldDecision {
+  readonly decision: Signed<Decision>
+  readonly envelope: Uint8Array
+}
+
+/** How many decisions are cosigned, as long as all that it was found by is the same. */
+interface Witnessed {
+  readonly list: WitnessList
+  readonly cosigned: Uint8Array
+  readonly known: number
+  readonly count: number
 }
 
 /** A decision that follows, and what is so after it. */
@@ -172,21 +187,34 @@ export class RolloutBook {
     const entry = this.#entries.get(named.digest)
     const list = this.witnesses()
     if (entry?.cosigned === undefined || list === undefined) return 0
+    const { cosigned, digests, witnessed } = entry
+    const isSame =
+      witnessed?.list === list &&
+      witnessed.cosigned === cosigned &&
+      witnessed.known === digests.length
+    if (isSame) return witnessed.count
+    // None where the list names others than those who have.
+    const count = this.#coveredBy(entry, cosigned, list) ?? 0
+    entry.witnessed = { list, cosigned, known: digests.length, count }
+    return count
+  }
+
+  /** @returns how many of the decisions are cosigned; undefined when it does not count */
+  #coveredBy(entry: Entry, cosigned: Uint8Array, list: WitnessList): number | undefined {
     try {
-      const { cosigned, digests } = entry
-      return verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
+      return verifyWitnessed(cosigned, {
+        log: decisionLogOf(entry),
+        list,
+        digests: entry.digests,
+      })
     } catch {
-      // The list names others than those who have.
-      return 0
+      return undefined
     }
   }
 
   /** The decision that this node, the controller, is about to make; it stays that until it is made. */
   pending({ named }: KnownPlan): Signed<Decision> | undefined {
-    const entry = this.#entries.get(named.digest)
-    if (entry?.pending === undefined) return undefined
-    const decision = readDecision(entry.pending, entry.plan.said)
-    return decision.said.index === entry.view.count ? decision : undefined
+    return this.#entries.get(named.digest)?.pending?.decision
   }
 
   /** Digests of the statements of a plan's decisions, in order. */
@@ -201,14 +229,15 @@ export class RolloutBook {
   async hold(digest: Digest, envelope: Uint8Array): Promise<void> {
     await this.#turns.run("book", async () => {
       const entry = this.#known(digest)
+      const decision = readDecision(envelope, entry.plan.said)
       await this.#deps.files.writePending(digest, { envelope, roster: entry.proposed })
-      entry.pending = envelope
+      entry.pending = { decision, envelope }
     })
   }
 
   /** Takes the decision in that was held. @throws as {@link takeDecision} */
   async takePending(digest: Digest, cosigned?: Uint8Array): Promise<Uint8Array | undefined> {
-    const envelope = this.#known(digest).pending
+    const envelope = this.#known(digest).pending?.envelope
     if (envelope !== undefined) await this.takeDecision(digest, envelope, cosigned)
     return envelope
   }
@@ -274,9 +303,10 @@ export class RolloutBook {
     return await this.#turns.run("book", async () => {
       const entry = this.#known(digest)
       const { next, fault } = this.#following(entry, envelopes)
-      const count = this.#witnessed(entry, next, cosigned)
+      const size = this.#witnessedSize(entry, next, cosigned)
+      const count = size === undefined ? next.length : size - entry.digests.length
       for (const one of next.slice(0, count)) await this.#take(entry, one)
-      await this.#keepCosigned(entry, cosigned)
+      await this.#keepCosigned(entry, cosigned, size)
       if (count > 0) this.#tell()
       if (fault !== undefined) throw fault.error
       return count
@@ -317,15 +347,22 @@ export class RolloutBook {
     return { decision, envelope, view: follow(view, decision, { plan: plan.said, named }) }
   }
 
-  /** @returns how many of what comes next are cosigned. @throws {@link RolloutError} when none is */
-  #witnessed(entry: Entry, next: readonly Next[], cosigned: Uint8Array | undefined): number {
+  /**
+   * Gives how many decisions are cosigned, with those that come next.
+   * @returns undefined when that is not asked for
+   * @throws {@link RolloutError} when none of those that come next is
+   */
+  #witnessedSize(
+    entry: Entry,
+    next: readonly Next[],
+    cosigned: Uint8Array | undefined,
+  ): number | undefined {
     const list = this.witnesses()
     // What was followed stays followed: the list of now is asked of what is new.
-    if (list === undefined || next.length === 0) return next.length
+    if (list === undefined || next.length === 0) return undefined
     const digests = [...entry.digests, ...next.map(({ decision }) => decision.digest)]
     const size = verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
-    const count = size - entry.digests.length
-    if (count > 0) return count
+    if (size > entry.digests.length) return size
     throw unwitnessed(`${size} decisions are cosigned, and it comes after them`)
   }
 
@@ -340,22 +377,26 @@ export class RolloutBook {
     entry.view = view
     entry.decisions.push(envelope)
     entry.digests.push(decision.digest)
+    // What was held is of this number: it was decided, or is not any more.
+    entry.pending = undefined
     this.#deps.onDecision?.({ known: entry, decision, envelope })
   }
 
-  /** Keeps a checkpoint that covers more, or counts where the one that is kept does not. */
-  async #keepCosigned(entry: Entry, cosigned: Uint8Array | undefined): Promise<void> {
+  /**
+   * Keeps a checkpoint that covers more, or counts where the one that is kept does not.
+   * @param found - how many decisions it covers, where that is known
+   */
+  async #keepCosigned(
+    entry: Entry,
+    cosigned: Uint8Array | undefined,
+    found: number | undefined,
+  ): Promise<void> {
     const list = this.witnesses()
     const isSame = entry.cosigned !== undefined && isEqual(entry.cosigned, cosigned)
     if (list === undefined || cosigned === undefined || isSame) return
-    const { digests } = entry
-    try {
-      const size = verifyWitnessed(cosigned, { log: decisionLogOf(entry), list, digests })
-      if (size <= this.witnessedCount(entry)) return
-    } catch {
-      // Nothing was taken in by it: it is of no use to others either.
-      return
-    }
+    const size = found ?? this.#coveredBy(entry, cosigned, list)
+    // By one that does not count nothing was taken in: it is of no use to others either.
+    if (size === undefined || size <= this.witnessedCount(entry)) return
     await this.#deps.files.writeCosigned(entry.named.digest, cosigned)
     entry.cosigned = cosigned
   }
@@ -470,8 +511,12 @@ export class RolloutBook {
   async #loadPending(entry: Entry): Promise<void> {
     const held = await this.#deps.files.pending(entry.named.digest)
     if (held === undefined) return
-    entry.pending = held.envelope
-    if (this.pending(entry)?.said.act.kind === "start") entry.proposed = held.roster
+    const { envelope, roster } = held
+    const decision = readDecision(envelope, entry.plan.said)
+    const { index, act } = decision.said
+    if (index !== entry.view.count) return
+    entry.pending = { decision, envelope }
+    if (act.kind === "start") entry.proposed = roster
   }
 
   #add(plan: Signed<Plan>, envelope: Uint8Array): Entry {
@@ -483,6 +528,7 @@ export class RolloutBook {
       decisions: [],
       digests: [],
       cosigned: undefined,
+      witnessed: undefined,
       pending: undefined,
       view: UNDECIDED,
       roster: undefined,
