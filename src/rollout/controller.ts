@@ -84,6 +84,7 @@ export class RolloutController {
   readonly #reports = new Map<PeerId, ReceivedReport>()
   #cancelLook: () => void = () => {}
   #cancelAgain: () => void = () => {}
+  #isLookQueued = false
   #isStopped = false
   /** Whether what this node knows was compared with what others know, since it was started. */
   #isMet = false
@@ -180,7 +181,10 @@ export class RolloutController {
 
   /** Judges what is known now, and again when time alone may change it. */
   look(): void {
+    if (this.#isLookQueued) return
+    this.#isLookQueued = true
     void this.#turns.run("decide", async () => {
+      this.#isLookQueued = false
       this.#cancelLook()
       if (this.#isStopped) return
       try {
@@ -196,6 +200,8 @@ export class RolloutController {
   async #judgeOn(): Promise<void> {
     for (;;) {
       if (await this.#goOn()) continue
+      // Silence and soaks are times: nothing follows from them while no time is to be trusted.
+      if (this.#deps.membership.clockFault() !== undefined) return this.#lookIn(RETRY_MS)
       const findings = this.findings()
       if (findings === undefined || this.#isStopped) return
       if (findings.nowMs > findings.plan.expiresAtMs || !this.#isActive()) return

@@ -268,7 +268,7 @@ export class NodeRollouts {
       report: (report) => this.#report(known, report),
       onStep: (state) => this.#deps.onStep?.(known, state),
       hasMet: () => this.#compared.has(digest) || this.#isAlone(),
-      isBlocked: () => this.#deps.self?.fault() !== undefined,
+      isBlocked: () => this.#isBlocked(),
       enter: () => {
         const other = this.#changing.get(channel)
         if (other !== undefined && other !== digest) return false
@@ -304,16 +304,23 @@ export class NodeRollouts {
     return {
       plan,
       view: book.view(known),
-      place: self?.fault() === undefined ? this.#place(known) : undefined,
+      place: this.#isBlocked() ? undefined : this.#place(known),
       isConcerned: this.#isConcerned(known),
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
       isReplaced: active?.named.digest !== known.named.digest,
-      isExpired: membership.nowMs() > plan.expiresAtMs,
+      // By a clock that is not to be trusted nothing ends for good.
+      isExpired: membership.clockFault() === undefined && membership.nowMs() > plan.expiresAtMs,
       putBackAtMs: this.#notePutBack(),
       before: objections.every((objection) => objection === undefined) ? before : [],
     }
+  }
+
+  /** Whether something is known against this node, or against its clock: windows and ends are times. */
+  #isBlocked(): boolean {
+    const { self, membership } = this.#deps
+    return self?.fault() !== undefined || membership.clockFault() !== undefined
   }
 
   #isAlone(): boolean {

@@ -69,7 +69,7 @@ export interface PlanRunDeps {
    * put back from an older copy knows by then that it was, and what it had forgotten.
    */
   readonly hasMet: () => boolean
-  /** Whether something is known against this node: nobody tells when that ends. */
+  /** Whether something is known against this node or its clock: nobody tells when that ends. */
   readonly isBlocked: () => boolean
 }
 

@@ -321,6 +321,21 @@ describe("a rollout", () => {
     expect(steps(next).slice(0, 3)).toEqual(["staged", "staged", "staged"])
   })
 
+  it("stands still by itself while no time is to be trusted, and an operator may act", async () => {
+    const plan = await threeWith()
+    world.clockless.add(peerOf(1)).add(peerOf(2))
+    await world.act(1, plan, { kind: "start" })
+    await world.clock.advance(120_000)
+    expect(world.view(1, plan)).toMatchObject({ phase: "running", releasedAtMs: [] })
+    world.clockless.delete(peerOf(1))
+    await world.until(() => world.view(2, plan).releasedAtMs.length > 0)
+    await world.clock.advance(10_000)
+    expect(world.state(2, plan)?.step).toBe("staged")
+    world.clockless.delete(peerOf(2))
+    await world.untilPhase(1, plan, "completed")
+    expect(runs(1, 2, 3)).toEqual([NEW, NEW, NEW])
+  })
+
   it("opens nothing on nodes that only stage, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)

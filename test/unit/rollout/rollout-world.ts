@@ -94,6 +94,8 @@ export class RolloutWorld {
     clock: this.clock,
     knownBy: (origin) => [...this.nodes.values()].find(({ book }) => book.logged(origin))?.book,
   })
+  /** Nodes whose clock is not to be trusted now. */
+  readonly clockless: Set<PeerId> = new Set()
   /** Whether nobody gives any target file now. */
   isUnreadable = false
 
@@ -351,7 +353,12 @@ export class RolloutWorld {
       ...{ fleet: FLEET, name: "lab", peer },
       access: () => ({ list: list(), isStale: false }),
       policy: async () => undefined,
-      clockFault: () => undefined,
+      clockFault: () => {
+        const nowMs = this.clock.now()
+        return this.clockless.has(peer)
+          ? { ahead: "clock", clockMs: nowMs, witnessesMs: 0 }
+          : undefined
+      },
       roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
       targets: () => [...this.#targets].map(([path, bytes]) => targetOf(path, bytes)),
       readTarget: async (path) => {
