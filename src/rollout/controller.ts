@@ -26,7 +26,7 @@ import { type HealthReport, readReport } from "./report.ts"
 import type { ReportShelf } from "./report-shelf.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import { mayAct } from "./rollout-view.ts"
-import { encodeRoster, type Roster, rosterRoot, rosterSize } from "./roster.ts"
+import { encodeRoster, placeOf, type Roster, rosterRoot, rosterSize } from "./roster.ts"
 import { rosterOf } from "./wave-choosing.ts"
 import { type Findings, judge, type ReceivedReport } from "./wave-judging.ts"
 
@@ -379,8 +379,8 @@ function verifyReport(
   { roster, nowMs }: { readonly roster: Roster | undefined; readonly nowMs: number },
 ): void {
   if (!isSamePlan(said.plan, named)) throw invalid("it is about another plan")
-  const wave = roster?.waves.findIndex((peers) => peers.includes(said.node)) ?? -1
-  const expected = wave < 0 ? plan.said.waves.length : wave
+  const place = roster && placeOf(roster, said.node)
+  const expected = place ?? plan.said.waves.length
   if (said.wave !== expected) throw invalid(`its node is in wave ${expected}`)
   if (said.outcome === "waiting") verifyWaiting(said, plan.said, nowMs)
   if (said.outcome !== "healthy") return

@@ -30,9 +30,9 @@ import {
 import { PlanRun, type RunReport } from "./plan-run.ts"
 import { encodeReport } from "./report.ts"
 import { ReportSending } from "./report-sending.ts"
-import { type KnownPlan, placeOf, type RolloutBook } from "./rollout-book.ts"
+import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import type { RolloutFiles } from "./rollout-files.ts"
-import { encodeRoster } from "./roster.ts"
+import { encodeRoster, placeOf } from "./roster.ts"
 import { mayBeIn, mayComeLate, rosterOf } from "./wave-choosing.ts"
 import { isOpen, nextOpening } from "./window.ts"
 

@@ -8,7 +8,6 @@ import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { Membership } from "../fleet/fleet.ts"
-import type { PeerId } from "../net/net.ts"
 import { keysInside } from "../release/evidence.ts"
 import type { Signed } from "../release/signed.ts"
 import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
@@ -560,12 +559,6 @@ export class RolloutBook {
 
 function isEqual(one: Uint8Array, other: Uint8Array | undefined): boolean {
   return other !== undefined && Buffer.compare(one, other) === 0
-}
-
-/** Gives a node's wave; undefined when it is in none. */
-export function placeOf({ waves }: Roster, peer: PeerId): number | undefined {
-  const wave = waves.findIndex((peers) => peers.includes(peer))
-  return wave < 0 ? undefined : wave
 }
 
 /** The one that was made last first; of two at one moment every node takes the same. */

@@ -83,6 +83,20 @@ export function rosterSize({ waves }: Roster): number {
   return waves.reduce((sum, { length }) => sum + length, 0)
 }
 
+/** The waves of rosters by peer id: of a roster many places are asked for. */
+const places = new WeakMap<Roster, ReadonlyMap<PeerId, number>>()
+
+/** Gives a node's wave; undefined when it is in none. A roster stays as it is. */
+export function placeOf(roster: Roster, peer: PeerId): number | undefined {
+  const known = places.get(roster) ?? new Map(roster.waves.flatMap(entriesOf))
+  places.set(roster, known)
+  return known.get(peer)
+}
+
+function entriesOf(peers: readonly PeerId[], wave: number): (readonly [PeerId, number])[] {
+  return peers.map((peer) => [peer, wave])
+}
+
 /**
  * Gives a node's place with its proof.
  * @returns undefined when it is in no wave
