@@ -55,6 +55,8 @@ interface Entry extends KnownPlan {
   pending: HeldDecision | undefined
   view: RolloutView
   roster: Roster | undefined
+  /** As others are given it. */
+  rosterBytes: Uint8Array | undefined
   /** The roster that a start is about to name, at its controller. */
   proposed: Uint8Array | undefined
   /** Whether the fleet lists it now. */
@@ -246,6 +248,11 @@ export class RolloutBook {
     return this.#entries.get(named.digest)?.roster
   }
 
+  /** The same, as bytes. */
+  rosterBytes(digest: Digest): Uint8Array | undefined {
+    return this.#entries.get(digest)?.rosterBytes
+  }
+
   /** Called after whatever has changed. @returns the way to hear no more */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
@@ -420,6 +427,7 @@ export class RolloutBook {
     verifyRoster(roster, view)
     await this.#deps.files.writeRoster(entry.named.digest, bytes)
     entry.roster = roster
+    entry.rosterBytes = bytes
     entry.proposed = undefined
   }
 
@@ -501,6 +509,7 @@ export class RolloutBook {
       const roster = parseRoster(bytes, plan.said.waves.length)
       verifyRoster(roster, entry.view)
       entry.roster = roster
+      entry.rosterBytes = bytes
     } catch (error) {
       const fields = { plan: digest, code: codeOf(error), error: messageOf(error) }
       log.error(fields, "what is kept of a rollout is broken: it is asked for again")
@@ -531,6 +540,7 @@ export class RolloutBook {
       pending: undefined,
       view: UNDECIDED,
       roster: undefined,
+      rosterBytes: undefined,
       proposed: undefined,
       isListed: false,
       isForked: false,

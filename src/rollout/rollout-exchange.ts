@@ -25,7 +25,7 @@ import {
   parseTaken,
   type RolloutAsk,
 } from "./rollout-message.ts"
-import { encodeRoster, ROSTER_BYTES_MAX } from "./roster.ts"
+import { ROSTER_BYTES_MAX } from "./roster.ts"
 
 export const ROLLOUT_PROTOCOL = "/sealift/rollout/1"
 export const ROLLOUT_TOPIC = "sealift/rollout/1"
@@ -159,8 +159,7 @@ export class RolloutExchange {
       return encodeDecisions({ envelopes, ...noteOf(book.cosigned(ask.plan)) })
     }
     if (ask.kind === "report") return encodeTaken(await this.#takeOrForward(ask, known, from))
-    const roster = known && book.roster(known)
-    return roster === undefined ? new Uint8Array() : encodeRoster(roster)
+    return book.rosterBytes(ask.plan) ?? new Uint8Array()
   }
 
   async #takeOrForward(
