@@ -20,7 +20,14 @@ import type { Plan } from "./plan.ts"
 import type { PlanTerms } from "./plan-file.ts"
 import { planOfPath, planPath } from "./plan-path.ts"
 import { encodePlan } from "./plan-statement.ts"
-import type { NodeStanding, PlanReceipt, RolloutAct, RolloutReport, Rollouts } from "./rollout.ts"
+import type {
+  NodeStanding,
+  PlanReceipt,
+  RolloutAct,
+  RolloutCounts,
+  RolloutReport,
+  Rollouts,
+} from "./rollout.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import type { RolloutView } from "./rollout-view.ts"
 import { rosterOf } from "./wave-choosing.ts"
@@ -77,6 +84,23 @@ export class FleetRollouts implements Rollouts {
 
   list(): readonly RolloutReport[] {
     return this.#deps.book.plans().map((known) => this.#reportOf(known))
+  }
+
+  counts(): RolloutCounts {
+    const { book, controllerOf } = this.#deps
+    const counts = { running: 0, paused: 0, healthy: 0, failed: 0, pending: 0 }
+    for (const known of book.active()) {
+      const { phase } = book.view(known)
+      if (phase === "running" || phase === "paused") counts[phase]++
+      const findings = controllerOf(known)?.findings()
+      for (const wave of findings?.view.releasedAtMs.keys() ?? []) {
+        const { healthy, failed, pending } = countWave(findings!, wave)
+        counts.healthy += healthy
+        counts.failed += failed
+        counts.pending += pending
+      }
+    }
+    return counts
   }
 
   status(name: string): RolloutReport {

@@ -5,7 +5,7 @@
 import type { Counter, Metrics } from "../core/metrics.ts"
 import type { NodeState } from "./node-machine.ts"
 import type { HealthReport } from "./report.ts"
-import type { Rollouts } from "./rollout.ts"
+import type { RolloutCounts, Rollouts } from "./rollout.ts"
 import type { TakenDecision } from "./rollout-book.ts"
 
 /** Counts what happens; what stands is read from the rollouts when somebody looks. */
@@ -43,20 +43,12 @@ export class RolloutMetrics {
 
 /** Adds what stands: of plans that count, and at their controller of the nodes of released waves. */
 export function addRolloutGauges(metrics: Metrics, rollouts: () => Rollouts | undefined): void {
-  const active = () =>
-    rollouts()
-      ?.list()
-      .filter(({ isActive }) => isActive) ?? []
+  const counted = (kind: keyof RolloutCounts) => () => rollouts()?.counts()[kind] ?? 0
   for (const phase of ["running", "paused"] as const) {
-    metrics.gauge(`sealift_rollouts_${phase}`, `Rollouts that are ${phase}.`, () => {
-      return active().filter((one) => one.phase === phase).length
-    })
+    metrics.gauge(`sealift_rollouts_${phase}`, `Rollouts that are ${phase}.`, counted(phase))
   }
   for (const standing of ["healthy", "failed", "pending"] as const) {
     const help = `Nodes of released waves that are ${standing}, of rollouts that this node controls.`
-    metrics.gauge(`sealift_rollout_nodes_${standing}`, help, () => {
-      const waves = active().flatMap((one) => one.waves)
-      return waves.reduce((sum, wave) => sum + wave[standing], 0)
-    })
+    metrics.gauge(`sealift_rollout_nodes_${standing}`, help, counted(standing))
   }
 }

@@ -76,6 +76,11 @@ export interface RolloutReport {
   readonly here: { readonly step: Step; readonly reason: string } | undefined
 }
 
+/** How much there is of it: plans that count, and nodes of released waves that this node controls. */
+export type RolloutCounts = Readonly<
+  Record<"running" | "paused" | "healthy" | "failed" | "pending", number>
+>
+
 /** What an operator decides. */
 export type RolloutAct = "start" | "pause" | "resume" | "abort" | "rollback"
 
@@ -87,6 +92,7 @@ export interface Rollouts {
   create(terms: PlanTerms, options: { readonly isDryRun: boolean }): Promise<PlanReceipt>
   /** The one that was made last first. */
   list(): readonly RolloutReport[]
+  counts(): RolloutCounts
   /** @throws {@link RolloutError} `PLAN_NOT_FOUND` */
   status(name: string): RolloutReport
   /**
