@@ -218,8 +218,7 @@ export class RolloutController {
   }
 
   #isActive(): boolean {
-    const { digest } = this.#known.named
-    return this.#deps.book.active().some(({ named }) => named.digest === digest)
+    return this.#deps.book.isActive(this.#known)
   }
 
   #verifyCounts(): void {

@@ -230,7 +230,7 @@ export class FleetRollouts implements Rollouts {
       channel: said.channel,
       controller: said.controller,
       isController: said.controller === net.id,
-      isActive: book.active().some(({ named }) => named.digest === known.named.digest),
+      isActive: book.isActive(known),
       phase: view.phase,
       reason: view.reason,
       attempt: view.attempt,

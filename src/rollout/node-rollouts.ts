@@ -32,8 +32,8 @@ import { encodeReport } from "./report.ts"
 import { ReportSending } from "./report-sending.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import type { RolloutFiles } from "./rollout-files.ts"
-import { encodeRoster, placeOf } from "./roster.ts"
-import { mayBeIn, mayComeLate, rosterOf } from "./wave-choosing.ts"
+import { encodeRoster } from "./roster.ts"
+import { mayBeIn, placeOrLate, rosterOf } from "./wave-choosing.ts"
 import { isOpen, nextOpening } from "./window.ts"
 
 /** What nobody has answered is asked again after this time: who is in a roster, what was decided. */
@@ -251,8 +251,7 @@ export class NodeRollouts {
       log.error(fields, "what this node kept of a rollout is broken: it asks what runs")
       kept = { state: { ...BEGIN, unsureAtMs: membership.nowMs() }, before: [] }
     }
-    const isActive = book.active().some(({ named }) => named.digest === digest)
-    if (kept === undefined && !isActive) return undefined
+    if (kept === undefined && !book.isActive(known)) return undefined
     return new PlanRun(this.#depsOf(known), known, kept)
   }
 
@@ -299,7 +298,6 @@ export class NodeRollouts {
         return content.objection(release, new Set(ahead))
       }),
     )
-    const active = book.active().find(({ plan: { said } }) => said.channel === plan.channel)
     const { window } = plan
     return {
       plan,
@@ -309,7 +307,7 @@ export class NodeRollouts {
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),
       isStageOnly: this.#options.isStageOnly,
-      isReplaced: active?.named.digest !== known.named.digest,
+      isReplaced: !book.isActive(known),
       // By a clock that is not to be trusted nothing ends for good.
       isExpired: membership.clockFault() === undefined && membership.nowMs() > plan.expiresAtMs,
       putBackAtMs: this.#notePutBack(),
@@ -335,16 +333,10 @@ export class NodeRollouts {
 
   #place(known: KnownPlan): number | undefined {
     const { book, membership, content } = this.#deps
-    const roster = book.roster(known)
-    if (roster === undefined) return undefined
-    const { peer } = membership
-    const place = placeOf(roster, peer)
-    if (place !== undefined) return place
-    const list = membership.access()?.list
-    const { waves, releases } = known.plan.said
-    const isLate =
-      list !== undefined && mayComeLate({ waves }, list, peer) && content.isFor(releases, peer)
-    return isLate ? waves.length : undefined
+    const { said: plan } = known.plan
+    const here = { roster: book.roster(known), list: membership.access()?.list }
+    const isFor = (peer: PeerId) => content.isFor(plan.releases, peer)
+    return placeOrLate(plan, here, membership.peer, isFor)
   }
 
   /** Before it is known who is in which wave it is for whom a wave may take. */

@@ -9,8 +9,7 @@ import type { PlanView } from "../release/gate-keeper.ts"
 import type { KnownRelease } from "../release/releases.ts"
 import { isReleased } from "./node-machine.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
-import { placeOf } from "./roster.ts"
-import { mayComeLate } from "./wave-choosing.ts"
+import { placeOrLate } from "./wave-choosing.ts"
 
 export class PlanGate implements PlanView {
   readonly #book: RolloutBook
@@ -33,23 +32,13 @@ export class PlanGate implements PlanView {
   /** A plan whose place another took releases nobody more, unless every one of its waves stood. */
   #isReleasedBy(known: KnownPlan, node: PeerId): boolean {
     const view = this.#book.view(known)
-    const isActive = this.#book.active().some(({ named }) => named.digest === known.named.digest)
-    if (!isActive && view.phase !== "completed") return false
+    if (!this.#book.isActive(known) && view.phase !== "completed") return false
     const plan = known.plan.said
-    const place = this.#placeOf(known, node)
+    const here = { roster: this.#book.roster(known), list: this.#membership.access()?.list }
+    const place = placeOrLate(plan, here, node)
     // The waves stood: that the plan is past its last moment closes nothing that was open.
     const isExpired = view.phase !== "completed" && this.#membership.nowMs() > plan.expiresAtMs
     return isReleased({ plan, view, place, isReplaced: false, isExpired })
-  }
-
-  #placeOf(known: KnownPlan, node: PeerId): number | undefined {
-    const { waves } = known.plan.said
-    const roster = this.#book.roster(known)
-    if (roster === undefined) return undefined
-    const place = placeOf(roster, node)
-    if (place !== undefined) return place
-    const list = this.#membership.access()?.list
-    return list !== undefined && mayComeLate({ waves }, list, node) ? waves.length : undefined
   }
 }
 

@@ -141,6 +141,11 @@ export class RolloutBook {
     return [...channels.values()].filter(({ isListed }) => isListed).toSorted(byAge)
   }
 
+  /** Whether a plan is one of those that count. */
+  isActive({ named }: KnownPlan): boolean {
+    return this.active().some((known) => known.named.digest === named.digest)
+  }
+
   /** @param version - undefined: the newest */
   find(name: string, version?: number): KnownPlan | undefined {
     const isIt = ({ said }: Signed<Plan>) =>

@@ -11,7 +11,7 @@ import { type AccessList, type Member, NODES_MAX } from "../fleet/access-list.ts
 import type { PeerId } from "../net/net.ts"
 import { RolloutError } from "./errors.ts"
 import type { NodeSelector, Plan, Wave } from "./plan.ts"
-import type { Roster } from "./roster.ts"
+import { placeOf, type Roster } from "./roster.ts"
 
 const ORDER_LABEL = "sealift/wave-order/v1"
 /** Most peers that an error names. */
@@ -73,6 +73,27 @@ export function mayComeLate(
     const isWhole = amount === undefined || (amount.kind === "percent" && amount.percent === 100)
     return isWhole && select.kind !== "list" && namerOf(select)(member)
   })
+}
+
+/**
+ * Gives a node's place: its wave, or the number of waves where it comes late.
+ * @param known - what is known here: who is in which wave, and the newest list
+ * @param audience - whether a node may open what is rolled out; asked of late ones alone
+ * @returns undefined where it is not known, or is none
+ */
+export function placeOrLate(
+  { waves }: Pick<Plan, "waves">,
+  known: {
+    readonly roster: Roster | undefined
+    readonly list: Pick<AccessList, "members"> | undefined
+  },
+  peer: PeerId,
+  audience: (peer: PeerId) => boolean = () => true,
+): number | undefined {
+  const { roster, list } = known
+  if (roster === undefined) return undefined
+  const isLate = () => list !== undefined && mayComeLate({ waves }, list, peer) && audience(peer)
+  return placeOf(roster, peer) ?? (isLate() ? waves.length : undefined)
 }
 
 /**
