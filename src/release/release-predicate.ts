@@ -2,15 +2,13 @@
  * The predicate of a release: each field within its bound (protocol/release.md §4, the release).
  * @module
  */
-import { hexOf, rawOf } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
+import { rawOf } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import { PARTIES_MAX } from "../core/limits.ts"
 import { isName, isPartyName } from "../core/name.ts"
 import {
   choiceField,
   countField,
-  digestField,
   hasField,
   invalidField,
   optionalCountField,
@@ -22,12 +20,7 @@ import {
   verifyAbsent,
 } from "../core/section.ts"
 import type { GateMode } from "../seal/context.ts"
-import {
-  type AssetVersion,
-  formatAssetVersion,
-  isAssetName,
-  parseAssetVersion,
-} from "./asset-name.ts"
+import { type AssetVersion, formatAssetVersion, isAssetName } from "./asset-name.ts"
 import { audienceField } from "./audience.ts"
 import { refusal } from "./errors.ts"
 import type { PlainContent, Release, Requirement, SealedContent } from "./release.ts"
@@ -38,7 +31,12 @@ import {
   sealedFilesField,
 } from "./release-file.ts"
 import { encodeSeal, sealField } from "./release-seal.ts"
-import { encodeFileVersion, fileVersionField } from "./signed.ts"
+import {
+  encodeFileVersion,
+  encodeNamedRelease,
+  fileVersionField,
+  namedReleaseField,
+} from "./signed.ts"
 import { encodeVariant, variantsField } from "./variant.ts"
 
 /** All that a reader of releases knows (protocol/envelope.md §5, reading 7). */
@@ -84,7 +82,7 @@ export function encodePredicate(release: Release): JsonObject {
     parties: release.parties,
     ...encodeContent(content),
     variants: release.variants.map(encodeVariant),
-    ...(requires.length > 0 && { requires: requires.map(encodeRequirement) }),
+    ...(requires.length > 0 && { requires: requires.map(encodeNamedRelease) }),
     ...(activation !== undefined && { activation }),
     ...(reissues !== undefined && { reissues }),
     ...(content.visibility === "sealed" && { seal: encodeSeal(content.sealed) }),
@@ -159,26 +157,12 @@ function parseSealed(section: Section, { fleet, asset, parties, policy }: Core):
 function parseRequires(section: Section, asset: AssetVersion): readonly Requirement[] {
   const name = "requires"
   if (!hasField(section, name)) return []
-  const requires = sectionListField(section, name, { max: REQUIRES_MAX }).map(parseRequirement)
+  const requires = sectionListField(section, name, { max: REQUIRES_MAX }).map(namedReleaseField)
   const texts = requires.map((one) => formatAssetVersion(one.asset))
   if (new Set([...texts, formatAssetVersion(asset)]).size <= texts.length) {
     throw invalidField(section, name, { reason: "one twice, or the release itself" })
   }
   return requires
-}
-
-function parseRequirement(section: Section): Requirement {
-  const text = textField(section, "release")
-  try {
-    return { asset: parseAssetVersion(text), digest: digestField(section, "digest") }
-  } catch (cause) {
-    if (codeOf(cause) !== "ASSET_VERSION_INVALID") throw cause
-    throw invalidField(section, "release", { reason: "no version of an asset", cause })
-  }
-}
-
-function encodeRequirement({ asset, digest }: Requirement): JsonObject {
-  return { release: formatAssetVersion(asset), digest: hexOf(digest) }
 }
 
 /** What it says is for who activates; here it only is an object. */

@@ -118,6 +118,21 @@ export function namedRelease(
   }
 }
 
+/** Reads a release that another statement names, as fields. */
+export function namedReleaseField(section: Section): NamedRelease {
+  try {
+    const asset = parseAssetVersion(textField(section, "release"))
+    return { asset, digest: digestField(section, "digest") }
+  } catch (cause) {
+    if (codeOf(cause) !== "ASSET_VERSION_INVALID") throw cause
+    throw invalidField(section, "release", { reason: "no version of an asset", cause })
+  }
+}
+
+export function encodeNamedRelease({ asset, digest }: NamedRelease): JsonObject {
+  return { release: formatAssetVersion(asset), digest: hexOf(digest) }
+}
+
 /** Gives the device that a statement names; it is one of those that have signed. */
 export function signingDevice(section: Section, signers: ReadonlySet<PublicKey>): PublicKey {
   const text = textField(section, "device")

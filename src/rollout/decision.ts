@@ -18,8 +18,8 @@ import {
 } from "../core/section.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import type { PeerId } from "../net/net.ts"
-import type { Signed } from "../release/signed.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import { readSaid, type Signed } from "../release/signed.ts"
+import type { Statement, StatementDraft } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import { WAVES_MAX } from "./plan.ts"
 import { type NamedPlan, namedPlan, subjectOfPlan } from "./plan-subject.ts"
@@ -108,9 +108,8 @@ export function readDecision(
   { controller, fleet }: { readonly controller: PeerId; readonly fleet: string },
 ): Signed<Decision> {
   const keys = new Set([publicKeyOfPeer(controller)])
-  const statement = readStatement(file, { keys, fleet, kinds: { [DECISION_KIND]: FIELDS } })
-  const { digest, signers } = statement
-  return { said: parseDecision(statement, fleet), digest, signers }
+  const saying = { kind: DECISION_KIND, fields: FIELDS, parse: parseDecision }
+  return readSaid(file, { keys, fleet }, saying)
 }
 
 function encodeAct(act: Act): JsonObject {

@@ -3,12 +3,10 @@
  * (protocol/rollout.md §5, keeping).
  * @module
  */
-import { hexOf } from "../core/digest.ts"
 import type { JsonObject } from "../core/json.ts"
 import {
   choiceField,
   countField,
-  digestField,
   flagField,
   hasField,
   type Section,
@@ -17,7 +15,7 @@ import {
   textField,
   textListField,
 } from "../core/section.ts"
-import { formatAssetVersion, parseAssetVersion } from "../release/asset-name.ts"
+import { encodeNamedRelease, namedReleaseField } from "../release/signed.ts"
 import { encodeActivation, parseActivation } from "./activation-field.ts"
 import { type ActiveRelease, BEGIN, type NodeState, type Step } from "./node-machine.ts"
 import { PLAN_RELEASES_MAX } from "./plan.ts"
@@ -100,8 +98,7 @@ export function parseMemory(section: Section): NodeMemory {
 
 function encodeActive({ release, path, activation }: ActiveRelease): JsonObject {
   return {
-    release: formatAssetVersion(release.asset),
-    digest: hexOf(release.digest),
+    ...encodeNamedRelease(release),
     path,
     ...(activation === undefined ? {} : { activation: encodeActivation(activation) }),
   }
@@ -109,10 +106,7 @@ function encodeActive({ release, path, activation }: ActiveRelease): JsonObject 
 
 function activeField(section: Section, name: string): readonly ActiveRelease[] {
   return sectionListField(section, name, { max: PLAN_RELEASES_MAX }).map((one) => ({
-    release: {
-      asset: parseAssetVersion(textField(one, "release")),
-      digest: digestField(one, "digest"),
-    },
+    release: namedReleaseField(one),
     path: textField(one, "path"),
     activation: hasField(one, "activation")
       ? parseActivation(sectionField(one, "activation"))

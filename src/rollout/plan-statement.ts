@@ -9,10 +9,11 @@ import {
   type Claim,
   type NamedRelease,
   type ReaderTrust,
+  readSaid,
   type Signed,
   subjectOf,
 } from "../release/signed.ts"
-import { readStatement, type StatementDraft, type Subject } from "../trust/statement.ts"
+import type { StatementDraft, Subject } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import { PLAN_RELEASES_MAX, type Plan } from "./plan.ts"
 import { encodePlanPredicate, PLAN_FIELDS, parsePlanPredicate } from "./plan-predicate.ts"
@@ -41,11 +42,8 @@ export function encodePlan(plan: Plan): StatementDraft<typeof PLAN_KIND> {
  * @throws {@link TrustError} as `readStatement`; {@link RolloutError} `PLAN_INVALID`
  * @see protocol/rollout.md §5, reading a plan
  */
-export function readPlan(file: Uint8Array, { keys, fleet }: ReaderTrust): Signed<Plan> {
-  const kinds = { [PLAN_KIND]: PLAN_FIELDS }
-  const statement = readStatement(file, { keys, fleet, kinds })
-  const { digest, signers } = statement
-  return { said: parsePlan(statement, fleet), digest, signers }
+export function readPlan(file: Uint8Array, trust: ReaderTrust): Signed<Plan> {
+  return readSaid(file, trust, { kind: PLAN_KIND, fields: PLAN_FIELDS, parse: parsePlan })
 }
 
 function parsePlan(

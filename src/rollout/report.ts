@@ -2,13 +2,10 @@
  * Health reports: what a node says of a plan's releases on it (protocol/rollout.md §4, the report).
  * @module
  */
-import { hexOf } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
 import type { JsonObject } from "../core/json.ts"
 import {
   choiceField,
   countField,
-  digestField,
   invalidField,
   optionalCountField,
   type Section,
@@ -16,12 +13,17 @@ import {
   textField,
   verifyAbsent,
 } from "../core/section.ts"
-import { isPeerId, type Labels, labelsField } from "../fleet/access-field.ts"
+import { type Labels, labelsField, peerField } from "../fleet/access-field.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import type { PeerId } from "../net/net.ts"
-import { formatAssetVersion, parseAssetVersion } from "../release/asset-name.ts"
-import type { NamedRelease, Signed } from "../release/signed.ts"
-import { readStatement, type Statement, type StatementDraft } from "../trust/statement.ts"
+import {
+  encodeNamedRelease,
+  type NamedRelease,
+  namedReleaseField,
+  readSaid,
+  type Signed,
+} from "../release/signed.ts"
+import type { Statement, StatementDraft } from "../trust/statement.ts"
 import { DECISIONS_MAX, reasonField } from "./decision.ts"
 import { refusal } from "./errors.ts"
 import { PLAN_RELEASES_MAX, WAVES_MAX } from "./plan.ts"
@@ -82,10 +84,7 @@ export function encodeReport(report: HealthReport): StatementDraft<typeof REPORT
   const { fleet, plan, node, wave, attempt, counter, boot, atMs, outcome } = report
   const predicate: JsonObject = {
     ...{ node, wave, attempt, counter, boot, at: atMs, outcome },
-    running: report.running.map(({ asset, digest }) => ({
-      release: formatAssetVersion(asset),
-      digest: hexOf(digest),
-    })),
+    running: report.running.map(encodeNamedRelease),
     slots: report.slots,
     ...(report.opensAtMs === undefined ? {} : { opensAt: report.opensAtMs }),
     reason: report.reason,
@@ -105,10 +104,10 @@ export function readReport(
   { node, fleet }: { readonly node: PeerId; readonly fleet: string },
 ): Signed<HealthReport> {
   const keys = new Set([publicKeyOfPeer(node)])
-  const statement = readStatement(file, { keys, fleet, kinds: { [REPORT_KIND]: FIELDS } })
-  const said = parseReport(statement, fleet)
-  if (said.node !== node) throw refusal("REPORT_INVALID")(`a report of another node than ${node}`)
-  return { said, digest: statement.digest, signers: statement.signers }
+  const saying = { kind: REPORT_KIND, fields: FIELDS, parse: parseReport }
+  const report = readSaid(file, { keys, fleet }, saying)
+  if (report.said.node === node) return report
+  throw refusal("REPORT_INVALID")(`a report of another node than ${node}`)
 }
 
 function parseReport(
@@ -117,8 +116,6 @@ function parseReport(
 ): HealthReport {
   const refuse = refusal("REPORT_INVALID")
   const section: Section = { fields: predicate, place: "", refuse }
-  const node = textField(section, "node")
-  if (!isPeerId(node)) throw invalidField(section, "node", { reason: "no peer id" })
   const boot = textField(section, "boot")
   if (!BOOT_ID.test(boot)) throw invalidField(section, "boot", { reason: "no 32 hex digits" })
   const outcome = choiceField(section, "outcome", OUTCOMES)
@@ -126,26 +123,18 @@ function parseReport(
   return {
     fleet,
     plan: namedPlan({ subject }, refuse),
-    node,
+    node: peerField(section, "node"),
     wave: countField(section, "wave", { max: WAVES_MAX }),
     attempt: countField(section, "attempt", { max: DECISIONS_MAX }),
     counter: countField(section, "counter", { min: 1 }),
     boot,
     atMs: countField(section, "at", { min: 1 }),
     outcome,
-    running: sectionListField(section, "running", { max: PLAN_RELEASES_MAX }).map(parseRunning),
+    running: sectionListField(section, "running", { max: PLAN_RELEASES_MAX }).map(
+      namedReleaseField,
+    ),
     slots: labelsField(section, "slots"),
     opensAtMs: optionalCountField(section, "opensAt", { min: 1 }),
     reason: reasonField(section),
-  }
-}
-
-function parseRunning(section: Section): NamedRelease {
-  try {
-    const asset = parseAssetVersion(textField(section, "release"))
-    return { asset, digest: digestField(section, "digest") }
-  } catch (cause) {
-    if (codeOf(cause) !== "ASSET_VERSION_INVALID") throw cause
-    throw invalidField(section, "release", { reason: "no release", cause })
   }
 }
