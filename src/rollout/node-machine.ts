@@ -63,6 +63,8 @@ export interface Scene {
   readonly view: RolloutView
   /** Its wave; the number of waves: it came late; undefined: not known, or the plan is not for it. */
   readonly place: number | undefined
+  /** Whether this node decides by the plan. */
+  readonly isController: boolean
   /** Whether the plan is, or may yet be, for this node: nobody else brings its releases. */
   readonly isConcerned: boolean
   readonly isWindowOpen: boolean
@@ -236,13 +238,15 @@ function settle(state: NodeState, scene: Scene): NodeState {
   if (step !== "opened" || !mayActivate) return state
   // What fails from here on fails after the last time at which the rollout was resumed.
   const next: NodeState = { ...state, step: "activating", attempt: view.attempt }
-  // Nobody has tried before its wave was released, or the rollout resumed, what may be tried since then.
+  // Nobody has tried before the wave was released, or the rollout resumed, what may be tried since then.
   return atRelease(mayTrySinceMs(scene) > state.unsureAtMs ? { ...next, unsureAtMs: 0 } : next, 0)
 }
 
-function mayTrySinceMs({ view, place }: Scene): number {
+/** A controller may have forgotten that it released the wave before, and have been the only one to know. */
+function mayTrySinceMs({ plan, view, place = 0, isController }: Scene): number {
   const { releasedAtMs, resumedAtMs, atMs } = view
-  return Math.max(resumedAtMs, (place === undefined ? undefined : releasedAtMs[place]) ?? atMs)
+  const releasedMs = isController ? 0 : (releasedAtMs[place] ?? atMs)
+  return Math.max(plan.createdAtMs, resumedAtMs, releasedMs)
 }
 
 /** What seems not to be begun may be. */

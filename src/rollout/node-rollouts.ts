@@ -303,6 +303,7 @@ export class NodeRollouts {
       plan,
       view: book.view(known),
       place: this.#isBlocked() ? undefined : this.#place(known),
+      isController: plan.controller === membership.peer,
       isConcerned: this.#isConcerned(known),
       isWindowOpen:
         window === undefined || isOpen(window, membership.nowMs(), this.#options.timeZone),

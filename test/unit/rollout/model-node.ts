@@ -68,7 +68,12 @@ function sceneOf(world: ModelWorld, index: number, before: KeptNode["before"]): 
     ...{ plan, view, isWindowOpen: node.isWindowOpen, isStageOnly: false },
     // Who is in which wave is known once a start was heard of.
     place: view.roster === undefined ? undefined : places[index],
-    ...{ isConcerned: true, isReplaced: false, isExpired: world.now > plan.expiresAtMs },
+    ...{
+      isController: false,
+      isConcerned: true,
+      isReplaced: false,
+      isExpired: world.now > plan.expiresAtMs,
+    },
     putBackAtMs: node.isCopy && node.isKnown && !node.hasDoubted ? world.now : undefined,
     before: node.isBeforeAllowed ? before : [],
   }

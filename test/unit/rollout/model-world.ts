@@ -131,6 +131,8 @@ export function modelPlan(
 ): Plan {
   return {
     ...OPEN_PLAN,
+    // Time begins at 1,000: a plan that is newer than a copy would tell that nothing of it was tried.
+    createdAtMs: 1,
     window: { fromMinute: 0, toMinute: 1, days: [1] },
     releases: Array.from({ length: releases }, (_, index) => releaseOf(`model-${index}`, 2)),
     waves: Array.from({ length: waves }, (_, index) => ({

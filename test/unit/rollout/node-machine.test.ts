@@ -253,6 +253,11 @@ describe("a node that was put back from an older copy", () => {
       look(doubting, sceneOf({ plan: TWO, view, place }))
     expect(begun(since(NOW))).toMatchObject({ isBegun: true, unsureAtMs: NOW })
     expect(begun(since(NOW + 1))).toMatchObject({ isBegun: false, unsureAtMs: 0 })
+    // What it may have decided before, and forgotten, a controller may have done too.
+    const deciding = sceneOf({ plan: TWO, view: since(NOW + 1), isController: true })
+    expect(look(doubting, deciding)).toMatchObject({ isBegun: true })
+    const later = { ...TWO, createdAtMs: NOW + 1 }
+    expect(look(doubting, { ...deciding, plan: later })).toMatchObject({ isBegun: false })
     const completed = (atMs: number) => ({ ...since(NOW), phase: "completed" as const, atMs })
     expect(begun(completed(NOW), 2)).toMatchObject({ isBegun: true })
     expect(begun(completed(NOW + 1), 2)).toMatchObject({ isBegun: false })

@@ -52,6 +52,7 @@ export const sceneOf = (change: Partial<Scene> = {}): Scene => ({
   plan: OPEN_PLAN,
   view: viewOf(1),
   place: 0,
+  isController: false,
   isConcerned: true,
   isWindowOpen: true,
   isStageOnly: false,
