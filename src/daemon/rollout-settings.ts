@@ -2,6 +2,7 @@
  * How this node takes part in rollouts, by its configuration.
  * @module
  */
+import { localTimeZone } from "../core/wall-clock.ts"
 import type { NodeConfig } from "./config-schema.ts"
 import type { RolloutSettings } from "./rollout-rooms.ts"
 
@@ -11,6 +12,6 @@ export function rolloutSettings({ rollout }: Pick<NodeConfig, "rollout">): Rollo
   return {
     allow,
     isStageOnly: stageOnly,
-    timeZone: timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timeZone: timeZone ?? localTimeZone(),
   }
 }

@@ -10,10 +10,10 @@ import {
   ANY,
   AUTO,
   type ContainerRule,
-  isContainerName,
   type RolloutAllow,
 } from "../rollout/allowing.ts"
 import { ARGUMENT_BYTES_MAX } from "../rollout/plan.ts"
+import { isArgument, isContainerName } from "../rollout/plan-value.ts"
 import type { ValueKind } from "./config-value.ts"
 
 const UNIT_SUFFIX = ".service"
@@ -46,10 +46,7 @@ export const FOLDER: ValueKind<string> = {
 
 export const WORD: ValueKind<string> = {
   allowed: `texts of at most ${ARGUMENT_BYTES_MAX} bytes`,
-  parse: fromText((text) => {
-    const isWord = Buffer.byteLength(text) <= ARGUMENT_BYTES_MAX && !text.includes("\0")
-    return isWord ? text : undefined
-  }),
+  parse: fromText((text) => (isArgument(text) ? text : undefined)),
 }
 
 export const LISTED_NAME: ValueKind<string> = {

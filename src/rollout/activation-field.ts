@@ -18,10 +18,10 @@ import { isArgument, isContainerName, isLinkPath, isProgram, isWebUrl } from "./
 
 /** Most tries of a probe after its first one. */
 export const RETRIES_MAX = 100
-const ACTIVATION_KINDS: readonly Activation["kind"][] = [
+export const ACTIVATION_KINDS: readonly Activation["kind"][] = [
   ...(["files", "exec", "listed", "podman", "docker", "containerd", "webhook"] as const),
 ]
-const CHECK_KINDS: readonly Probe["check"]["kind"][] = [
+export const CHECK_KINDS: readonly Probe["check"]["kind"][] = [
   ...(["exec", "listed", "http", "container", "running"] as const),
 ]
 

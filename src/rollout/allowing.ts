@@ -7,6 +7,7 @@ import { isAbsolute, resolve, sep } from "node:path"
 import { RolloutError } from "./errors.ts"
 import { fillText, PLACE, STAND_IN } from "./filled-text.ts"
 import type { Activation, Probe } from "./plan.ts"
+import { isContainerName } from "./plan-value.ts"
 
 /** Programs that keep images and run containers of them. */
 export const CONTAINER_RUNTIMES = ["podman", "docker", "containerd"] as const
@@ -62,14 +63,6 @@ export const ALLOW_NOTHING: RolloutAllow = {
   listed: {},
   webhook: [],
   containers: {},
-}
-
-// What runtimes and systemd take for a name, and none for an option.
-const CONTAINER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$/
-
-/** Tells whether a text may name a container or a unit. */
-export function isContainerName(text: string): boolean {
-  return CONTAINER_NAME.test(text)
 }
 
 /**

@@ -23,7 +23,7 @@ import { RolloutError } from "./errors.ts"
 import type { Plan } from "./plan.ts"
 import { isSamePlan } from "./plan-subject.ts"
 import { type HealthReport, readReport } from "./report.ts"
-import type { ReportShelf } from "./report-shelf.ts"
+import { REPORTS_MAX, type ReportShelf } from "./report-shelf.ts"
 import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
 import { mayAct } from "./rollout-view.ts"
 import { encodeRoster, placeOf, type Roster, rosterRoot, rosterSize } from "./roster.ts"
@@ -32,9 +32,6 @@ import { type Findings, judge, type ReceivedReport } from "./wave-judging.ts"
 
 /** A decision that could not be made is tried again after this time. */
 const RETRY_MS = 2_000
-/** Reports of nodes that came late, beside those of the roster. */
-const LATE_REPORTS_MAX = 10_000
-
 /** No window is closed for longer: sixteen days (`window.ts`), and one for clocks that differ. */
 const OPENS_IN_MS_MAX: number = 17 * 86_400_000
 
@@ -147,7 +144,7 @@ export class RolloutController {
     const before = this.#reports.get(node)?.said
     if (before !== undefined && before.counter >= said.counter)
       return before.counter === said.counter
-    if (before === undefined && this.#reports.size >= LATE_REPORTS_MAX * 2) return false
+    if (before === undefined && this.#reports.size >= REPORTS_MAX) return false
     const isSame = before?.outcome === said.outcome && before.attempt === said.attempt
     const firstMs = isSame ? this.#reports.get(node)?.receivedAtMs : undefined
     const received = { said, receivedAtMs: firstMs ?? membership.nowMs() }

@@ -5,6 +5,7 @@
  */
 import { checkpointText, encodeCheckpoint, noteKeyId } from "../audit/checkpoint.ts"
 import { type LogName, verifyCosigned } from "../audit/cosigned-checkpoint.ts"
+import { TILE_WIDTH } from "../audit/log-tile.ts"
 import { isSameHash, leafHash, treeRoot } from "../audit/merkle-tree.ts"
 import { proveConsistency, type ReadHashes } from "../audit/tree-reader.ts"
 import type { WitnessedLog } from "../audit/witness-asking.ts"
@@ -23,8 +24,6 @@ export const COSIGNED_BYTES_MAX: number = 8 * 1024
 const ROLLOUT_LOG = "sealift.rollout/"
 /** Digits of the plan's digest in the name: two plans of one name and version have two logs. */
 const DIGEST_DIGITS = 16
-/** Children of a node of tiles (C2SP tlog-tiles). */
-const TILE_WIDTH = 256
 
 /** A plan, as far as its log is named by it. */
 interface LoggedPlan {

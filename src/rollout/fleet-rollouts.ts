@@ -33,8 +33,6 @@ import type { RolloutView } from "./rollout-view.ts"
 import { rosterOf } from "./wave-choosing.ts"
 import { countWave, type Findings, judge, standingOf } from "./wave-judging.ts"
 
-/** A plan lasts so long unless it says otherwise: 90 days. */
-const LIFE_MS: number = 90 * 86_400_000
 /** Nodes that a report of a rollout names. */
 const LATE_SHOWN_MAX = 1_000
 
@@ -139,7 +137,7 @@ export class FleetRollouts implements Rollouts {
   #planOf(terms: PlanTerms): Plan {
     const { membership, net, book } = this.#deps
     const nowMs = membership.nowMs()
-    const { name, controller = net.id, lifeMs = LIFE_MS } = terms
+    const { name, controller = net.id, lifeMs } = terms
     if (membership.access()?.list.members.has(controller) !== true) {
       throw new RolloutError("PLAN_INVALID", `controller: ${controller} is not in the fleet`)
     }

@@ -7,10 +7,9 @@ import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { type Digest, hexOf, isDigest } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
+import { MANIFEST_BYTES_MAX } from "../core/limits.ts"
 import { RolloutError } from "./errors.ts"
 
-/** Manifests are at most 4 MiB (OCI distribution spec 1.1, pushing manifests). */
-const MANIFEST_BYTES_MAX: number = 4 * 1024 * 1024
 const MANIFESTS_MAX = 256
 
 /** What a layout names by digest. */

@@ -3,6 +3,7 @@
  * (protocol/rollout.md §4, activations and probes).
  * @module
  */
+import { ACTIVATION_KINDS, CHECK_KINDS } from "./activation-field.ts"
 import { type Activation, ARGUMENTS_MAX, type Probe } from "./plan.ts"
 import { PLAN_DEFAULTS } from "./plan-default.ts"
 import {
@@ -28,10 +29,6 @@ import {
   readTable,
   type Spot,
 } from "./plan-table.ts"
-
-const RUNTIMES = ["podman", "docker", "containerd"] as const
-const ACTIVATION_KINDS = ["files", "exec", "listed", ...RUNTIMES, "webhook"] as const
-const CHECK_KINDS = ["exec", "listed", "http", "container", "running"] as const
 
 /** Reads `activate`. @returns undefined when a fault was noted */
 export function readActivation(spot: Spot): Activation | undefined {

@@ -12,7 +12,7 @@ const PATH_BYTES_MAX = 1_024
 const URL_BYTES_MAX = 2_048
 /** A server, and what is asked of it; no name, password or fragment, and nothing filled in before the path. */
 const WEB_URL = /^https?:\/\/[^\s/?#@\\${}]+(?:[/?][^\s#\\]*)?$/
-/** As runtimes and systemd name theirs. */
+/** What runtimes and systemd take for a name, and none for an option. */
 const CONTAINER = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$/
 const CONTROL = /\p{Cc}/u
 

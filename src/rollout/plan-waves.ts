@@ -8,6 +8,7 @@ import { NODES_MAX } from "../fleet/access-list.ts"
 import { type NodeSelector, WAVES_MAX, type Wave } from "./plan.ts"
 import { PLAN_DEFAULTS } from "./plan-default.ts"
 import { FACTOR, GROUP, LABEL, NAME, NODE_COUNT, PAUSE, PEER, PERCENT, TRUE } from "./plan-leaf.ts"
+import { SELECTOR_KINDS } from "./plan-predicate.ts"
 import {
   firstTwice,
   isWhole,
@@ -24,7 +25,6 @@ import {
 } from "./plan-table.ts"
 
 const WAVE_KEYS = ["name", "nodes", "percent", "count", "soak", "ramp"] as const
-const SELECTOR_KINDS = ["all", "list", "group", "labels"] as const
 const AMOUNT_KEYS = ["percent", "count"] as const
 const SELECTOR_ALLOWED = `all, or a table of one of ${SELECTOR_KINDS.join(", ")}`
 

@@ -14,7 +14,7 @@ import type { ReceivedReport } from "./wave-judging.ts"
 
 const TIME_BYTES = 8
 /** Of one plan: each node of the largest fleet, and as many that came late. */
-const REPORTS_MAX = 20_000
+export const REPORTS_MAX = 20_000
 
 export class ReportShelf {
   readonly #kv: Kv
