@@ -15,6 +15,7 @@ import {
   type JsonValue,
   parseStrictJson,
 } from "./json.ts"
+import { isLine } from "./text-line.ts"
 
 /** Gives the error of what is wrong; its code is that of the whole object. */
 export type Refuse = (reason: string, cause?: unknown) => Error
@@ -76,6 +77,13 @@ export function textField(section: Section, name: string): string {
   const text = asText(field(section.fields, name))
   if (text === undefined) throw invalidField(section, name, { reason: "no text" })
   return text
+}
+
+/** Gives one line for people, of so many bytes of UTF-8. */
+export function lineField(section: Section, name: string, { min = 0, max }: Bounds): string {
+  const text = textField(section, name)
+  if (isLine(text, max) && Buffer.byteLength(text) >= min) return text
+  throw invalidField(section, name, { reason: "no short line of text" })
 }
 
 /** Gives a text if it is one of a few. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { isPartyName } from "../core/name.ts"
-import { invalidField, type Section, textField } from "../core/section.ts"
+import { invalidField, lineField, type Section, textField } from "../core/section.ts"
 import type { StatementDraft } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import {
@@ -25,8 +25,6 @@ const FIELDS: readonly string[] = ["by", "reason"]
 const REASON_BYTES_MAX = 1_024
 const PARTY_PREFIX = "party:"
 const TARGETS_TEXT = "role:targets"
-/** Control characters, and those that turn the direction of text: it is shown to people. */
-const NOT_SHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u
 
 /** Who takes a release back. */
 export type Withdrawer =
@@ -70,11 +68,7 @@ export function readWithdrawal(file: Uint8Array, trust: ReaderTrust): Signed<Wit
 
 function parseWithdrawal(statement: Claim, fleet: string): Withdrawal {
   const section: Section = { fields: statement.predicate, place: "", refuse: refusal(CODE) }
-  const reason = textField(section, "reason")
-  const isShort = reason !== "" && Buffer.byteLength(reason) <= REASON_BYTES_MAX
-  if (!isShort || !reason.isWellFormed() || NOT_SHOWN.test(reason)) {
-    throw invalidField(section, "reason", { reason: "no short line of text" })
-  }
+  const reason = lineField(section, "reason", { min: 1, max: REASON_BYTES_MAX })
   return { fleet, release: namedRelease(statement, CODE), by: parseWithdrawer(section), reason }
 }
 

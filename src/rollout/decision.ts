@@ -11,11 +11,12 @@ import {
   digestField,
   hasField,
   invalidField,
+  lineField,
   type Section,
   sectionField,
-  textField,
   verifyAbsent,
 } from "../core/section.ts"
+import { toLine } from "../core/text-line.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import type { PeerId } from "../net/net.ts"
 import { readSaid, type Signed } from "../release/signed.ts"
@@ -32,8 +33,6 @@ const FIELDS: readonly string[] = [
   ...["index", "previous", "at", "act", "wave", "roster", "access", "reason"],
 ]
 const REASON_BYTES_MAX = 512
-const NOT_SHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu
-const CUT = "…"
 
 /** Who stands in which wave, as its tree says. */
 export interface RosterRoot {
@@ -159,19 +158,10 @@ function parseAct(section: Section): Act {
 
 /** A line for people; empty when the field is left out. */
 export function reasonField(section: Section): string {
-  if (!hasField(section, "reason")) return ""
-  const reason = textField(section, "reason")
-  const isShort = Buffer.byteLength(reason) <= REASON_BYTES_MAX
-  if (isShort && reason.isWellFormed() && reason.search(NOT_SHOWN) < 0) return reason
-  throw invalidField(section, "reason", { reason: "no short line of text" })
+  return hasField(section, "reason") ? lineField(section, "reason", { max: REASON_BYTES_MAX }) : ""
 }
 
-/** Makes a line that can stand as a reason of any text; of a long one the end, which says most. */
+/** Makes a line that can stand as a reason of any text; of a long one the end. */
 export function shortLine(text: string): string {
-  const line = text.toWellFormed().replace(NOT_SHOWN, " ").trim()
-  if (Buffer.byteLength(line) <= REASON_BYTES_MAX) return line
-  const bytes = Buffer.from(line).subarray(Buffer.byteLength(CUT) - REASON_BYTES_MAX)
-  // A character begins with a byte that continues none.
-  const start = bytes.findIndex((byte) => (byte & 0xc0) !== 0x80)
-  return `${CUT}${bytes.toString("utf8", start)}`
+  return toLine(text, REASON_BYTES_MAX)
 }
