@@ -13,7 +13,7 @@ import {
   textField,
   textListField,
 } from "../core/section.ts"
-import { type Activation, ARGUMENTS_MAX, type Probe, SPAN_MS_MAX } from "./plan.ts"
+import { type Activation, ARGUMENTS_MAX, type Probe, type Program, SPAN_MS_MAX } from "./plan.ts"
 import { isArgument, isContainerName, isLinkPath, isProgram, isWebUrl } from "./plan-value.ts"
 
 /** Most tries of a probe after its first one. */
@@ -32,9 +32,8 @@ export function parseActivation(section: Section): Activation {
   const timeoutMs = countField(section, "timeoutMs", { min: 1, max: SPAN_MS_MAX })
   switch (kind) {
     case "exec":
-      return { kind, argv: argvField(section), timeoutMs }
     case "listed":
-      return { kind, name: checkedField(section, "name", LISTED), timeoutMs }
+      return { ...programField(section, kind), timeoutMs }
     case "webhook":
       return { kind, url: checkedField(section, "url", URL_TEXT), timeoutMs }
     default:
@@ -64,9 +63,8 @@ function parseCheck(section: Section): Probe["check"] {
   const kind = choiceField(section, "kind", CHECK_KINDS)
   switch (kind) {
     case "exec":
-      return { kind, argv: argvField(section) }
     case "listed":
-      return { kind, name: checkedField(section, "name", LISTED) }
+      return programField(section, kind)
     case "http":
       return { kind, url: checkedField(section, "url", URL_TEXT) }
     case "container":
@@ -87,6 +85,11 @@ function checkedField(section: Section, name: string, [isRight, reason]: TextChe
   const text = textField(section, name)
   if (!isRight(text)) throw invalidField(section, name, { reason })
   return text
+}
+
+function programField(section: Section, kind: Program["kind"]): Program {
+  if (kind === "exec") return { kind, argv: argvField(section) }
+  return { kind, name: checkedField(section, "name", LISTED) }
 }
 
 function argvField(section: Section): readonly string[] {

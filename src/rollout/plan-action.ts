@@ -4,7 +4,7 @@
  * @module
  */
 import { ACTIVATION_KINDS, CHECK_KINDS } from "./activation-field.ts"
-import { type Activation, ARGUMENTS_MAX, type Probe } from "./plan.ts"
+import { type Activation, ARGUMENTS_MAX, type Probe, type Program } from "./plan.ts"
 import { PLAN_DEFAULTS } from "./plan-default.ts"
 import {
   ARGUMENT,
@@ -56,14 +56,9 @@ type Started = Timed extends infer One
 
 function readStarted(kind: Timed["kind"], spot: Spot): Started | undefined {
   switch (kind) {
-    case "exec": {
-      const argv = readArgv(inner(spot, "argv"))
-      return argv && { kind, argv }
-    }
-    case "listed": {
-      const name = readLeaf(inner(spot, "name"), NAME)
-      return name === undefined ? undefined : { kind, name }
-    }
+    case "exec":
+    case "listed":
+      return readProgram(kind, spot)
     case "webhook": {
       const url = readLeaf(inner(spot, "url"), WEB_URL)
       return url === undefined ? undefined : { kind, url }
@@ -91,14 +86,9 @@ export function readProbe(spot: Spot): Probe | undefined {
 
 function readCheck(kind: Probe["check"]["kind"], spot: Spot): Probe["check"] | undefined {
   switch (kind) {
-    case "exec": {
-      const argv = readArgv(inner(spot, "argv"))
-      return argv && { kind, argv }
-    }
-    case "listed": {
-      const name = readLeaf(inner(spot, "name"), NAME)
-      return name === undefined ? undefined : { kind, name }
-    }
+    case "exec":
+    case "listed":
+      return readProgram(kind, spot)
     case "http": {
       const url = readLeaf(inner(spot, "url"), WEB_URL)
       return url === undefined ? undefined : { kind, url }
@@ -110,6 +100,15 @@ function readCheck(kind: Probe["check"]["kind"], spot: Spot): Probe["check"] | u
     default:
       return readLeaf(spot, TRUE) && { kind }
   }
+}
+
+function readProgram(kind: Program["kind"], spot: Spot): Program | undefined {
+  if (kind === "exec") {
+    const argv = readArgv(inner(spot, "argv"))
+    return argv && { kind, argv }
+  }
+  const name = readLeaf(inner(spot, "name"), NAME)
+  return name === undefined ? undefined : { kind, name }
 }
 
 function readArgv(spot: Spot): readonly string[] | undefined {

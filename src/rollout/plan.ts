@@ -67,14 +67,18 @@ export interface ErrorRule {
   readonly action: ErrorAction
 }
 
+/** A program to run. */
+export type Program =
+  /** With its arguments; no shell. */
+  | { readonly kind: "exec"; readonly argv: readonly string[] }
+  /** One that the node's configuration names. */
+  | { readonly kind: "listed"; readonly name: string }
+
 /** What makes a release the one that runs. Texts may hold `${node}`, `${release}`, `${path}`. */
 export type Activation =
   /** A symbolic link at this absolute path, to the opened files. */
   | { readonly kind: "files"; readonly path: string }
-  /** A program and its arguments; no shell. */
-  | { readonly kind: "exec"; readonly argv: readonly string[]; readonly timeoutMs: number }
-  /** A program that the node's configuration names. */
-  | { readonly kind: "listed"; readonly name: string; readonly timeoutMs: number }
+  | (Program & { readonly timeoutMs: number })
   /** An image brought into the runtime's store, and a container or systemd unit started with it. */
   | {
       readonly kind: "podman" | "docker" | "containerd"
@@ -88,8 +92,7 @@ export type Activation =
 /** What tells whether it runs well. */
 export interface Probe {
   readonly check:
-    | { readonly kind: "exec"; readonly argv: readonly string[] }
-    | { readonly kind: "listed"; readonly name: string }
+    | Program
     /** GET; 200 … 299 is well. */
     | { readonly kind: "http"; readonly url: string }
     /** Its container is running, and healthy where the image says how to tell. */
