@@ -140,7 +140,7 @@ export function isReleased({ plan, view, place, isReplaced, isExpired }: Release
  * Tells whether this node shall go back to what ran before. What another plan has made to run since is
  * none of this plan's.
  */
-export function shallGoBack({ view, place, isReplaced }: Scene): boolean {
+function shallGoBack({ view, place, isReplaced }: Scene): boolean {
   if (isReplaced || view.backFrom === undefined) return false
   return place !== undefined && place >= view.backFrom
 }

@@ -60,7 +60,7 @@ export class PlanFaults {
 }
 
 /** Writes a fault in one line. */
-export function textOfFault({ key, reason, allowed, hint }: PlanFault): string {
+function textOfFault({ key, reason, allowed, hint }: PlanFault): string {
   const where = key === "" ? "" : `${key}: `
   return `${where}${reason}; allowed: ${allowed}${hint === undefined ? "" : `; ${hint}`}`
 }

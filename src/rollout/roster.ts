@@ -33,7 +33,7 @@ export interface Seat {
   readonly wave: number
 }
 
-/** A seat, and what shows that it is in the roster. */
+/** A seat, and what shows that it is in the roster to whoever has not got it; no node asks for one yet. */
 export interface Place extends Seat {
   /** 0-based place of its line. */
   readonly index: number

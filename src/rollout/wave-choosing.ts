@@ -62,7 +62,7 @@ export function rosterOf(
  * whoever its selector names, and names it now. A share or a count of a group was chosen once, and a
  * list names nobody new.
  */
-export function mayComeLate(
+function mayComeLate(
   { waves }: Pick<Plan, "waves">,
   { members }: Pick<AccessList, "members">,
   peer: PeerId,

@@ -39,6 +39,7 @@ export function nextOpening(window: Window, atMs: number, timeZone: string): num
 
 /**
  * Gives the first moment from `atMs` on at which the window is not open: `atMs` itself while it is not.
+ * No node waits for it; vectors say by it where a window ends.
  * @returns milliseconds since 1970; undefined when it does not close within sixteen days
  */
 export function closesAt(window: Window, atMs: number, timeZone: string): number | undefined {
