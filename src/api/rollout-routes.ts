@@ -72,21 +72,28 @@ function rolloutsOf(deps: RolloutRouteDeps): Rollouts {
 }
 
 /** Gives a report now, and whenever it has changed. */
-async function* followed(
-  rollouts: Rollouts,
+export async function* followed(
+  rollouts: Pick<Rollouts, "status" | "onChange">,
   name: string,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): AsyncGenerator<RolloutReport> {
   let wake = () => {}
-  const forget = rollouts.onChange(() => wake())
+  let isChanged = false
+  const forget = rollouts.onChange(() => {
+    isChanged = true
+    wake()
+  })
   let shown = ""
   try {
     while (!signal.aborted) {
+      isChanged = false
       const report = rollouts.status(name)
       const text = JSON.stringify(report)
       if (text !== shown) yield report
       shown = text
       await clock.sleep(INTERVAL_MS, { signal })
+      // It may have changed while it was too early to tell.
+      if (isChanged) continue
       await new Promise<void>((resolve) => {
         const cancel = clock.after(IDLE_MS, resolve)
         wake = () => {
