@@ -7,11 +7,11 @@ import { type Digest, digestOf, digestOfRaw } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
-import type { Membership } from "../fleet/fleet.ts"
+import type { Membership, RoleHolders } from "../fleet/fleet.ts"
 import { keysInside } from "../release/evidence.ts"
 import type { Signed } from "../release/signed.ts"
 import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
-import type { SignedTarget } from "../trust/tuf/tuf-client.ts"
+import type { AcceptedTarget, SignedTarget } from "../trust/tuf/tuf-client.ts"
 import type { WitnessList } from "../trust/witness-list.ts"
 import { type Decision, readDecision } from "./decision.ts"
 import { decisionLogOf, unwitnessed, verifyWitnessed } from "./decision-log.ts"
@@ -26,6 +26,8 @@ import { parseRoster, type Roster, rosterRoot, rosterSize } from "./roster.ts"
 
 /** Plans of a node that are kept; those that are over go first. */
 export const PLANS_KEPT_MAX = 64
+/** Listed files that are not read again; of more all are. */
+const REFUSED_MAX = 256
 
 /** A plan that this node has accepted. */
 export interface KnownPlan {
@@ -104,6 +106,8 @@ export class RolloutBook {
   readonly #entries = new Map<Digest, Entry>()
   readonly #turns = new Serial<"book">()
   readonly #listeners = new Set<() => void>()
+  /** Listed files that were read and do not count, by all that it was judged by. */
+  readonly #refused = new Set<string>()
 
   /** Opens what is kept; a plan whose files are broken is left out, and told. */
   static async open(deps: RolloutBookDeps): Promise<RolloutBook> {
@@ -316,9 +320,14 @@ export class RolloutBook {
       const { next, fault } = this.#following(entry, envelopes)
       const size = this.#witnessedSize(entry, next, cosigned)
       const count = size === undefined ? next.length : size - entry.digests.length
-      for (const one of next.slice(0, count)) await this.#take(entry, one)
-      await this.#keepCosigned(entry, cosigned, size)
-      if (count > 0) this.#tell()
+      const { length: before } = entry.digests
+      try {
+        for (const one of next.slice(0, count)) await this.#take(entry, one)
+        await this.#keepCosigned(entry, cosigned, size)
+      } finally {
+        // What was taken in stands, whatever could not be written after it.
+        if (entry.digests.length > before) this.#tell()
+      }
       if (fault !== undefined) throw fault.error
       return count
     })
@@ -465,23 +474,40 @@ export class RolloutBook {
     return this.#keptAs(target)?.named.digest ?? (await this.#acceptNew(target))
   }
 
-  async #acceptNew({ path }: SignedTarget): Promise<Digest | undefined> {
+  async #acceptNew({ path, sha256 }: SignedTarget): Promise<Digest | undefined> {
     const { membership, files, log } = this.#deps
+    const holders = membership.roleHolders(PLAN_ROLE)
+    if (holders === undefined) return undefined
+    const judged = [path, sha256, holders.threshold, ...[...holders.keys].toSorted()].join(" ")
+    if (this.#refused.has(judged)) return undefined
     try {
       const target = await membership.readTarget(path)
-      const holders = membership.roleHolders(PLAN_ROLE)
-      if (target === undefined || holders === undefined) return undefined
-      const { fleet } = membership
-      const plan = readPlan(target.bytes, { keys: holders.keys, fleet })
-      verifyListed(plan, path, holders.threshold)
+      if (target === undefined) return undefined
+      const plan = this.#readListed(target, holders, judged)
       if (this.#entries.has(plan.digest)) return plan.digest
-      this.#verifyNewest(plan)
       await files.writePlan(plan.digest, target.bytes)
       this.#add(plan, target.bytes)
       return plan.digest
     } catch (error) {
       log.warn({ path, code: codeOf(error), error: messageOf(error) }, "a plan does not count")
       return undefined
+    }
+  }
+
+  #readListed(
+    { path, bytes }: AcceptedTarget,
+    { keys, threshold }: RoleHolders,
+    judged: string,
+  ): Signed<Plan> {
+    try {
+      const plan = readPlan(bytes, { keys, fleet: this.#deps.membership.fleet })
+      verifyListed(plan, path, threshold)
+      if (!this.#entries.has(plan.digest)) this.#verifyNewest(plan)
+      return plan
+    } catch (error) {
+      if (this.#refused.size >= REFUSED_MAX) this.#refused.clear()
+      this.#refused.add(judged)
+      throw error
     }
   }
 

@@ -130,8 +130,9 @@ export class RolloutFiles {
   /** Forgets a plan with all that belongs to it. */
   async removePlan(digest: Digest): Promise<void> {
     // The plan goes last: what is left by a crash is still told by it.
-    const names = (await this.#files.list(folderOf(digest))).toSorted((one) =>
-      one.endsWith(PLAN) ? 1 : -1,
+    const plan = `${folderOf(digest)}/${PLAN}`
+    const names = (await this.#files.list(folderOf(digest))).toSorted(
+      (one, other) => Number(one === plan) - Number(other === plan),
     )
     for (const name of names) await this.#files.remove(name)
   }

@@ -239,6 +239,26 @@ describe("a plan", () => {
     expect(world.node(3).told).toContain("SIGNATURE_MISSING")
   })
 
+  it("that does not count is not read again, until others may sign it", async () => {
+    await world.publish(next(), { signer: keyOf(1) })
+    const { book, membership, told } = world.node(3)
+    let reads = 0
+    const { readTarget } = membership
+    Object.assign(membership, {
+      readTarget: async (path: string) => {
+        reads++
+        return await readTarget(path)
+      },
+    })
+    await book.refresh()
+    expect(reads).toBe(0)
+    expect(told.filter((code) => code === "SIGNATURE_MISSING")).toHaveLength(1)
+    const holders = { keys: new Set([keyOf(1).publicKey]), threshold: 1 }
+    Object.assign(membership, { roleHolders: () => holders })
+    await book.refresh()
+    expect(active()).toEqual([2])
+  })
+
   it("of another fleet does not count", async () => {
     await world.publish({ ...next(), fleet: OTHER_FLEET })
     expect(active()).toEqual([1])
