@@ -2,13 +2,12 @@
  * What the routes of the fleet are made of, and what a node without a fleet answers.
  * @module
  */
-
+import { blockedBy } from "../fleet/blocked.ts"
 import { FleetError } from "../fleet/errors.ts"
 import type { Fleet, Membership } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
 import type { NodeKeys } from "../fleet/node-key-port.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
-import { clockBlocked } from "../fleet/trusted-time.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import type { Blocked } from "./api.ts"
 
@@ -44,12 +43,8 @@ export function membershipOf({ fleet }: FleetRouteDeps): Membership {
 
 /** Gives why this node opens, grants and signs nothing. */
 export function blockedOf({ fleet }: FleetRouteDeps): readonly Blocked[] {
-  const fault = fleet?.self?.fault()
-  const clock = fleet?.fleet.membership?.clockFault()
-  const wrong = clock === undefined ? undefined : clockBlocked(clock)
-  return [fault, wrong].flatMap((one) =>
-    one === undefined ? [] : [{ code: one.code, message: one.message }],
-  )
+  const reasons = blockedBy({ self: fleet?.self, membership: fleet?.fleet.membership })
+  return reasons.map(({ code, message }) => ({ code, message }))
 }
 
 /** The error of a node that is in no fleet. */

@@ -24,6 +24,7 @@ import {
 } from "./node-key-place.ts"
 import type { LiveGrants, NodeKeys, StatedKey } from "./node-key-port.ts"
 import { isFresh } from "./node-key-ring.ts"
+import { verifyClock } from "./trusted-time.ts"
 
 const FOLDER = "node-keys"
 /** Other peers that are asked for the key of one that does not answer itself. */
@@ -71,11 +72,16 @@ export class FleetNodeKeys implements NodeKeys {
     this.#grants.add(grants)
   }
 
-  /** @throws FleetError `NOT_ENROLLED` without a fleet */
+  /**
+   * By a clock that is not trusted no key is made: the newest one goes on to be given out.
+   * @throws FleetError `NOT_ENROLLED` without a fleet; `CLOCK_BLOCKED` when there is none then
+   */
   async own(): Promise<StatedKey> {
     const place = await this.#place()
     const { newest } = place.ring
-    if (newest !== undefined && isUsable(place, newest.stated)) return newest.stated
+    const isGivenOut = newest !== undefined && (isBlocked(place) || isUsable(place, newest.stated))
+    if (isGivenOut) return newest.stated
+    verifyClock(place.membership)
     this.#making ??= this.#make(place).finally(() => {
       this.#making = undefined
     })
@@ -136,8 +142,12 @@ export class FleetNodeKeys implements NodeKeys {
     await place.ring.make(Math.max(counter, counterFloor(place)), place.membership.nowMs())
   }
 
-  /** Makes the next key when it is time, and erases those whose time is over. Called now and then. */
+  /**
+   * Makes the next key when it is time, and erases those whose time is over. Called now and then. By a
+   * clock that is not trusted it is no time for either.
+   */
   async renew(): Promise<void> {
+    if (isBlocked(await this.#place())) return
     await this.own()
     this.#retiring ??= this.#retire().finally(() => {
       this.#retiring = undefined
@@ -208,7 +218,9 @@ export class FleetNodeKeys implements NodeKeys {
 
   async #served(peer: PeerId): Promise<StatedKey | undefined> {
     const place = await this.#place()
-    if (peer === place.membership.peer) return await this.own()
+    if (peer === place.membership.peer) {
+      return isBlocked(place) ? place.ring.newest?.stated : await this.own()
+    }
     // Also to a node whose state is a copy: it learns its last counter from keys that ended.
     return memberOf(place, peer) === undefined ? undefined : place.book.of(peer)
   }
@@ -238,4 +250,8 @@ export class FleetNodeKeys implements NodeKeys {
       throw error
     }
   }
+}
+
+function isBlocked({ membership }: KeyPlace): boolean {
+  return membership.clockFault() !== undefined
 }

@@ -36,7 +36,7 @@ const TOLD_MAX = 8
 const READ_MAX = 32
 
 /** A node's place in its fleet, as far as it is compared with what peers know. */
-type Self = Pick<FleetMember, "fleet" | "peer" | "rootVersion" | "newest" | "access">
+type Self = Pick<FleetMember, "fleet" | "peer" | "rootVersion" | "newest" | "access" | "clockFault">
 
 export interface SelfWatchDeps {
   readonly net: Pick<PeerNetwork, "id" | "peers" | "request" | "onRequest" | "onConnect" | "sign">
@@ -290,6 +290,8 @@ export class SelfWatch implements SelfStanding {
     const forgotten = this.#forgotten
     if (forgotten === undefined || this.#isCloned || membership === undefined) return
     if (!this.#hasMet || !hasVersions(membership, forgotten)) return
+    // It would sign a node key by a time that is not trusted; the next round comes.
+    if (membership.clockFault() !== undefined) return
     await nodeKeys.outgrow(forgotten.nodeKey)
     if (forgotten.log !== undefined) await ownLog.beginAnew(forgotten.log)
     this.#forgotten = undefined

@@ -53,6 +53,15 @@ export function clockBlocked({ ahead, clockMs, witnessesMs }: ClockFault): Fleet
   return new FleetError("CLOCK_BLOCKED", message, { details: { ahead, clockMs, witnessesMs } })
 }
 
+/**
+ * Checks that a node knows a time to trust (protocol/witness.md §5, time 6).
+ * @throws {@link FleetError} `CLOCK_BLOCKED`
+ */
+export function verifyClock(node: { clockFault(): ClockFault | undefined }): void {
+  const fault = node.clockFault()
+  if (fault !== undefined) throw clockBlocked(fault)
+}
+
 const refuse: Refuse = (reason, cause) =>
   new FleetError("FLEET_HOME_INVALID", `${TIME_FILE} is broken: ${reason}`, { cause })
 

@@ -8,7 +8,7 @@ import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { AccessList } from "../fleet/access-list.ts"
 import type { Fleet } from "../fleet/fleet.ts"
-import { clockBlocked } from "../fleet/trusted-time.ts"
+import { verifyClock } from "../fleet/trusted-time.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId } from "../net/net.ts"
 import type { Policy } from "../trust/policy.ts"
@@ -53,8 +53,7 @@ export async function standingOf(
   if (membership === undefined || access === undefined) {
     throw new ReleaseError("NOT_IN_AUDIENCE", "this node is in no fleet")
   }
-  const fault = membership.clockFault()
-  if (fault !== undefined) throw clockBlocked(fault)
+  verifyClock(membership)
   const { policy } = await book.policyOf(known)
   const current = await membership.policy(policy.namespace)
   if (access.isStale || current?.isStale !== false) {

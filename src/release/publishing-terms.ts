@@ -8,7 +8,7 @@ import { isName } from "../core/name.ts"
 import { isPostQuantum } from "../core/recipient.ts"
 import type { AccessList } from "../fleet/access-list.ts"
 import type { CurrentPolicy, Membership } from "../fleet/fleet.ts"
-import { clockBlocked } from "../fleet/trusted-time.ts"
+import { verifyClock } from "../fleet/trusted-time.ts"
 import type { HolderPlan } from "../seal/publishing.ts"
 import { countingDevices, type Party } from "../trust/policy.ts"
 import { rawOfPublicKey } from "../trust/public-key.ts"
@@ -82,8 +82,7 @@ export async function termsOf(
     const message = `namespace ${namespace} has no policy: \`sealift fleet policy set\` makes one`
     throw new ReleaseError("POLICY_MISSING", message)
   }
-  const fault = membership.clockFault()
-  if (fault !== undefined) throw clockBlocked(fault)
+  verifyClock(membership)
   const access = membership.access()
   if (current.isStale || access === undefined || access.isStale) {
     throw new ReleaseError("FLEET_STALE", "the policy or the access list has run out")

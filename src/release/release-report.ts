@@ -6,6 +6,7 @@ import { existsSync } from "node:fs"
 import type { Clock } from "../core/clock.ts"
 import { CodedError, codeOf } from "../core/errors.ts"
 import type { Delivery } from "../delivery/delivery.ts"
+import { blockedBy } from "../fleet/blocked.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { BlobStore } from "../store/store.ts"
@@ -71,14 +72,14 @@ export async function reportRelease(deps: ReportDeps, known: KnownRelease): Prom
 }
 
 function stateOf(
-  { store, delivery, self }: Pick<ReportDeps, "store" | "delivery" | "self">,
+  { store, delivery, self, fleet }: Pick<ReportDeps, "store" | "delivery" | "self" | "fleet">,
   { decision, wanted, openedAt, isKeyed }: Findings,
 ): ReleaseState {
   if (decision.kind === "withdrawn") return "withdrawn"
   // What was opened stays: the end of a release ends what is begun anew.
   if (openedAt !== undefined) return "opened"
   if (decision.kind === "expired") return "expired"
-  const fault = self?.fault()
+  const [fault] = blockedBy({ self, membership: fleet.membership })
   if (fault !== undefined) return fault.code === "NODE_RESTORED" ? "restored" : "blocked"
   if (decision.kind === "policy-not-current" || wanted === undefined) return "blocked"
   if (isStaged(store, wanted)) {

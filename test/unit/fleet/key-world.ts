@@ -33,6 +33,8 @@ export class TestFleet implements Fleet {
   fleet: string = FLEET
   isIn = true
   nowMs: () => number
+  /** Why no time is to be trusted. */
+  clockFault: ReturnType<Membership["clockFault"]> = undefined
   readonly #peer: PeerId
 
   constructor(peer: PeerId, clock: Clock) {
@@ -58,7 +60,7 @@ export class TestFleet implements Fleet {
         return absent()
       },
       nowMs: () => this.nowMs(),
-      clockFault: () => undefined,
+      clockFault: () => this.clockFault,
     }
   }
 

@@ -17,6 +17,7 @@ import {
   takeNodeKeys,
 } from "../../../src/fleet/node-key-file.ts"
 import { NODE_KEY_LIFE_MS } from "../../../src/fleet/node-key-ring.ts"
+import type { ClockFault } from "../../../src/fleet/trusted-time.ts"
 import type { PeerId } from "../../../src/net/net.ts"
 import { openAgeFile, sealAgeFile } from "../../../src/seal/age-file.ts"
 import { openWorkspace } from "../../support/workspace.ts"
@@ -129,6 +130,29 @@ describe("a node's own key", () => {
     const next = await nodes.a.keys.own()
     expect(next.counter).toBe(made.counter + 1)
     expect(next.notAfterMs).toBe(START_MS + NODE_KEY_LIFE_MS)
+  })
+
+  test("is neither made, followed nor erased by a clock that is not trusted, and is given out", async () => {
+    const { nodes, clock } = await worldOf("a", "b")
+    const { a, b } = nodes
+    const clockFault: ClockFault = { ahead: "clock", clockMs: START_MS, witnessesMs: START_MS }
+    a.fleet.clockFault = clockFault
+    expect(await codeFrom(a.keys.own())).toBe("CLOCK_BLOCKED")
+    expect(await b.keys.of(a.peer, never)).toBeUndefined()
+    await a.keys.renew()
+    expect(await filesOf(a)).toEqual([])
+    a.fleet.clockFault = undefined
+    const first = await a.keys.own()
+    await clock.advance(10 * DAY_MS)
+    await a.keys.renew()
+    a.fleet.clockFault = clockFault
+    const second = await a.keys.own()
+    await clock.advance(30 * DAY_MS)
+    await a.keys.renew()
+    expect([await a.keys.own(), await filesOf(a)]).toEqual([second, ["1.key", "2.key"]])
+    expect([first.counter, second.counter]).toEqual([1, 2])
+    a.fleet.clockFault = undefined
+    expect((await a.keys.own()).counter).toBe(3)
   })
 
   test("is above a counter that the access list asks for", async () => {

@@ -10,6 +10,7 @@ import { LIFE_SIGN_PROTOCOL } from "../../../src/fleet/life-sign-exchange.ts"
 import type { LogPlace, SelfEvent } from "../../../src/fleet/own-log.ts"
 import { peerSigner } from "../../../src/fleet/peer-signer.ts"
 import { SelfWatch, type SelfWatchDeps } from "../../../src/fleet/self-watch.ts"
+import type { ClockFault } from "../../../src/fleet/trusted-time.ts"
 import { NetError } from "../../../src/net/errors.ts"
 import { createIdentity, type Identity } from "../../../src/net/identity.ts"
 import type { Peer, PeerId, RequestHandler } from "../../../src/net/net.ts"
@@ -70,6 +71,7 @@ class Process {
         return self.newest
       },
       access,
+      clockFault: () => world.clockFault,
     }
     const deps: SelfWatchDeps = {
       net,
@@ -125,6 +127,8 @@ class Process {
 }
 
 class World {
+  /** Why nobody's time is to be trusted. */
+  clockFault: ClockFault | undefined
   readonly clock: VirtualClock = new VirtualClock(START_MS)
   readonly identity: Identity = createIdentity()
   readonly peers: readonly Identity[] = [createIdentity(), createIdentity()]
@@ -354,6 +358,17 @@ describe("a node whose state is put back from a copy three steps old", () => {
     await world.round()
     expect(node.code).toBeUndefined()
     expect(node.noted.map(({ event }) => event)).toEqual(["node.restored"])
+  })
+
+  test("does not go on by a clock that is not trusted: its next node key would live by it", async () => {
+    const node = await world.start(copy)
+    world.clockFault = { ahead: "clock", clockMs: START_MS, witnessesMs: START_MS }
+    node.refresh({ rootVersion: 2, newest: 6 })
+    await world.settle()
+    expect([node.code, node.state.nodeKey]).toEqual(["NODE_RESTORED", 1])
+    world.clockFault = undefined
+    await world.round()
+    expect([node.code, node.state.nodeKey]).toEqual([undefined, 5])
   })
 
   test("begins its log anew, by what its peers knew of it, and makes a node key above its last", async () => {

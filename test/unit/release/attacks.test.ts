@@ -312,6 +312,7 @@ describe("a node's clock", () => {
   test("that is too far from the witnesses of time opens nothing, and says why", async () => {
     world.sight.clockFault = { ahead: "witnesses", clockMs: NOW, witnessesMs: NOW + 31 * DAY_MS }
     expect(await opened()).toBe("CLOCK_BLOCKED")
+    expect((await opening.opener.report(known)).state).toBe("blocked")
     world.sight.clockFault = undefined
     expect(await opened()).toBe("ok")
   })
