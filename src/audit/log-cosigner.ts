@@ -218,7 +218,7 @@ export class LogCosigner {
   }
 
   async #round(enough: PromiseWithResolvers<CosignedCheckpoint>): Promise<void> {
-    const { log, witnesses, clock, onTimes } = this.#deps
+    const { log, witnesses, clock } = this.#deps
     const list = witnesses()
     if (list === undefined) throw noWitnesses()
     this.#stopping.signal.throwIfAborted()
@@ -227,34 +227,51 @@ export class LogCosigner {
     const note = log.checkpoint
     const checkpoint = parseCheckpoint(note)
     const gathered: Cosignature[] = []
-    const outcomes = await Promise.all(
-      list.witnesses.map(async (witness): Promise<WitnessOutcome> => {
-        try {
-          const { signal } = this.#stopping
-          const cosignature = await this.#asking.cosign(note, witness, { signal })
-          gathered.push(cosignature)
-          if (gathered.length === list.threshold) {
-            const cosigned = withCosignatures(checkpoint, log.key, gathered)
-            await this.#keep(cosigned)
-            enough.resolve(cosigned)
-          }
-          return { witness, atMs: cosignature.atMs, code: undefined }
-        } catch (error) {
-          return { witness, atMs: undefined, code: this.#faultOf(error, witness) }
-        }
-      }),
-    )
-    this.#stopping.signal.throwIfAborted()
-    // Those that came later are kept as well: some of the others may be named no more one day.
-    if (gathered.length > list.threshold) {
-      await this.#keep(withCosignatures(checkpoint, log.key, gathered))
+    const keep = async () => {
+      const cosigned = withCosignatures(checkpoint, log.key, [...gathered])
+      await this.#keep(cosigned)
+      enough.resolve(cosigned)
     }
+    let keeping: Promise<void> | undefined
+    let outcomes: readonly WitnessOutcome[] = []
+    try {
+      outcomes = await Promise.all(
+        list.witnesses.map(async (witness): Promise<WitnessOutcome> => {
+          try {
+            const { signal } = this.#stopping
+            const cosignature = await this.#asking.cosign(note, witness, { signal })
+            gathered.push(cosignature)
+            // That it could not be kept is no fault of this witness.
+            if (gathered.length === list.threshold) keeping = keep().catch(enough.reject)
+            return { witness, atMs: cosignature.atMs, code: undefined }
+          } catch (error) {
+            return { witness, atMs: undefined, code: this.#faultOf(error, witness) }
+          }
+        }),
+      )
+      await keeping
+      this.#stopping.signal.throwIfAborted()
+      // Those that came later are kept as well: some of the others may be named no more one day.
+      if (gathered.length > list.threshold) await keep()
+      await this.#tellTimes(gathered)
+      if (gathered.length < list.threshold) throw tooFew(list, outcomes)
+    } finally {
+      this.#outcomes = outcomes
+      const isDone = gathered.length >= list.threshold && this.#cosignedNow() !== undefined
+      this.#arm(isDone ? COSIGN_AGAIN_MS : COSIGN_EVERY_MS)
+    }
+  }
+
+  /** What time it is has nothing to do with what was cosigned: it is told again at the next asking. */
+  async #tellTimes(gathered: readonly Cosignature[]): Promise<void> {
+    const { onTimes, logger } = this.#deps
     const times = gathered.map(({ witness, atMs }) => [witness.key, atMs] as const)
-    await onTimes?.(new Map(times))
-    this.#outcomes = outcomes
-    const isDone = gathered.length >= list.threshold && this.#cosignedNow() !== undefined
-    this.#arm(isDone ? COSIGN_AGAIN_MS : COSIGN_EVERY_MS)
-    if (gathered.length < list.threshold) throw tooFew(list, outcomes)
+    try {
+      await onTimes?.(new Map(times))
+    } catch (error) {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      logger.error(fields, "the time that witnesses have told is not kept")
+    }
   }
 
   #faultOf(error: unknown, { peer }: Witness): string {

@@ -1,5 +1,5 @@
 /** Rows 28 and 49 of the attack table: what makes a log cosigned, and what does not. */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { cosign } from "../../../src/audit/cosignature.ts"
@@ -275,6 +275,32 @@ describe("what is kept", () => {
     expect(readFileSync(kept(), "utf8")).toContain("sealift.witness/")
   })
 
+  test("cannot be written: whoever waits is told so, and it is tried again a minute later", async () => {
+    const folder = join(world.root, "kept")
+    const cosigner = await world.cosigner(log)
+    writeFileSync(folder, "a file in its place")
+    await expect(cosigner.cosign(never)).rejects.toThrow(coded("EEXIST"))
+    await eventually(() => cosigner.outcomes.length === 4)
+    expect(cosigner.cosigned).toBeUndefined()
+    rmSync(folder)
+    await world.clock.advance(COSIGN_EVERY_MS)
+    await eventually(() => cosigner.cosigned?.size === 3)
+  })
+
+  test("has the cosignatures that it says, also when more come later", async () => {
+    const late = Promise.withResolvers<void>()
+    const slow = world.witnesses[3]!
+    slow.instead = async (request) => {
+      await late.promise
+      return await slow.witness.cosign(request)
+    }
+    const cosigner = await world.cosigner(log)
+    const decided = await cosigner.cosign(never)
+    late.resolve()
+    await eventually(() => cosigner.cosigned?.cosignatures.length === 4)
+    expect([decided.cosignatures.length, decided.signatures.length]).toEqual([3, 4])
+  })
+
   test("counts no more once others are witnesses", async () => {
     let list: WitnessList | undefined = world.list()
     const cosigner = await world.cosigner(log, { witnesses: () => list })
@@ -366,6 +392,19 @@ describe("asking by itself", () => {
     witness!.instead = undefined
     await world.clock.advance(COSIGN_EVERY_MS)
     await eventually(() => cosigner.cosigned !== undefined)
+  })
+
+  test("goes on where what the witnesses say of the time cannot be kept", async () => {
+    await world.some(1)
+    const onTimes = async () => {
+      throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" })
+    }
+    const cosigner = await world.cosigner(log, { onTimes })
+    cosigner.start()
+    await world.clock.advance(2_000)
+    await eventually(() => cosigner.outcomes.length === 1)
+    await world.clock.advance(COSIGN_AGAIN_MS)
+    await eventually(() => total() === 2)
   })
 
   test("begins once witnesses are named, and ends with a stop, also in the middle", async () => {
