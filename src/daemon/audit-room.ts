@@ -2,18 +2,21 @@
  * The log of this node, and what goes into it (protocol/audit-log.md).
  * @module
  */
-import { readdir, rename } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { join } from "node:path"
 import { logOfOrigin, parseCheckpoint } from "../audit/checkpoint.ts"
 import type { Event } from "../audit/event.ts"
+import { type LogOwner, lastIncarnation } from "../audit/incarnation.ts"
+import { LogFiles } from "../audit/log-files.ts"
 import { NodeLog, type NodeLogDeps } from "../audit/node-log.ts"
 import { encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
-import { codeOf, messageOf } from "../core/errors.ts"
+import { assert, codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { FleetHolder } from "../fleet/fleet-holder.ts"
 import type { OwnLog } from "../fleet/own-log.ts"
+import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
 import { type Identity, isSigned } from "../net/identity.ts"
+import type { PeerId } from "../net/net.ts"
 import { readVersion } from "./version.ts"
 
 interface World {
@@ -53,33 +56,43 @@ async function openOrBegin(
   deps: NodeLogDeps,
   options: { readonly folder: string; readonly quotaBytes: number },
 ): Promise<NodeLog> {
+  const { folder } = options
+  const owner = ownerOf(deps.signer.peer)
+  const open = async () => {
+    const incarnation = 1 + (await lastIncarnation(folder, owner))
+    return await NodeLog.open(deps, { ...options, incarnation })
+  }
   try {
-    const audit = await NodeLog.open(deps, options)
-    return audit.size === 0 ? await begun(audit, { after: "nothing" }) : audit
+    const audit = await open()
+    return audit.size === 0 ? await begun(audit, "nothing") : audit
   } catch (error) {
     const code = codeOf(error) ?? ""
     if (!["LOG_CORRUPT", "LOG_CHECKPOINT_INVALID"].includes(code)) throw error
-    const aside = `${options.folder}.broken-${deps.clock.now()}`
-    await rename(options.folder, aside)
+    const aside = `${folder}.broken-${deps.clock.now()}`
+    await new LogFiles(folder).putAside(aside)
     const fields = { code, error: messageOf(error), aside }
     deps.log.error(fields, "the log is not what this node signed: it was put aside")
-    const incarnation = 1 + (await asideCount(options.folder))
-    const audit = await NodeLog.open(deps, { ...options, incarnation })
-    return await begun(audit, { after: code, incarnation })
+    return await begun(await open(), code)
   }
 }
 
 /** Which one it is must be known before anybody is told of it. */
-async function begun(audit: NodeLog, facts: Event["facts"]): Promise<NodeLog> {
+async function begun(audit: NodeLog, after: string): Promise<NodeLog> {
+  const { incarnation } = logNamed(audit.origin)
+  const facts = incarnation === 1 ? { after } : { after, incarnation }
   audit.note({ event: "log.begun", facts })
   await audit.close()
   return audit
 }
 
-/** Logs that were put aside: who knows of them is not told of a first one again. */
-async function asideCount(folder: string): Promise<number> {
-  const names = await readdir(dirname(folder))
-  return names.filter((name) => name.startsWith(`${basename(folder)}.`)).length
+function ownerOf(peer: PeerId): LogOwner {
+  return { peer, key: publicKeyOfPeer(peer) }
+}
+
+function logNamed(origin: string): NonNullable<ReturnType<typeof logOfOrigin>> {
+  const named = logOfOrigin(origin)
+  assert(named !== undefined, "a node's log bears the name of one")
+  return named
 }
 
 /**
@@ -90,16 +103,17 @@ export function ownLogOf(
   audit: NodeLog,
   { clock, folder }: { readonly clock: Clock; readonly folder: string },
 ): OwnLog {
-  const incarnationOf = (origin: string) => logOfOrigin(origin)?.incarnation ?? 1
   return {
     place: async () => {
       const { origin, size, root } = parseCheckpoint(audit.checkpoint)
-      return { incarnation: incarnationOf(origin), size, root }
+      return { incarnation: logNamed(origin).incarnation, size, root }
     },
     rootAt: (size) => audit.rootAt(size),
     beginAnew: async (known) => {
       const { size, root } = known
-      const next = Math.max(incarnationOf(audit.origin), known.incarnation) + 1
+      const { peer, incarnation } = logNamed(audit.origin)
+      const last = await lastIncarnation(folder, ownerOf(peer))
+      const next = Math.max(last, incarnation, known.incarnation) + 1
       const facts = { after: "restored", incarnation: next, size, root: encodeHex(root) }
       const aside = `${folder}.restored-${clock.now()}`
       const begun: Event = { event: "log.begun", facts }

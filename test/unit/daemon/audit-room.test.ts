@@ -1,5 +1,15 @@
 /** The log of a node as it tells its peers of it: which incarnation it is, over restarts. */
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
@@ -71,5 +81,42 @@ describe("the log of a node, as its peers are told of it", () => {
     await undo.disposeAsync()
     writeFileSync(join(data, "log", "checkpoint"), "")
     expect((await (await start()).own.place()).incarnation).toBe(3)
+  })
+
+  test("that breaks is followed above what peers had shown before, and so is one that is gone", async () => {
+    const { own } = await start()
+    await own.beginAnew({ incarnation: 4, size: 900, root: new Uint8Array(32) })
+    await undo.disposeAsync()
+    truncateSync(join(data, "log", "tile", "entries", "000"), 0)
+    const { audit, own: next } = await start()
+    expect((await next.place()).incarnation).toBe(6)
+    const [begun] = await audit.entries(0, 1)
+    expect(begun?.facts).toEqual({ after: "LOG_CORRUPT", incarnation: 6 })
+    await undo.disposeAsync()
+    renameSync(join(data, "log"), join(data, "log.broken-1"))
+    expect((await (await start()).own.place()).incarnation).toBe(7)
+  })
+
+  test("is above what lies aside also where peers know of less, and believes no checkpoint of others", async () => {
+    const { own } = await start()
+    const place = await own.place()
+    for (const incarnation of [5, 6]) {
+      await clock.advance(1)
+      await own.beginAnew({ ...place, incarnation })
+    }
+    await undo.disposeAsync()
+    rmSync(join(data, "log"), { recursive: true })
+    const forged = join(data, "log.restored-2")
+    const note = readFileSync(join(data, `log.restored-${clock.now()}`, "checkpoint"), "utf8")
+    mkdirSync(forged)
+    writeFileSync(
+      join(forged, "checkpoint"),
+      note.replaceAll(`${identity.id}/6`, `${identity.id}/90`),
+    )
+    writeFileSync(join(data, "log.txt"), "no log")
+    const again = await start()
+    expect((await again.own.place()).incarnation).toBe(7)
+    await again.own.beginAnew(place)
+    expect((await again.own.place()).incarnation).toBe(8)
   })
 })
