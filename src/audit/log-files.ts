@@ -122,9 +122,16 @@ export class LogFiles {
     return sizeBytes
   }
 
-  /** Keeps the whole log under another path, as evidence; from then on there is none here. */
+  /**
+   * Keeps the whole log under another path, as evidence; from then on there is none here. One that is
+   * gone already was put aside before, by what then failed.
+   */
   async putAside(path: string): Promise<void> {
-    await rename(this.#folder, path)
+    try {
+      await rename(this.#folder, path)
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT" || (await isThere(this.#folder))) throw error
+    }
     await syncFolder(dirname(this.#folder))
   }
 
@@ -167,6 +174,10 @@ export class LogFiles {
     }
     if (isNew) await syncFolder(dirname(path))
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await sizeOf(path)) !== undefined
 }
 
 /** @returns undefined when there is no such file */

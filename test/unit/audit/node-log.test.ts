@@ -3,6 +3,7 @@ import {
   appendFileSync,
   cpSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -301,6 +302,23 @@ describe("a log that somebody changed", () => {
     await expect(log.beginAnew({ aside, begun, incarnation: 2 })).rejects.toThrow("ENOENT")
     expect(await log.append(eventOf(size))).toBe(size)
     await verify(log)
+  })
+
+  test("that was put aside, and could not be followed then, is followed at the next try", async () => {
+    let isBroken = true
+    const sign = async (bytes: Uint8Array) => {
+      if (isBroken) throw new Error("no entropy")
+      return await key.sign(bytes)
+    }
+    const again = await openLog({ by: { ...key, sign } })
+    const begun = { event: "log.begun", facts: {} } as const
+    const aside = join(root, "log.restored-1")
+    await expect(again.beginAnew({ aside, begun, incarnation: 2 })).rejects.toThrow("entropy")
+    isBroken = false
+    await again.beginAnew({ aside: join(root, "log.restored-2"), begun, incarnation: 3 })
+    expect([again.origin, again.size]).toEqual([`sealift.log/${PEER}/3`, 1])
+    await verify(again)
+    expect(readdirSync(root).toSorted()).toEqual(["log", "log.restored-1"])
   })
 
   test("says where its clock went back", async () => {
