@@ -30,7 +30,7 @@ import { FleetError } from "./errors.ts"
 import type { Base, FleetAuthor } from "./fleet-author.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember } from "./fleet-member.ts"
-import type { EpochNeeds } from "./node-key-port.ts"
+import type { EarliestEpochs, EpochNeeds } from "./node-key-port.ts"
 
 const ACCESS_PATH = "access.json"
 /** What releases need of a group is waited for so long. */
@@ -73,9 +73,16 @@ export class AccessAuthor {
   async publish(edit: EditAccess): Promise<number> {
     const { author, member } = this.#deps
     let version = 0
+    // Once for all groups, and however often it is signed anew: a removal waits for it.
+    let earliest: Promise<EarliestEpochs | undefined> | undefined
+    const needed = () => {
+      earliest ??= this.#earliest()
+      return earliest
+    }
     await author.publish(async (base) => {
       const { list, signed } = await this.#listIn(base)
-      const nextEpoch = (group: string) => this.#nextEpoch(list, group, base.nowMs)
+      const nextEpoch = (name: string) =>
+        this.#nextEpoch(list, { name, nowMs: base.nowMs, earliest: needed() })
       const draft = await edit({ list, nextEpoch })
       version = list.version
       if (list === signed && isSame(draft, list)) return undefined
@@ -123,7 +130,7 @@ export class AccessAuthor {
     throw new FleetError("NOT_ENROLLED", "the fleet has no access list here yet")
   }
 
-  async #nextEpoch(list: AccessList, name: string, nowMs: number): Promise<Group> {
+  async #nextEpoch(list: AccessList, { name, nowMs, earliest }: EpochTurn): Promise<Group> {
     const { home, member } = this.#deps
     const before = list.groups.get(name)
     const last = Math.max(before?.epoch ?? 0, member.epochOf(name))
@@ -131,29 +138,41 @@ export class AccessAuthor {
     // Without the secret of the epoch before the chain begins anew: a removal must not wait for it.
     const identity: AgeIdentity | undefined =
       before?.epoch === last ? await readEpoch(place, name, last) : undefined
-    const keep = await this.#carried(name, last)
+    const keep = carriedOf(await earliest, name, last)
     const earlier = identity && { identity, chain: before?.previous ?? [], keep }
     const { recipient, previous } = await createEpoch(place, name, last + 1, earlier)
     return { name, epoch: last + 1, recipient, sinceMs: nowMs, previous }
   }
 
-  /** How many epochs, the last one and before, the next one carries: those that a release needs. */
-  async #carried(group: string, last: number): Promise<number> {
+  /** @returns undefined when it is not known in time: then all may be needed */
+  async #earliest(): Promise<EarliestEpochs | undefined> {
     const { needs, clock, log } = this.#deps
     const known = needs()
-    if (known === undefined) return PREVIOUS_MAX
+    if (known === undefined) return undefined
     const deadline = startDeadline(clock, NEEDS_TIMEOUT_MS)
     try {
-      const earliest = await untilAborted(known.earliest("all", deadline), deadline.signal)
-      return Math.max(0, last + 1 - (earliest.get(group) ?? last + 1))
+      return await untilAborted(known.earliest("all", deadline), deadline.signal)
     } catch (error) {
       // A removal does not wait for it.
-      log.debug({ group, error: messageOf(error) }, "a new epoch carries all that it may")
-      return PREVIOUS_MAX
+      log.debug({ error: messageOf(error) }, "new epochs carry all that they may")
+      return undefined
     } finally {
       deadline.clear()
     }
   }
+}
+
+/** A group that goes to its next epoch. */
+interface EpochTurn {
+  readonly name: string
+  readonly nowMs: number
+  readonly earliest: Promise<EarliestEpochs | undefined>
+}
+
+/** How many epochs, the last one and before, the next one carries: those that a release needs. */
+function carriedOf(earliest: EarliestEpochs | undefined, group: string, last: number): number {
+  if (earliest === undefined) return PREVIOUS_MAX
+  return Math.max(0, last + 1 - (earliest.get(group) ?? last + 1))
 }
 
 function headOf({ fleet, version }: AccessList, issuedAtMs: number): AccessHead {

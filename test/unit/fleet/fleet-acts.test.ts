@@ -158,6 +158,21 @@ describe("groups", () => {
     expect(await next(async () => new Map([["edge", 1]]))).toEqual([6, 1])
   })
 
+  test("ask what releases need once for all that a revocation moves on", async () => {
+    const names = ["edge", "lab", "canary"]
+    await first.desk.admit({ peer: OTHER, groups: names, labels: {} })
+    let askedCount = 0
+    const earliest = async () => {
+      askedCount++
+      return new Map([["lab", 1]])
+    }
+    first.desk.useNeeds({ earliest })
+    await first.desk.revoke([OTHER])
+    expect(askedCount).toBe(1)
+    const { groups } = listOf(first)
+    expect(names.map((name) => groups.get(name)!.previous.length)).toEqual([0, 1, 0])
+  })
+
   test("take the secret that a crash left before a list named it", async () => {
     const place = { folder: first.home.folder, fleet: listOf(first).fleet }
     const { recipient } = await createEpoch(place, "edge", 1)
