@@ -63,9 +63,9 @@ function addNodeKeyRoutes(scope: FastifyInstance, deps: FleetRouteDeps): void {
     const { all } = fieldsOf(request.query, { all: "text" })
     const membership = membershipOf(deps)
     const isAll = choiceOf(all ?? "false", "all", ["true", "false"]) === "true"
-    const gone = clientSignal(reply)
-    const signal = AbortSignal.any([gone, AbortSignal.timeout(GATHER_MS_MAX)])
-    const file = await collectNodeKeys(nodeKeysOf(deps), membership, { isAll, signal })
+    const signal = clientSignal(reply)
+    const deadline = AbortSignal.timeout(GATHER_MS_MAX)
+    const file = await collectNodeKeys(nodeKeysOf(deps), membership, { isAll, signal, deadline })
     return sendRaw(reply, file)
   })
   const options = { bodyLimit: NODE_KEYS_BYTES_MAX }

@@ -63,6 +63,16 @@ export function parseNodeKeys(file: Uint8Array): CarriedKeys {
   return { fleet, statements }
 }
 
+/** How node keys are collected. */
+export interface Collecting {
+  /** Whether those of other nodes are, too. */
+  readonly isAll: boolean
+  /** Ends it. */
+  readonly signal: AbortSignal
+  /** Ends the asking of other nodes: what was gathered by then is written. */
+  readonly deadline: AbortSignal
+}
+
 /**
  * Writes the keys of this node and, if it is asked for, of every other member that is known here or can
  * be asked: for a site whose nodes meet one another, and nobody else.
@@ -70,15 +80,26 @@ export function parseNodeKeys(file: Uint8Array): CarriedKeys {
 export async function collectNodeKeys(
   keys: Pick<NodeKeys, "own" | "of" | "gather">,
   membership: Pick<Membership, "fleet" | "peer" | "access">,
-  { isAll, signal }: { readonly isAll: boolean; readonly signal: AbortSignal },
+  { isAll, signal, deadline }: Collecting,
 ): Promise<Uint8Array> {
+  const asking = { signal: AbortSignal.any([signal, deadline]) }
+  const inTime = async <T>(work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work
+    } catch (error) {
+      signal.throwIfAborted()
+      // What is kept here is given all the same; the others are left out.
+      if (deadline.aborted) return undefined
+      throw error
+    }
+  }
   const statements = [(await keys.own()).statement]
   const members = membership.access()?.list.members.keys() ?? []
   const others = isAll ? [...members].filter((peer) => peer !== membership.peer) : []
-  await keys.gather(others, { signal })
+  await inTime(keys.gather(others, asking))
   for (let at = 0; at < others.length; at += AT_ONCE) {
     const some = others.slice(at, at + AT_ONCE)
-    const found = await Promise.all(some.map((peer) => keys.of(peer, { signal })))
+    const found = await Promise.all(some.map((peer) => inTime(keys.of(peer, asking))))
     statements.push(...found.flatMap((key) => key?.statement ?? []))
   }
   return encodeNodeKeys({ fleet: membership.fleet, statements })

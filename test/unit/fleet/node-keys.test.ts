@@ -409,7 +409,7 @@ describe("node keys by file", () => {
     const { far, near } = nodes
     hub.partition([[far.peer], [near.peer]])
     expect(await near.keys.of(far.peer, never)).toBeUndefined()
-    const options = { isAll: false, ...never }
+    const options = { isAll: false, ...never, deadline: never.signal }
     const file = await collectNodeKeys(far.keys, far.fleet.membership!, options)
     const taken = { peers: [far.peer], refused: [] }
     expect(await takeNodeKeys(near.keys, near.fleet.membership!, file)).toEqual(taken)
@@ -424,7 +424,11 @@ describe("node keys by file", () => {
     hub.partition([[far.peer, farther.peer], [near.peer]])
     hub.connect(far.peer, farther.peer)
     const { membership } = far.fleet
-    const file = await collectNodeKeys(far.keys, membership!, { isAll: true, ...never })
+    const file = await collectNodeKeys(far.keys, membership!, {
+      isAll: true,
+      ...never,
+      deadline: never.signal,
+    })
     const { statements } = parseNodeKeys(file)
     expect(statements).toHaveLength(2)
     const ended = { counter: 9, notBeforeMs: START_MS - 2 * DAY_MS, notAfterMs: START_MS - DAY_MS }
@@ -439,12 +443,36 @@ describe("node keys by file", () => {
     expect(await codeFrom(refused)).toBe("NODE_KEY_INVALID")
   })
 
+  test("are written as far as they were gathered when the time for it is over, and not for who went", async () => {
+    const { far, known, silent } = (await worldOf("far", "known", "silent")).nodes
+    const own = (await far.keys.own()).statement
+    const theirs = (await far.keys.of(known.peer, never))!.statement
+    for (const { net } of [known, silent]) {
+      net.onRequest(NODE_KEY_PROTOCOL, () => new Promise(() => {}))
+    }
+    const collecting = (signal: AbortSignal, deadline: AbortSignal) =>
+      collectNodeKeys(far.keys, far.fleet.membership!, { isAll: true, signal, deadline })
+    const deadline = new AbortController()
+    const inTime = collecting(never.signal, deadline.signal)
+    deadline.abort(new Error("30 s are over"))
+    const { statements } = parseNodeKeys(await inTime)
+    expect(statements).toEqual([own, theirs].map((one) => Uint8Array.from(one)))
+    const client = new AbortController()
+    const gone = collecting(client.signal, never.signal)
+    client.abort(new Error("the client went away"))
+    await expect(gone).rejects.toThrow("the client went away")
+  })
+
   test("bring no earlier key back", async () => {
     const { nodes, hub, clock } = await worldOf("far", "near")
     const { far, near } = nodes
     hub.partition([[far.peer], [near.peer]])
     const carry = async () =>
-      await collectNodeKeys(far.keys, far.fleet.membership!, { isAll: false, ...never })
+      await collectNodeKeys(far.keys, far.fleet.membership!, {
+        isAll: false,
+        ...never,
+        deadline: never.signal,
+      })
     const take = (file: Uint8Array) => takeNodeKeys(near.keys, near.fleet.membership!, file)
     const earlier = await carry()
     await clock.advance(NODE_KEY_LIFE_MS * 0.7)
