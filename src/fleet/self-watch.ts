@@ -172,10 +172,21 @@ export class SelfWatch implements SelfStanding {
   }
 
   async #take(sign: LifeSign, fleet: string): Promise<readonly Uint8Array[]> {
-    const { kv, log, fleet: holder } = this.#deps
+    const book = await this.#openBook(fleet)
+    const members = this.#deps.fleet.membership?.access()?.list.members
+    return await book.take(sign, (peer) => members?.has(peer) === true)
+  }
+
+  async #openBook(fleet: string): Promise<LifeSignBook> {
+    const { kv, log } = this.#deps
     this.#book ??= LifeSignBook.open({ kv: kv.part(fleet), log }, fleet)
-    const members = holder.membership?.access()?.list.members
-    return await (await this.#book).take(sign, (peer) => members?.has(peer) === true)
+    try {
+      return await this.#book
+    } catch (error) {
+      // The next sign that comes tries again.
+      this.#book = undefined
+      throw error
+    }
   }
 
   /** Tells a peer; once more when it knew another boot, which this one can name then. */

@@ -14,6 +14,7 @@ import type { ClockFault } from "../../../src/fleet/trusted-time.ts"
 import { NetError } from "../../../src/net/errors.ts"
 import { createIdentity, type Identity } from "../../../src/net/identity.ts"
 import type { Peer, PeerId, RequestHandler } from "../../../src/net/net.ts"
+import type { Kv } from "../../../src/store/kv.ts"
 import { createMemoryKv } from "../../../src/store/memory-kv.ts"
 import { FLEET, listOf, memberOf, START_MS } from "./key-world.ts"
 
@@ -36,6 +37,7 @@ class Process {
   readonly watch: SelfWatch
   readonly noted: SelfEvent[] = []
   readonly named: LogPlace[] = []
+  readonly kv: Kv = createMemoryKv()
   handler: RequestHandler | undefined
   #meet = Promise.withResolvers<void>()
   #listeners = new Set<() => void>()
@@ -77,7 +79,7 @@ class Process {
       net,
       clock: world.clock,
       log: silentLogger,
-      kv: createMemoryKv(),
+      kv: this.kv,
       exchange: { met: this.#meet.promise },
       fleet: {
         membership,
@@ -149,6 +151,10 @@ class World {
 
   handlerOf(peer: PeerId): RequestHandler | undefined {
     return this.#liars.get(peer) ?? this.#peers.get(peer)?.handler
+  }
+
+  processOf(peer: Identity | undefined): Process {
+    return this.#peers.get(peer!.id)!
   }
 
   /** A peer answers in another way from now on. */
@@ -433,4 +439,22 @@ describe("a node whose state is put back from a copy three steps old", () => {
     const node = await world.start(copy)
     expect(node.code).toBe("NODE_RESTORED")
   })
+})
+
+test("a peer that could not read what it keeps of others takes their life signs once it can", async () => {
+  const [peer, other] = world.peers
+  world.cut(other)
+  const part = world.processOf(peer).kv.part(FLEET)
+  const { scan } = part
+  part.scan = () => {
+    throw new Error("the disk is gone")
+  }
+  const node = await world.start(newState())
+  const copy = copyOf(node.state)
+  node.log("more")
+  await world.round()
+  part.scan = scan
+  await world.round()
+  await world.stop(node)
+  expect((await world.start(copy)).code).toBe("NODE_RESTORED")
 })
