@@ -3,8 +3,9 @@
  * (protocol/witness.md §5, asking).
  * @module
  */
-import { codeOf, messageOf } from "../core/errors.ts"
+import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
+import { refusalCode } from "../net/errors.ts"
 import type { Witness, WitnessList } from "../trust/witness-list.ts"
 import { parseCheckpoint } from "./checkpoint.ts"
 import type { Cosignature } from "./cosignature.ts"
@@ -19,6 +20,52 @@ export interface WitnessOutcome {
   readonly atMs: number | undefined
   /** Why it has not. */
   readonly code: string | undefined
+}
+
+/** What all witnesses are asked for at once. */
+export interface Round {
+  readonly log: Pick<WitnessedLog, "key">
+  /** The checkpoint, as the log has signed it. */
+  readonly note: Uint8Array
+  readonly list: WitnessList
+  readonly signal: AbortSignal
+  /** Told once, as soon as enough have cosigned it. */
+  readonly onEnough: (cosigned: CosignedCheckpoint) => void
+  /** Told of each witness that has not. */
+  readonly onRefused: (code: string, witness: Witness, error: unknown) => void
+}
+
+/** What became of it, when all have answered. */
+export interface RoundResult {
+  /** In the order of the list. */
+  readonly outcomes: readonly WitnessOutcome[]
+  readonly cosignatures: readonly Cosignature[]
+  /** With all of them; undefined when they are too few. */
+  readonly cosigned: CosignedCheckpoint | undefined
+}
+
+/** Asks all witnesses at once to cosign a checkpoint. What one refuses with is an outcome. */
+export async function askAll(asking: WitnessAsking, round: Round): Promise<RoundResult> {
+  const { log, note, list, signal, onEnough, onRefused } = round
+  const checkpoint = parseCheckpoint(note)
+  const gathered: Cosignature[] = []
+  const cosigned = () => withCosignatures(checkpoint, log.key, [...gathered])
+  const askOne = async (witness: Witness): Promise<WitnessOutcome> => {
+    let cosignature: Cosignature
+    try {
+      cosignature = await asking.cosign(note, witness, { signal })
+    } catch (error) {
+      const code = refusalCode(error) ?? "INTERNAL"
+      onRefused(code, witness, error)
+      return { witness, atMs: undefined, code }
+    }
+    gathered.push(cosignature)
+    if (gathered.length === list.threshold) onEnough(cosigned())
+    return { witness, atMs: cosignature.atMs, code: undefined }
+  }
+  const outcomes = await Promise.all(list.witnesses.map(askOne))
+  const isEnough = gathered.length >= list.threshold
+  return { outcomes, cosignatures: gathered, cosigned: isEnough ? cosigned() : undefined }
 }
 
 /**
@@ -36,37 +83,16 @@ export async function cosignNow(
     signal,
   }: { readonly ask: AskWitness; readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<CosignedCheckpoint> {
-  const asking = new WitnessAsking(log, ask, logger)
-  const note = log.checkpoint
-  const gathered: Cosignature[] = []
   const enough = Promise.withResolvers<CosignedCheckpoint>()
-  const one = async (witness: Witness): Promise<WitnessOutcome> => {
-    try {
-      const cosignature = await asking.cosign(note, witness, { signal })
-      gathered.push(cosignature)
-      if (gathered.length === list.threshold) {
-        enough.resolve(withCosignatures(parseCheckpoint(note), log.key, gathered))
-      }
-      return { witness, atMs: cosignature.atMs, code: undefined }
-    } catch (error) {
-      const code = refusalOf(error)
-      logger.debug({ witness: witness.peer, code, error: messageOf(error) }, "not cosigned")
-      return { witness, atMs: undefined, code }
-    }
-  }
-  void Promise.all(list.witnesses.map(one)).then((outcomes) => {
-    enough.reject(tooFew(list, outcomes))
-  })
+  const onRefused: Round["onRefused"] = (code, { peer }, error) =>
+    logger.debug({ witness: peer, code, error: messageOf(error) }, "not cosigned")
+  const round = { log, note: log.checkpoint, list, signal, onEnough: enough.resolve, onRefused }
+  // Whoever decides does not wait for those that answer later.
+  askAll(new WitnessAsking(log, ask, logger), round).then(
+    ({ outcomes }) => enough.reject(tooFew(list, outcomes)),
+    enough.reject,
+  )
   return await enough.promise
-}
-
-/** What a witness refused with, or why it could not be asked. */
-export function refusalOf(error: unknown): string {
-  const details = error instanceof Error && "details" in error ? error.details : undefined
-  const code = codeOf(error)
-  if (code !== "REQUEST_REFUSED" || typeof details !== "object") return code ?? "INTERNAL"
-  const refused = (details as { readonly code?: unknown } | null)?.code
-  return typeof refused === "string" ? refused : code
 }
 
 /** Says that fewer witnesses have cosigned than must, and why. */

@@ -15,13 +15,8 @@ import type { PublicKey } from "../trust/public-key.ts"
 import type { Witness, WitnessList } from "../trust/witness-list.ts"
 import { parseCheckpoint } from "./checkpoint.ts"
 import type { Cosignature } from "./cosignature.ts"
-import {
-  type CosignedCheckpoint,
-  isEnough,
-  readCosigned,
-  withCosignatures,
-} from "./cosigned-checkpoint.ts"
-import { refusalOf, tooFew, type WitnessOutcome } from "./cosigning.ts"
+import { type CosignedCheckpoint, isEnough, readCosigned } from "./cosigned-checkpoint.ts"
+import { askAll, type RoundResult, tooFew, type WitnessOutcome } from "./cosigning.ts"
 import { AuditError } from "./errors.ts"
 import { isConsistent, isSameHash } from "./merkle-tree.ts"
 import { type AskWitness, WitnessAsking, type WitnessedLog } from "./witness-asking.ts"
@@ -224,40 +219,27 @@ export class LogCosigner {
     this.#stopping.signal.throwIfAborted()
     this.#askedMs = clock.monotonicMs()
     this.#asking.keepOnly(list.witnesses)
-    const note = log.checkpoint
-    const checkpoint = parseCheckpoint(note)
-    const gathered: Cosignature[] = []
-    const keep = async () => {
-      const cosigned = withCosignatures(checkpoint, log.key, [...gathered])
-      await this.#keep(cosigned)
-      enough.resolve(cosigned)
-    }
     let keeping: Promise<void> | undefined
-    let outcomes: readonly WitnessOutcome[] = []
+    let result: RoundResult | undefined
     try {
-      outcomes = await Promise.all(
-        list.witnesses.map(async (witness): Promise<WitnessOutcome> => {
-          try {
-            const { signal } = this.#stopping
-            const cosignature = await this.#asking.cosign(note, witness, { signal })
-            gathered.push(cosignature)
-            // That it could not be kept is no fault of this witness.
-            if (gathered.length === list.threshold) keeping = keep().catch(enough.reject)
-            return { witness, atMs: cosignature.atMs, code: undefined }
-          } catch (error) {
-            return { witness, atMs: undefined, code: this.#faultOf(error, witness) }
-          }
-        }),
-      )
+      result = await askAll(this.#asking, {
+        ...{ log, list, note: log.checkpoint, signal: this.#stopping.signal },
+        onEnough: (cosigned) => {
+          // That it could not be kept is no fault of a witness.
+          keeping = this.#keep(cosigned).then(() => enough.resolve(cosigned), enough.reject)
+        },
+        onRefused: (...refusal) => this.#onRefused(...refusal),
+      })
       await keeping
       this.#stopping.signal.throwIfAborted()
+      const { outcomes, cosignatures, cosigned } = result
       // Those that came later are kept as well: some of the others may be named no more one day.
-      if (gathered.length > list.threshold) await keep()
-      await this.#tellTimes(gathered)
-      if (gathered.length < list.threshold) throw tooFew(list, outcomes)
+      if (cosigned !== undefined && cosignatures.length > list.threshold) await this.#keep(cosigned)
+      await this.#tellTimes(cosignatures)
+      if (cosigned === undefined) throw tooFew(list, outcomes)
     } finally {
-      this.#outcomes = outcomes
-      const isDone = gathered.length >= list.threshold && this.#cosignedNow() !== undefined
+      this.#outcomes = result?.outcomes ?? this.#outcomes
+      const isDone = result?.cosigned !== undefined && this.#cosignedNow() !== undefined
       this.#arm(isDone ? COSIGN_AGAIN_MS : COSIGN_EVERY_MS)
     }
   }
@@ -274,14 +256,12 @@ export class LogCosigner {
     }
   }
 
-  #faultOf(error: unknown, { peer }: Witness): string {
-    const code = refusalOf(error)
+  #onRefused(code: string, { peer }: Witness, error: unknown): void {
     const fields = { witness: peer, code, error: messageOf(error) }
     const { logger } = this.#deps
     if (["LOG_BEHIND_WITNESS", "WITNESS_PROOF_WRONG"].includes(code)) {
       logger.error(fields, "a witness does not take this log for what it was")
     } else logger.debug(fields, "a witness has not cosigned")
-    return code
   }
 
   async #keep({ note }: CosignedCheckpoint): Promise<void> {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Digest } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
+import { refusalCode } from "../net/errors.ts"
 import type { PeerId } from "../net/net.ts"
 import { rankFetchers } from "./election.ts"
 import { OriginError, type OriginErrorCode } from "./errors.ts"
@@ -413,7 +413,5 @@ function refusalOf(code: OriginErrorCode, retryAfterSeconds: number | undefined)
 }
 
 function isUnknownProtocol(error: unknown): boolean {
-  if (codeOf(error) !== "REQUEST_REFUSED") return false
-  const details = error instanceof Error && "details" in error ? error.details : undefined
-  return codeOf(details) === "PROTOCOL_UNKNOWN"
+  return refusalCode(error) === "PROTOCOL_UNKNOWN"
 }

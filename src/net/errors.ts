@@ -2,7 +2,7 @@
  * What can go wrong between nodes.
  * @module
  */
-import { CodedError } from "../core/errors.ts"
+import { CodedError, codeOf } from "../core/errors.ts"
 
 /** Codes of the network. */
 export type NetErrorCode =
@@ -36,6 +36,17 @@ export class NetError extends CodedError<NetErrorCode> {}
 /** Makes the error of a request that the peer refused. */
 export function requestRefused(code: string): NetError {
   return new NetError("REQUEST_REFUSED", `the peer refused: ${code}`, { details: { code } })
+}
+
+/**
+ * Gives the code that a peer refused with, or that of whatever else went wrong.
+ * @returns undefined when it has none
+ */
+export function refusalCode(error: unknown): string | undefined {
+  const code = codeOf(error)
+  if (code !== "REQUEST_REFUSED" || !(error instanceof CodedError)) return code
+  const refused = error.details?.code
+  return typeof refused === "string" ? refused : code
 }
 
 /** The error of whoever waits for a peer that went. */

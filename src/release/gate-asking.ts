@@ -5,12 +5,13 @@
  */
 import { encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
-import { CodedError, codeOf, messageOf } from "../core/errors.ts"
+import { CodedError, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { GATE } from "../core/name.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { NodeKeys } from "../fleet/node-key-port.ts"
 import { startDeadline } from "../net/deadline.ts"
+import { refusalCode } from "../net/errors.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { GrantedShare, TakenGrant } from "../seal/grant.ts"
 import { erase } from "../seal/release-key.ts"
@@ -179,7 +180,7 @@ export class GateAsker {
       envelope = await this.#envelopeOf(target, peer, deadline.signal)
     } catch (error) {
       signal.throwIfAborted()
-      const code = refusalOf(error)
+      const code = refusalCode(error)
       this.#deps.log.debug({ peer, code, reason: messageOf(error) }, "no grant of the gate")
       return code === "GATE_REFUSED" ? "refused" : "nothing"
     } finally {
@@ -253,11 +254,4 @@ function readCounting(target: GateTarget, envelope: Uint8Array): GateGrant | und
   const keys = new Set(gateDevices(policy))
   const { said } = readGateGrant(envelope, { keys, fleet: release.said.fleet })
   return isGateGrantFor(said, release, { policy, nowMs, node }) ? said : undefined
-}
-
-/** The code with which a peer, or this node itself, refused. */
-function refusalOf(error: unknown): string | undefined {
-  if (!(error instanceof CodedError) || error.code !== "REQUEST_REFUSED") return codeOf(error)
-  const code = error.details?.code
-  return typeof code === "string" ? code : undefined
 }
