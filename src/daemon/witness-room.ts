@@ -75,7 +75,7 @@ export async function startWitnesses(
   const witness = new LogWitness({
     peer: net.id,
     memory,
-    signer: () => namedKey(deps),
+    signer: namedKey(deps),
     keyOf: (origin) => {
       const named = logOfOrigin(origin)
       if (named !== undefined) {
@@ -109,11 +109,20 @@ export async function startWitnesses(
   return { cosigner, exchange }
 }
 
-/** @returns undefined while the newest list does not name this node, with the key that it has */
-async function namedKey({ net, fleet, home }: WitnessRoomDeps): Promise<Signer | undefined> {
-  const named = fleet.membership?.witnesses()?.witnesses.find(({ peer }) => peer === net.id)
-  const key = named && (await openWitnessKey(home))
-  return key?.publicKey === named?.key ? key : undefined
+/**
+ * Gives the key of this witness, which is read once.
+ * @returns undefined while the newest list does not name this node, with the key that it has
+ */
+function namedKey({ net, fleet, home }: WitnessRoomDeps): () => Promise<Signer | undefined> {
+  let key: Signer | undefined
+  return async () => {
+    const list = fleet.membership?.witnesses()
+    const named = list?.witnesses.find(({ peer }) => peer === net.id)
+    if (named === undefined) return undefined
+    // It may have been made, or made anew, since.
+    if (key?.publicKey !== named.key) key = await openWitnessKey(home)
+    return key?.publicKey === named.key ? key : undefined
+  }
 }
 
 function logOf({ net, audit, onForgotten }: WitnessRoomDeps): WitnessedLog {

@@ -2,33 +2,18 @@
  * The keys of the fleet's roles that lie on this node: one file for each (`DATA/fleet/keys`).
  * @module
  */
-import { encodeBase64 } from "../core/byte-text.ts"
-import { encodeJson } from "../core/json.ts"
-import { bytesField, choiceField, countField, parseSection, type Refuse } from "../core/section.ts"
 import { namesIn } from "../disk/folder.ts"
 import type { PublicKey } from "../trust/public-key.ts"
-import {
-  createSigningKey,
-  type Signer,
-  type SigningKey,
-  signingKeyFromSeed,
-} from "../trust/signing-key.ts"
+import type { Signer, SigningKey } from "../trust/signing-key.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
-import {
-  eraseSecret,
-  invalidSecret,
-  replaceSecret,
-  SECRET_BYTES_MAX,
-  useSecret,
-  writeNewSecret,
-} from "./secret-file.ts"
+import { eraseSecret, replaceSecret } from "./secret-file.ts"
+import { makeSeed, openSeed, type SeedFile } from "./seed-file.ts"
 
 const FOLDER = "keys"
 const SUFFIX = ".key"
 /** Of a key that was made and does not count yet. */
 const NEXT_SUFFIX = ".key.next"
-const SEED_BYTES = 32
 
 /** Roles that a fleet's first node holds, beside those of namespaces. */
 export const FIRST_ROLES: readonly string[] = ["root", "targets", "desk", "access", "plan"]
@@ -121,38 +106,19 @@ export class RoleRing {
     return keys.map((name) => name.slice(0, -suffix.length)).sort()
   }
 
-  async #read(role: string, suffix: string): Promise<SigningKey | undefined> {
-    const path = this.#pathOf(role, suffix)
-    return await useSecret(path, (file) => parseKey(file, role, path))
+  #read(role: string, suffix: string): Promise<SigningKey | undefined> {
+    return openSeed(this.#fileOf(role, suffix))
   }
 
-  async #make(role: string, suffix: string): Promise<SigningKey> {
-    const found = await this.#read(role, suffix)
-    if (found !== undefined) return found
-    const key = createSigningKey()
-    const seed = key.exportSeed()
-    const file = encodeJson({ v: 1, role, seed: encodeBase64(seed) })
-    seed.fill(0)
-    await writeNewSecret(this.#pathOf(role, suffix), file)
-    return (await this.#read(role, suffix)) ?? key
+  #make(role: string, suffix: string): Promise<SigningKey> {
+    return makeSeed(this.#fileOf(role, suffix))
+  }
+
+  #fileOf(role: string, suffix: string): SeedFile {
+    return { path: this.#pathOf(role, suffix), role, what: `key of role ${role}` }
   }
 
   #pathOf(role: string, suffix: string): string {
     return this.#home.pathOf(`${FOLDER}/${role}${suffix}`)
-  }
-}
-
-/** Errors have no cause: it could quote the secret. */
-function parseKey(file: Uint8Array, role: string, path: string): SigningKey {
-  const refuse: Refuse = () => invalidSecret(path, `it is no key of role ${role}`)
-  const section = parseSection(file, { bytesMax: SECRET_BYTES_MAX, refuse })
-  countField(section, "v", { min: 1, max: 1 })
-  choiceField(section, "role", [role])
-  const seed = bytesField(section, "seed", { max: SEED_BYTES })
-  if (seed.length !== SEED_BYTES) throw refuse("length")
-  try {
-    return signingKeyFromSeed(seed)
-  } finally {
-    seed.fill(0)
   }
 }

@@ -5,16 +5,12 @@
  * @module
  */
 import { dirname, join } from "node:path"
-import { encodeBase64 } from "../core/byte-text.ts"
-import { encodeJson } from "../core/json.ts"
-import { bytesField, countField, parseSection, type Refuse } from "../core/section.ts"
-import { createSigningKey, type SigningKey, signingKeyFromSeed } from "../trust/signing-key.ts"
+import type { SigningKey } from "../trust/signing-key.ts"
 import type { FleetHome } from "./fleet-home.ts"
-import { invalidSecret, SECRET_BYTES_MAX, useSecret, writeNewSecret } from "./secret-file.ts"
+import { makeSeed, openSeed, type SeedFile } from "./seed-file.ts"
 
 const FOLDER = "witness"
 const KEY_FILE = "witness.key"
-const SEED_BYTES = 32
 
 /**
  * Gives the key.
@@ -24,36 +20,14 @@ const SEED_BYTES = 32
 export async function openWitnessKey(
   home: Pick<FleetHome, "folder">,
 ): Promise<SigningKey | undefined> {
-  const path = pathOf(home)
-  return await useSecret(path, (file) => parseKey(file, path))
+  return await openSeed(fileOf(home))
 }
 
-/** Gives the key, which is made when there is none. */
+/** Gives the key, which is made when there is none. @throws as {@link openWitnessKey} */
 export async function makeWitnessKey(home: Pick<FleetHome, "folder">): Promise<SigningKey> {
-  const found = await openWitnessKey(home)
-  if (found !== undefined) return found
-  const key = createSigningKey()
-  const seed = key.exportSeed()
-  const file = encodeJson({ v: 1, seed: encodeBase64(seed) })
-  seed.fill(0)
-  await writeNewSecret(pathOf(home), file)
-  return (await openWitnessKey(home)) ?? key
+  return await makeSeed(fileOf(home))
 }
 
-function pathOf({ folder }: Pick<FleetHome, "folder">): string {
-  return join(dirname(folder), FOLDER, KEY_FILE)
-}
-
-/** Errors have no cause: it could quote the secret. */
-function parseKey(file: Uint8Array, path: string): SigningKey {
-  const refuse: Refuse = () => invalidSecret(path, "it is no key of a witness")
-  const section = parseSection(file, { bytesMax: SECRET_BYTES_MAX, refuse })
-  countField(section, "v", { min: 1, max: 1 })
-  const seed = bytesField(section, "seed", { max: SEED_BYTES })
-  if (seed.length !== SEED_BYTES) throw refuse("length")
-  try {
-    return signingKeyFromSeed(seed)
-  } finally {
-    seed.fill(0)
-  }
+function fileOf({ folder }: Pick<FleetHome, "folder">): SeedFile {
+  return { path: join(dirname(folder), FOLDER, KEY_FILE), what: "key of a witness" }
 }
