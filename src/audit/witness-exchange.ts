@@ -6,7 +6,7 @@
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
-import { startDeadline } from "../net/deadline.ts"
+import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { AuditError } from "./errors.ts"
 import type { LogWitness } from "./log-witness.ts"
@@ -66,14 +66,10 @@ export class WitnessExchange {
     request: CosignRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<CosignAnswer> {
-    const { net, witness, clock } = this.#deps
+    const { net, witness } = this.#deps
     if (peer === net.id) return await witness.cosign(request)
-    const deadline = startDeadline(clock, WITNESS_ANSWER_MS_MAX, signal)
-    try {
-      const body = encodeCosignRequest(request)
-      return parseCosignAnswer(await net.request(peer, WITNESS_PROTOCOL, body, deadline))
-    } finally {
-      deadline.clear()
-    }
+    const body = encodeCosignRequest(request)
+    const asked = { peer, protocol: WITNESS_PROTOCOL, body, timeoutMs: WITNESS_ANSWER_MS_MAX }
+    return parseCosignAnswer(await requestWithin(this.#deps, asked, { signal }))
   }
 }

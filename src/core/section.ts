@@ -157,11 +157,26 @@ export function hashListField(
 
 /** Gives bytes that stand as padded base64; at least one. */
 export function bytesField(section: Section, name: string, { max }: Bounds): Uint8Array {
-  const bytes = parseBase64(asText(field(section.fields, name)) ?? "")
-  if (bytes === undefined || bytes.length === 0 || bytes.length > max) {
-    throw invalidField(section, name, { reason: `no base64 of 1 to ${max} bytes` })
-  }
-  return bytes
+  return bytesOf(field(section.fields, name), section, { name, max })
+}
+
+/** Gives a list of bytes that stand as padded base64 each. @param bounds.bytes - of one of them */
+export function bytesListField(
+  section: Section,
+  name: string,
+  { count, bytes }: { readonly count: Bounds; readonly bytes: Bounds },
+): readonly Uint8Array[] {
+  return listField(section, name, count).map((one) => bytesOf(one, section, { name, ...bytes }))
+}
+
+/** The same list, in which null stands for what is not there. */
+export function optionalBytesListField(
+  section: Section,
+  name: string,
+  { count, bytes }: { readonly count: Bounds; readonly bytes: Bounds },
+): readonly (Uint8Array | undefined)[] {
+  const list = listField(section, name, count)
+  return list.map((one) => (one === null ? undefined : bytesOf(one, section, { name, ...bytes })))
 }
 
 export function listField(section: Section, name: string, bounds: Bounds): readonly JsonValue[] {
@@ -205,6 +220,18 @@ function sectionOf(value: JsonValue | undefined, section: Section, name: string)
   const fields = asObject(value)
   if (fields === undefined) throw invalidField(section, name, { reason: "no object" })
   return { fields, place: `${section.place}${name}.`, refuse: section.refuse }
+}
+
+function bytesOf(
+  value: JsonValue | undefined,
+  section: Section,
+  { name, max }: { readonly name: string; readonly max: number },
+): Uint8Array {
+  const bytes = parseBase64(asText(value) ?? "")
+  if (bytes === undefined || bytes.length === 0 || bytes.length > max) {
+    throw invalidField(section, name, { reason: `no base64 of 1 to ${max} bytes` })
+  }
+  return bytes
 }
 
 function countOf(

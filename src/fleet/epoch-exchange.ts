@@ -10,7 +10,7 @@ import { encodeJson } from "../core/json.ts"
 import type { Logger } from "../core/log.ts"
 import { isGroupName } from "../core/name.ts"
 import { bytesField, countField, invalidField, parseSection, textField } from "../core/section.ts"
-import { startDeadline } from "../net/deadline.ts"
+import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { AGE_FILE_BYTES_MAX } from "../seal/age-file.ts"
 import type { AgeIdentity } from "../seal/age-key.ts"
@@ -91,21 +91,15 @@ export class EpochExchange {
     name: EpochName,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<AgeIdentity | undefined> {
-    const { net, keys, clock } = this.#deps
+    const { keys } = this.#deps
     const { statement, recipient } = await keys.own()
     const own = (await keys.identities()).find((identity) => identity.recipient === recipient)
     if (own === undefined) return undefined
-    const deadline = startDeadline(clock, EPOCH_ANSWER_MS_MAX, signal)
-    try {
-      const body = encodeEpochRequest({ ...name, statement })
-      const answer = await net.request(anchor, EPOCH_PROTOCOL, body, deadline)
-      return await openEpoch(parseEpochAnswer(answer), own.secret, name)
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      deadline.clear()
-    }
+    const body = encodeEpochRequest({ ...name, statement })
+    const timeoutMs = EPOCH_ANSWER_MS_MAX
+    const asked = { peer: anchor, protocol: EPOCH_PROTOCOL, body, timeoutMs }
+    const answer = await requestWithin(this.#deps, asked, { signal })
+    return await openEpoch(parseEpochAnswer(answer), own.secret, name)
   }
 
   /**

@@ -3,11 +3,11 @@
  * know of. `/sealift/life-sign/1` (protocol/fleet.md §5, the life-sign exchange).
  * @module
  */
-import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import { encodeBase64 } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
-import { asText, encodeJson } from "../core/json.ts"
-import { invalidField, listField, parseSection } from "../core/section.ts"
-import { startDeadline } from "../net/deadline.ts"
+import { encodeJson } from "../core/json.ts"
+import { bytesListField, parseSection } from "../core/section.ts"
+import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Membership } from "./fleet.ts"
 import { invalidLifeSign, LIFE_SIGN_BYTES_MAX, type LifeSign, parseLifeSign } from "./life-sign.ts"
@@ -35,22 +35,19 @@ export interface LifeSignDeps {
 
 /** The exchange of one node. */
 export class LifeSignExchange {
-  readonly #net: LifeSignDeps["net"]
-  readonly #fleet: LifeSignDeps["fleet"]
-  readonly #clock: Clock
+  readonly #deps: LifeSignDeps
   readonly #rate: PeerRate
 
   constructor(deps: LifeSignDeps) {
-    this.#net = deps.net
-    this.#fleet = deps.fleet
-    this.#clock = deps.clock
+    this.#deps = deps
     this.#rate = new PeerRate(deps.clock, RATE)
   }
 
   /** Begins to take life signs. Of whoever is no member nothing is kept, and nothing given back. */
   serve(take: TakeSign): void {
-    this.#net.onRequest(LIFE_SIGN_PROTOCOL, async (body, { peer }) => {
-      const { membership } = this.#fleet
+    const { net, fleet: holder } = this.#deps
+    net.onRequest(LIFE_SIGN_PROTOCOL, async (body, { peer }) => {
+      const { membership } = holder
       const isMember = membership?.access()?.list.members.has(peer) === true
       if (membership === undefined || !isMember || !this.#rate.take(peer, 1))
         return encodeAnswer([])
@@ -69,16 +66,10 @@ export class LifeSignExchange {
     sign: Pick<LifeSign, "statement">,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly Uint8Array[]> {
-    const deadline = startDeadline(this.#clock, LIFE_SIGN_ANSWER_MS_MAX, signal)
-    try {
-      const answer = await this.#net.request(peer, LIFE_SIGN_PROTOCOL, sign.statement, deadline)
-      return parseAnswer(answer)
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      deadline.clear()
-    }
+    const { statement: body } = sign
+    const timeoutMs = LIFE_SIGN_ANSWER_MS_MAX
+    const asked = { peer, protocol: LIFE_SIGN_PROTOCOL, body, timeoutMs }
+    return parseAnswer(await requestWithin(this.#deps, asked, { signal }))
   }
 }
 
@@ -89,10 +80,6 @@ function encodeAnswer(signs: readonly Uint8Array[]): Uint8Array {
 /** Reads an answer. @throws FleetError `LIFE_SIGN_INVALID` */
 export function parseAnswer(body: Uint8Array): readonly Uint8Array[] {
   const section = parseSection(body, { bytesMax: ANSWER_BYTES_MAX, refuse: invalidLifeSign })
-  return listField(section, "signs", { max: SIGNS_ANSWERED_MAX }).map((value) => {
-    const sign = parseBase64(asText(value) ?? "")
-    const length = sign?.length ?? 0
-    if (sign !== undefined && length > 0 && length <= LIFE_SIGN_BYTES_MAX) return sign
-    throw invalidField(section, "signs", { reason: "no life sign in base64" })
-  })
+  const bounds = { count: { max: SIGNS_ANSWERED_MAX }, bytes: { max: LIFE_SIGN_BYTES_MAX } }
+  return bytesListField(section, "signs", bounds)
 }

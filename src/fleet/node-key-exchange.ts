@@ -3,17 +3,16 @@
  * `/sealift/node-key/1` (protocol/fleet.md §5, the node-key exchange).
  * @module
  */
-import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
+import { encodeBase64 } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
-import { asText, encodeJson, type JsonValue } from "../core/json.ts"
+import { encodeJson, type JsonValue } from "../core/json.ts"
 import {
   invalidField,
-  listField,
+  optionalBytesListField,
   parseSection,
-  type Section,
   textSetField,
 } from "../core/section.ts"
-import { startDeadline } from "../net/deadline.ts"
+import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { isPeerId } from "./access-field.ts"
 import type { Fleet } from "./fleet.ts"
@@ -34,25 +33,29 @@ const RATE = { rateBytes: 640, burstBytes: 10_240 }
 /** Gives the statement of a peer's key, if there is one that counts. */
 export type StatementOf = (peer: PeerId) => Promise<Uint8Array | undefined>
 
+/** What the exchange works with. */
+export interface NodeKeyExchangeDeps {
+  readonly net: PeerNetwork
+  readonly fleet: Fleet
+  readonly clock: Clock
+}
+
 /** The exchange of one node. */
 export class NodeKeyExchange {
-  readonly #net: PeerNetwork
-  readonly #fleet: Fleet
-  readonly #clock: Clock
+  readonly #deps: NodeKeyExchangeDeps
   readonly #rate: PeerRate
 
-  constructor(deps: { net: PeerNetwork; fleet: Fleet; clock: Clock }) {
-    this.#net = deps.net
-    this.#fleet = deps.fleet
-    this.#clock = deps.clock
+  constructor(deps: NodeKeyExchangeDeps) {
+    this.#deps = deps
     this.#rate = new PeerRate(deps.clock, RATE)
   }
 
   /** Begins to answer peers. Whoever is no member of the fleet is told of no key. */
   serve(statementOf: StatementOf): void {
-    this.#net.onRequest(NODE_KEY_PROTOCOL, async (body, { peer }) => {
+    const { net, fleet } = this.#deps
+    net.onRequest(NODE_KEY_PROTOCOL, async (body, { peer }) => {
       const asked = parseRequest(body)
-      const members = this.#fleet.membership?.access()?.list.members
+      const members = fleet.membership?.access()?.list.members
       const isTold = members?.has(peer) === true && this.#rate.take(peer, asked.length)
       const statements: JsonValue[] = []
       for (const one of asked) {
@@ -74,17 +77,10 @@ export class NodeKeyExchange {
     peers: readonly PeerId[],
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly (Uint8Array | undefined)[]> {
-    const deadline = startDeadline(this.#clock, NODE_KEY_ANSWER_MS_MAX, signal)
-    try {
-      const body = encodeJson({ peers })
-      const answer = await this.#net.request(from, NODE_KEY_PROTOCOL, body, deadline)
-      return parseAnswer(answer, peers.length)
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      deadline.clear()
-    }
+    const body = encodeJson({ peers })
+    const timeoutMs = NODE_KEY_ANSWER_MS_MAX
+    const asked = { peer: from, protocol: NODE_KEY_PROTOCOL, body, timeoutMs }
+    return parseAnswer(await requestWithin(this.#deps, asked, { signal }), peers.length)
   }
 }
 
@@ -99,13 +95,6 @@ export function parseRequest(body: Uint8Array): readonly PeerId[] {
 /** Reads an answer to a request for this many. @throws FleetError `NODE_KEY_INVALID` */
 export function parseAnswer(body: Uint8Array, count: number): readonly (Uint8Array | undefined)[] {
   const section = parseSection(body, { bytesMax: ANSWER_BYTES_MAX, refuse: invalidNodeKey })
-  const list = listField(section, "statements", { min: count, max: count })
-  return list.map((value) => (value === null ? undefined : statementIn(section, value)))
-}
-
-function statementIn(section: Section, value: JsonValue): Uint8Array {
-  const statement = parseBase64(asText(value) ?? "")
-  const length = statement?.length ?? 0
-  if (statement !== undefined && length > 0 && length <= NODE_KEY_BYTES_MAX) return statement
-  throw invalidField(section, "statements", { reason: "no statement in base64" })
+  const bounds = { count: { min: count, max: count }, bytes: { max: NODE_KEY_BYTES_MAX } }
+  return optionalBytesListField(section, "statements", bounds)
 }

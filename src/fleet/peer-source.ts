@@ -3,9 +3,8 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { codeOf } from "../core/errors.ts"
-import { startDeadline } from "../net/deadline.ts"
-import { NetError } from "../net/errors.ts"
+import { requestWithin } from "../net/deadline.ts"
+import { refusalCode } from "../net/errors.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { type TufSource, tooLarge } from "../trust/tuf/tuf-source.ts"
 import { encodeFileRequest, TUF_PROTOCOL } from "./tuf-message.ts"
@@ -20,21 +19,18 @@ export interface PeerSourceDeps {
 }
 
 /** Gives the files that a peer has accepted. */
-export function peerSource({ net, clock }: PeerSourceDeps, peer: PeerId): TufSource {
+export function peerSource(deps: PeerSourceDeps, peer: PeerId): TufSource {
   return {
     read: async (name, { bytesMax, signal }) => {
-      const deadline = startDeadline(clock, FILE_TIMEOUT_MS, signal)
+      const body = encodeFileRequest({ name, bytesMax })
+      const asked = { peer, protocol: TUF_PROTOCOL, body, timeoutMs: FILE_TIMEOUT_MS }
       try {
-        const request = encodeFileRequest({ name, bytesMax })
-        return await net.request(peer, TUF_PROTOCOL, request, { signal: deadline.signal })
+        return await requestWithin(deps, asked, { signal })
       } catch (error) {
         signal?.throwIfAborted()
-        const code = error instanceof NetError ? error.details?.code : undefined
-        if (codeOf(error) !== "REQUEST_REFUSED") throw error
+        const code = refusalCode(error)
         if (code === "TUF_FILE_UNKNOWN") return undefined
         throw code === "TUF_TOO_LARGE" ? tooLarge(name, bytesMax) : error
-      } finally {
-        deadline.clear()
       }
     },
   }

@@ -8,7 +8,7 @@ import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import { bytesField, parseSection, type Refuse, textField } from "../core/section.ts"
-import { startDeadline } from "../net/deadline.ts"
+import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { type PublicKey, parsePublicKey } from "../trust/public-key.ts"
 import { isAccepted, SIGNATURE_BYTES } from "../trust/signature.ts"
@@ -55,18 +55,16 @@ export class WitnessKeyExchange {
    * @throws FleetError `WITNESS_KEY_REFUSED` when it gives no key, or one that it cannot sign with
    */
   async ask(peer: PeerId, of: string): Promise<PublicKey> {
-    const { net, home, clock } = this.#deps
+    const { net, home } = this.#deps
     if (peer === net.id) return (await makeWitnessKey(home)).publicKey
-    const deadline = startDeadline(clock, WITNESS_KEY_MS_MAX)
+    const body = new Uint8Array()
+    const asked = { peer, protocol: WITNESS_KEY_PROTOCOL, body, timeoutMs: WITNESS_KEY_MS_MAX }
     try {
-      const answer = await net.request(peer, WITNESS_KEY_PROTOCOL, new Uint8Array(), deadline)
-      return keyIn(answer, of, peer)
+      return keyIn(await requestWithin(this.#deps, asked), of, peer)
     } catch (error) {
       if (error instanceof FleetError) throw error
       const how = `it must be connected, or its key be given with it ("${peer}=KEY", as "sealift fleet witness key" prints it there)`
       throw refused(`${peer} gives no key (${messageOf(error)}): ${how}`, error)
-    } finally {
-      deadline.clear()
     }
   }
 }

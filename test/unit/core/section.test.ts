@@ -3,12 +3,14 @@ import { describe, expect, test } from "vitest"
 import { encodeJson, type JsonObject } from "../../../src/core/json.ts"
 import {
   bytesField,
+  bytesListField,
   choiceField,
   countField,
   countListField,
   digestField,
   flagField,
   hashListField,
+  optionalBytesListField,
   optionalCountField,
   parseSection,
   type Section,
@@ -55,7 +57,9 @@ describe("a field", () => {
     bytes: "AgM=",
     texts: ["a", "a"],
     counts: [1, 2],
+    files: ["AgM=", null],
   })
+  const files = { count: { max: 2 }, bytes: { max: 2 } }
 
   test("is read as what it is", () => {
     expect([
@@ -70,12 +74,20 @@ describe("a field", () => {
       textListField(section, "texts", { max: 2 }),
       countListField(section, "counts", { count: { max: 2 }, value: { max: 2 } }),
     ]).toEqual(["t", "t", false, 3, undefined, `sha256:${HASH}`, 1, [2, 3], ["a", "a"], [1, 2]])
+    const bytes = Uint8Array.of(2, 3)
+    expect(optionalBytesListField(section, "files", files)).toEqual([bytes, undefined])
+    expect(bytesListField(sectionOf({ files: ["AgM="] }), "files", files)).toEqual([bytes])
   })
 
   test.each([
     ["a text that is none", () => textField(section, "count")],
     ["another choice", () => choiceField(section, "text", ["s"])],
     ["a flag that is none", () => flagField(section, "text")],
+    ["bytes in whose place null stands", () => bytesListField(section, "files", files)],
+    [
+      "bytes of a list above their bound",
+      () => optionalBytesListField(section, "files", { ...files, bytes: { max: 1 } }),
+    ],
     ["a count below its bound", () => countField(section, "count", { min: 4 })],
     ["a count above its bound", () => countField(section, "count", { max: 2 })],
     ["a digest that is none", () => digestField(section, "text")],
