@@ -10,13 +10,14 @@ import {
   countField,
   hashField,
   invalidField,
+  parseSection,
   type Section,
   sectionField,
   textField,
   textSetField,
 } from "../core/section.ts"
 import type { PeerId } from "../net/net.ts"
-import { addSignature, encodeEnvelope, envelopeOf } from "../trust/envelope.ts"
+import { addSignature, encodeEnvelope, envelopeOf, parseEnvelope } from "../trust/envelope.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { encodeStatement, readStatement, type Statement } from "../trust/statement.ts"
 import { peerField } from "./access-field.ts"
@@ -99,6 +100,16 @@ export function parseLifeSign(
   }
 }
 
+/**
+ * Reads a life sign that was verified before it was kept: its fields alone.
+ * @throws {@link FleetError} `LIFE_SIGN_INVALID`; TrustError `ENVELOPE_MALFORMED`
+ */
+export function parseKeptSign(file: Uint8Array): LifeSign {
+  const { payload } = parseEnvelope(file)
+  const bounds = { bytesMax: LIFE_SIGN_BYTES_MAX, refuse: invalidLifeSign }
+  return signIn(sectionField(parseSection(payload, bounds), "predicate"), file)
+}
+
 /** Tells whether one life sign of a node says that it has come further than by another. */
 export function isFurther(one: SelfPlace, other: SelfPlace): boolean {
   const steps = ({ nodeKey, root, timestamp, log }: SelfPlace) => [
@@ -119,10 +130,21 @@ function signOf(
   { peer, file }: { readonly peer: PeerId; readonly file: Uint8Array },
 ): LifeSign {
   const section: Section = { fields: predicate, place: "predicate.", refuse: invalidLifeSign }
+  const sign = signIn(section, file)
+  const { boot, others } = sign
+  if (sign.peer !== peer) throw invalidLifeSign(`it is of ${sign.peer}, and ${peer} has signed it`)
+  if (others.includes(boot)) throw invalidLifeSign("it names its own boot as another")
+  const [about] = subject
+  const isAbout = about?.name === peer && about.digest === digestOf(Buffer.from(boot))
+  if (!isAbout || subject.length > 1) throw invalidLifeSign("its subject is not the node's boot")
+  return sign
+}
+
+function signIn(section: Section, file: Uint8Array): LifeSign {
   const boot = bootOf(textField(section, "boot"), section, "boot")
   const named = textSetField(section, "others", { max: BOOTS_NAMED_MAX })
   const log = sectionField(section, "log")
-  const sign = {
+  return {
     peer: peerField(section, "peer"),
     boot,
     others: named.map((one) => bootOf(one, section, "others")),
@@ -136,12 +158,6 @@ function signOf(
     },
     statement: file,
   }
-  if (sign.peer !== peer) throw invalidLifeSign(`it is of ${sign.peer}, and ${peer} has signed it`)
-  if (named.includes(boot)) throw invalidLifeSign("it names its own boot as another")
-  const [about] = subject
-  const isAbout = about?.name === peer && about.digest === digestOf(Buffer.from(boot))
-  if (!isAbout || subject.length > 1) throw invalidLifeSign("its subject is not the node's boot")
-  return sign
 }
 
 function bootOf(text: string, section: Section, name: string): string {

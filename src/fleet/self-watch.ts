@@ -179,7 +179,7 @@ export class SelfWatch implements SelfStanding {
 
   async #openBook(fleet: string): Promise<LifeSignBook> {
     const { kv, log } = this.#deps
-    this.#book ??= LifeSignBook.open({ kv: kv.part(fleet), log }, fleet)
+    this.#book ??= LifeSignBook.open({ kv: kv.part(fleet), log })
     try {
       return await this.#book
     } catch (error) {

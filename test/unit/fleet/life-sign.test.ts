@@ -69,7 +69,7 @@ describe("a life sign", () => {
 describe("the life signs of another node", () => {
   let kv: Kv
   let book: LifeSignBook
-  const open = () => LifeSignBook.open({ kv, log: silentLogger }, FLEET)
+  const open = () => LifeSignBook.open({ kv, log: silentLogger })
   /** Gives the boots and sizes that come back for a sign. */
   const taken = async (sign: LifeSign) => {
     const known = await book.take(sign, () => true)
