@@ -5,6 +5,7 @@
 import type { FastifyInstance } from "fastify"
 import { AuditError } from "../audit/errors.ts"
 import { digestOf } from "../core/digest.ts"
+import { isMember } from "../fleet/fleet.ts"
 import type { WitnessReceipt, WitnessRequest } from "../fleet/fleet-desk.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { parsePublicKey } from "../trust/public-key.ts"
@@ -56,12 +57,11 @@ async function witnessesReport(deps: WitnessRouteDeps): Promise<WitnessesReport>
     target.bytes,
     membership.fleet,
   )
-  const members = membership.access()?.list.members
   return {
     ...{ version, digest: digestOf(target.bytes), isStale: target.isStale, threshold, faultyMax },
     witnesses: witnesses.map(({ peer, key }) => ({
       ...{ peer, key },
-      isEnrolled: members?.has(peer) === true,
+      isEnrolled: isMember(membership, peer),
       isConnected: peer === membership.peer || deps.net.peer(peer) !== undefined,
     })),
   }

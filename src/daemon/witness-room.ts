@@ -13,6 +13,7 @@ import { WitnessExchange } from "../audit/witness-exchange.ts"
 import { WitnessMemory } from "../audit/witness-memory.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Logger } from "../core/log.ts"
+import { isMember } from "../fleet/fleet.ts"
 import type { FleetHolder } from "../fleet/fleet-holder.ts"
 import type { FleetHome } from "../fleet/fleet-home.ts"
 import type { LogPlace } from "../fleet/own-log.ts"
@@ -69,9 +70,8 @@ export async function startWitnesses(
 ): Promise<WitnessRoom> {
   const { clock, log, undo, net, fleet } = deps
   const memory = await WitnessMemory.open(join(data, "witness", "logs"))
-  const isMember = (peer: string) =>
-    peer === net.id ||
-    (fleet.isAdmitted(peer) && fleet.membership?.access()?.list.members.has(peer) === true)
+  const isKnownNode = (peer: PeerId) =>
+    peer === net.id || (fleet.isAdmitted(peer) && isMember(fleet.membership, peer))
   const witness = new LogWitness({
     peer: net.id,
     memory,
@@ -79,17 +79,17 @@ export async function startWitnesses(
     keyOf: (origin) => {
       const named = logOfOrigin(origin)
       if (named !== undefined) {
-        const isKnown = named.incarnation <= INCARNATIONS_MAX && isMember(named.peer)
+        const isKnown = named.incarnation <= INCARNATIONS_MAX && isKnownNode(named.peer)
         return isKnown ? publicKeyOfPeer(named.peer) : undefined
       }
       const other = deps.otherLog?.(origin)
-      return other !== undefined && isMember(other.peer) ? other.key : undefined
+      return other !== undefined && isKnownNode(other.peer) ? other.key : undefined
     },
     clock,
     log,
   })
   const rate = new PeerRate(clock, RATE)
-  const mayAsk = (peer: string) => isMember(peer) && rate.take(peer, 1)
+  const mayAsk = (peer: PeerId) => isKnownNode(peer) && rate.take(peer, 1)
   const exchange = new WitnessExchange({ net, witness, mayAsk, clock, log })
   exchange.serve()
   const cosigner = await LogCosigner.open(

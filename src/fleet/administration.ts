@@ -22,6 +22,7 @@ import type { RuleText } from "./access-rule.ts"
 import { encodeDevicePublic } from "./device.ts"
 import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
+import { isMember } from "./fleet.ts"
 import { FleetAuthor, type Prepare } from "./fleet-author.ts"
 import type {
   DraftReceipt,
@@ -269,9 +270,8 @@ export class Administration implements FleetDesk {
 
   #settingWitnesses(request: WitnessRequest, member: FleetMember): WitnessAct {
     const { fleet } = member
-    const isMember = (peer: PeerId) => member.access()?.list.members.has(peer) === true
     const keyOf = (peer: PeerId) => this.#witnessKeys.ask(peer, fleet)
-    return settingWitnesses({ fleet, isMember, keyOf }, request)
+    return settingWitnesses({ fleet, isMember: (peer) => isMember(member, peer), keyOf }, request)
   }
 
   publishTarget(

@@ -6,6 +6,7 @@ import type { PeerNetwork } from "../net/net.ts"
 import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
 import { textOfRule } from "./access-rule.ts"
 import { fingerprintOf } from "./fingerprint.ts"
+import { isMember } from "./fleet.ts"
 import type { FleetReport } from "./fleet-desk.ts"
 import type { FleetMember } from "./fleet-member.ts"
 import type { GateDeviceHolder } from "./gate-device.ts"
@@ -36,7 +37,7 @@ export async function reportOf(
     fingerprint: fingerprintOf(fleet, peer),
     accessVersion: access?.list.version ?? 0,
     isStale: access?.isStale ?? true,
-    isEnrolled: access?.list.members.has(peer) ?? false,
+    isEnrolled: isMember(member, peer),
     roles: await ring.roles(),
     holders: await Promise.all(HELD_ROLES.map((role) => holdersOf(role, member, ring))),
     nodes: nodes.map(({ minCounter: _, ...node }) => {

@@ -72,3 +72,11 @@ export interface Fleet {
   /** Called after a join, and after each newer accepted set; connections are cut before that. */
   onChange(listener: () => void): () => void
 }
+
+/** Whether the newest list names a node. Without a fleet, or before the first list, it names nobody. */
+export function isMember(
+  membership: Pick<Membership, "access"> | undefined,
+  peer: PeerId,
+): boolean {
+  return membership?.access()?.list.members.has(peer) === true
+}

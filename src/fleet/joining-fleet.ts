@@ -11,6 +11,7 @@ import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import type { Labels } from "./access-field.ts"
 import { signEnrolment } from "./enrolment.ts"
 import { FleetError } from "./errors.ts"
+import { isMember } from "./fleet.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
 import { ADDRESSES_MAX, type FleetRecord } from "./fleet-home.ts"
 import type { FleetMember, MemberDeps } from "./fleet-member.ts"
@@ -155,7 +156,7 @@ async function settle(
   reading: { readonly source: TufSource; readonly signal: AbortSignal },
 ): Promise<FleetMember> {
   const member = await enterFleet(deps, record, reading)
-  if (member.access()?.list.members.has(deps.peer) !== true) {
+  if (!isMember(member, deps.peer)) {
     throw new FleetError("NOT_ENROLLED", "the fleet's newest access list does not name this node")
   }
   await deps.home.writeRecord(record)

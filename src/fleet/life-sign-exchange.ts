@@ -9,7 +9,7 @@ import { encodeJson } from "../core/json.ts"
 import { bytesListField, parseSection } from "../core/section.ts"
 import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
-import type { Membership } from "./fleet.ts"
+import { isMember, type Membership } from "./fleet.ts"
 import { invalidLifeSign, LIFE_SIGN_BYTES_MAX, type LifeSign, parseLifeSign } from "./life-sign.ts"
 import { PeerRate } from "./peer-rate.ts"
 
@@ -48,9 +48,8 @@ export class LifeSignExchange {
     const { net, fleet: holder } = this.#deps
     net.onRequest(LIFE_SIGN_PROTOCOL, async (body, { peer }) => {
       const { membership } = holder
-      const isMember = membership?.access()?.list.members.has(peer) === true
-      if (membership === undefined || !isMember || !this.#rate.take(peer, 1))
-        return encodeAnswer([])
+      const isTaken = isMember(membership, peer) && this.#rate.take(peer, 1)
+      if (membership === undefined || !isTaken) return encodeAnswer([])
       const { fleet } = membership
       return encodeAnswer(await take(parseLifeSign(body, { fleet, peer }), fleet))
     })

@@ -15,7 +15,7 @@ import {
 import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { isPeerId } from "./access-field.ts"
-import type { Fleet } from "./fleet.ts"
+import { type Fleet, isMember } from "./fleet.ts"
 import { invalidNodeKey, NODE_KEY_BYTES_MAX } from "./node-key.ts"
 import { PeerRate } from "./peer-rate.ts"
 
@@ -55,8 +55,7 @@ export class NodeKeyExchange {
     const { net, fleet } = this.#deps
     net.onRequest(NODE_KEY_PROTOCOL, async (body, { peer }) => {
       const asked = parseRequest(body)
-      const members = fleet.membership?.access()?.list.members
-      const isTold = members?.has(peer) === true && this.#rate.take(peer, asked.length)
+      const isTold = isMember(fleet.membership, peer) && this.#rate.take(peer, asked.length)
       const statements: JsonValue[] = []
       for (const one of asked) {
         const statement = isTold ? await statementOf(one) : undefined

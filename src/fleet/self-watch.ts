@@ -12,6 +12,7 @@ import { Serial } from "../core/serial.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Kv } from "../store/kv.ts"
 import { FleetError } from "./errors.ts"
+import { isMember } from "./fleet.ts"
 import type { FleetMember } from "./fleet-member.ts"
 import {
   BOOT_ID_BYTES,
@@ -173,8 +174,8 @@ export class SelfWatch implements SelfStanding {
 
   async #take(sign: LifeSign, fleet: string): Promise<readonly Uint8Array[]> {
     const book = await this.#openBook(fleet)
-    const members = this.#deps.fleet.membership?.access()?.list.members
-    return await book.take(sign, (peer) => members?.has(peer) === true)
+    const { membership } = this.#deps.fleet
+    return await book.take(sign, (peer) => isMember(membership, peer))
   }
 
   async #openBook(fleet: string): Promise<LifeSignBook> {

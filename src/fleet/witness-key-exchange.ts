@@ -14,7 +14,7 @@ import { type PublicKey, parsePublicKey } from "../trust/public-key.ts"
 import { isAccepted, SIGNATURE_BYTES } from "../trust/signature.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { FleetError } from "./errors.ts"
-import type { Fleet } from "./fleet.ts"
+import { type Fleet, isMember } from "./fleet.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import { makeWitnessKey } from "./witness-key.ts"
 
@@ -44,8 +44,8 @@ export class WitnessKeyExchange {
     const { net, fleet, home } = this.#deps
     net.onRequest(WITNESS_KEY_PROTOCOL, async (_body, { peer }) => {
       const { membership } = fleet
-      const isMember = membership?.access()?.list.members.has(peer) === true
-      if (membership === undefined || !isMember) throw refused("this node answers no stranger")
+      if (membership === undefined || !isMember(membership, peer))
+        throw refused("this node answers no stranger")
       return await answerOf(await makeWitnessKey(home), membership.fleet, net.id)
     })
   }
