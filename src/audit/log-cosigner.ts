@@ -4,16 +4,17 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { mkdir, readFile } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import { replaceFile } from "../disk/durable-file.ts"
+import { readSmallFile } from "../disk/small-file.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Witness, WitnessList } from "../trust/witness-list.ts"
-import { parseCheckpoint } from "./checkpoint.ts"
+import { CHECKPOINT_BYTES_MAX, parseCheckpoint } from "./checkpoint.ts"
 import type { Cosignature } from "./cosignature.ts"
 import { type CosignedCheckpoint, isEnough, readCosigned } from "./cosigned-checkpoint.ts"
 import { askAll, type RoundResult, tooFew, type WitnessOutcome } from "./cosigning.ts"
@@ -172,10 +173,14 @@ export class LogCosigner {
 
   async #load(): Promise<void> {
     try {
-      const note = await readFile(this.#path)
+      const note = await readSmallFile(this.#path, { bytesMax: CHECKPOINT_BYTES_MAX, tooLarge })
+      if (note === undefined) return
       const { log, witnesses } = this.#deps
       const list = witnesses() ?? { witnesses: [] }
-      const { size, cosignatures } = readCosigned(note, log, list)
+      const { origin } = parseCheckpoint(note)
+      const { size, cosignatures } = readCosigned(note, { origin, key: log.key }, list)
+      // Another log was begun in the place of that one: of this one nothing is cosigned yet.
+      if (origin !== log.origin) return
       this.#kept = note
       for (const { witness } of cosignatures) this.#asking.learn(witness, size)
       const { size: here } = parseCheckpoint(log.checkpoint)
@@ -183,7 +188,6 @@ export class LogCosigner {
       const fields = { origin: log.origin, cosigned: size, size: here }
       this.#deps.logger.error(fields, "witnesses have cosigned more of the log than there is here")
     } catch (error) {
-      if (codeOf(error) === "ENOENT") return
       const fields = { code: codeOf(error), error: messageOf(error) }
       this.#deps.logger.error(fields, "the cosigned checkpoint that is kept is broken")
     }
@@ -305,6 +309,10 @@ export class LogCosigner {
 
 function spreadOf(origin: string): number {
   return createHash("sha256").update(origin).digest().readUInt32BE(0) % SPREAD_MS
+}
+
+function tooLarge(sizeBytes: number): AuditError {
+  return new AuditError("LOG_CHECKPOINT_INVALID", `the checkpoint is refused: ${sizeBytes} bytes`)
 }
 
 function noWitnesses(): AuditError {

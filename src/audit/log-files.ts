@@ -3,10 +3,11 @@
  * count (protocol/audit-log.md §4).
  * @module
  */
-import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises"
+import { mkdir, open, rename, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { codeOf } from "../core/errors.ts"
 import { replaceFile, syncFolder } from "../disk/durable-file.ts"
+import { readSmallFile } from "../disk/small-file.ts"
 import { CHECKPOINT_BYTES_MAX } from "./checkpoint.ts"
 import { AuditError } from "./errors.ts"
 import { bundleName, HASH_BYTES, TILE_WIDTH, tileName } from "./log-tile.ts"
@@ -141,20 +142,10 @@ export class LogFiles {
   }
 
   async #read(name: string, bytesMax: number): Promise<Buffer | undefined> {
-    let file: FileHandle
-    try {
-      file = await open(join(this.#folder, name), "r")
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return undefined
-      throw error
-    }
-    try {
-      const { size } = await file.stat()
-      if (size > bytesMax) throw new AuditError("LOG_CORRUPT", `${name} has ${size} bytes`)
-      return await file.readFile()
-    } finally {
-      await file.close()
-    }
+    return await readSmallFile(join(this.#folder, name), {
+      bytesMax,
+      tooLarge: (size) => new AuditError("LOG_CORRUPT", `${name} has ${size} bytes`),
+    })
   }
 
   /** What lies behind, which a crash left, is cut off. */

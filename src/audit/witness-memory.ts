@@ -4,11 +4,11 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { mkdir, open } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
-import { codeOf } from "../core/errors.ts"
 import { DRAFT_SUFFIX, replaceFile } from "../disk/durable-file.ts"
 import { namesIn } from "../disk/folder.ts"
+import { readSmallFile } from "../disk/small-file.ts"
 import { CHECKPOINT_BYTES_MAX, parseCheckpoint, type SignedCheckpoint } from "./checkpoint.ts"
 import { AuditError } from "./errors.ts"
 
@@ -46,11 +46,18 @@ export class WitnessMemory {
    */
   async find(origin: string): Promise<Remembered | undefined> {
     const name = nameOf(origin)
-    const note = await readSmall(join(this.#folder, name))
-    if (note === undefined && !this.#names.has(name)) return undefined
+    const note = await readSmallFile(join(this.#folder, name), {
+      bytesMax: CHECKPOINT_BYTES_MAX,
+      tooLarge: () => invalid(name),
+    })
+    if (note === undefined) {
+      // It was there, and is not: that is not nothing.
+      if (this.#names.has(name)) throw invalid(name)
+      return undefined
+    }
     try {
-      const checkpoint = parseCheckpoint(note ?? new Uint8Array())
-      if (checkpoint.origin === origin) return { checkpoint, note: note! }
+      const checkpoint = parseCheckpoint(note)
+      if (checkpoint.origin === origin) return { checkpoint, note: Uint8Array.from(note) }
     } catch (cause) {
       throw invalid(name, cause)
     }
@@ -72,18 +79,6 @@ export class WitnessMemory {
 /** An origin may be anything: its digest is a name everywhere. */
 function nameOf(origin: string): string {
   return createHash("sha256").update(origin).digest("hex")
-}
-
-async function readSmall(path: string): Promise<Uint8Array | undefined> {
-  try {
-    await using file = await open(path, "r")
-    const { size } = await file.stat()
-    // Too large is broken, and found to be so.
-    return size > CHECKPOINT_BYTES_MAX ? new Uint8Array() : Uint8Array.from(await file.readFile())
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined
-    throw error
-  }
 }
 
 function invalid(name: string, cause?: unknown): AuditError {

@@ -2,10 +2,11 @@
  * Files of `DATA/fleet` that are replaced as a node lives: whole or as they were, for its owner alone.
  * @module
  */
-import { open, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import { codeOf } from "../core/errors.ts"
 import { replaceFile, syncFolder } from "../disk/durable-file.ts"
+import { readSmallFile } from "../disk/small-file.ts"
 import { FleetError } from "./errors.ts"
 import { makeSecretFolder, SECRET_MODE } from "./secret-file.ts"
 
@@ -18,16 +19,14 @@ export async function readHomeFile(
   path: string,
   bytesMax: number,
 ): Promise<Uint8Array | undefined> {
-  try {
-    await using file = await open(path, "r")
-    const { size } = await file.stat()
-    if (size <= bytesMax) return new Uint8Array(await file.readFile())
-    const message = `${path} has ${size} bytes, at most ${bytesMax}`
-    throw new FleetError("FLEET_HOME_INVALID", message, { details: { path } })
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined
-    throw error
-  }
+  const bytes = await readSmallFile(path, {
+    bytesMax,
+    tooLarge: (size) => {
+      const message = `${path} has ${size} bytes, at most ${bytesMax}`
+      return new FleetError("FLEET_HOME_INVALID", message, { details: { path } })
+    },
+  })
+  return bytes && new Uint8Array(bytes)
 }
 
 /** Writes a file in place of what has its name; its folder is made when it is not there. */

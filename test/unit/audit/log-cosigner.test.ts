@@ -11,6 +11,7 @@ import {
 } from "../../../src/audit/log-cosigner.ts"
 import type { AskWitness } from "../../../src/audit/witness-asking.ts"
 import type { CosignAnswer, CosignRequest } from "../../../src/audit/witness-message.ts"
+import { silentLogger } from "../../../src/core/log.ts"
 import { NetError } from "../../../src/net/errors.ts"
 import type { PublicKey } from "../../../src/trust/public-key.ts"
 import type { WitnessList } from "../../../src/trust/witness-list.ts"
@@ -299,6 +300,22 @@ describe("what is kept", () => {
     late.resolve()
     await eventually(() => cosigner.cosigned?.cosignatures.length === 4)
     expect([decided.cosignatures.length, decided.signatures.length]).toEqual([3, 4])
+  })
+
+  test("is of the log before this one: nothing of it is broken, and nothing of it counts", async () => {
+    const before = await world.cosigner(log)
+    await before.cosign(never)
+    await eventually(() => before.outcomes.length === 4)
+    const next = await new TestLog(`${log.origin}/2`, log.signing).say("begun")
+    world.logs.set(next.origin, next)
+    const told: string[] = []
+    const logger = { ...silentLogger, error: (_: object, text: string) => told.push(text) }
+    const after = await world.cosigner(next, { logger })
+    expect([told, after.cosigned]).toEqual([[], undefined])
+    expect((await after.cosign(never)).origin).toBe(next.origin)
+    // One that is of no log of this key is broken.
+    await world.cosigner(new TestLog(log.origin), { logger })
+    expect(told).toEqual(["the cosigned checkpoint that is kept is broken"])
   })
 
   test("counts no more once others are witnesses", async () => {
