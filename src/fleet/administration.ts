@@ -23,7 +23,7 @@ import { encodeDevicePublic } from "./device.ts"
 import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { isMember } from "./fleet.ts"
-import { FleetAuthor, type Prepare } from "./fleet-author.ts"
+import { FleetAuthor, type Prepare, type SignedAct } from "./fleet-author.ts"
 import type {
   DraftReceipt,
   DraftRequest,
@@ -50,7 +50,7 @@ import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
 import { type JoiningDeps, joinByFiles, joinByToken } from "./joining-fleet.ts"
 import type { EpochNeeds } from "./node-key-port.ts"
 import { peerSources } from "./peer-source.ts"
-import { setPolicy, settingPolicy } from "./policy-act.ts"
+import { settingPolicy } from "./policy-act.ts"
 import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
 import { AWAY_ROLES, HELD_ROLES, holding, parseHeldRole, renewing } from "./role-holding.ts"
 import { RoleRing } from "./role-ring.ts"
@@ -58,7 +58,7 @@ import { type Rotation, rotating } from "./role-rotation.ts"
 import { addingRule, removingRule } from "./rule-acts.ts"
 import type { SelfStanding } from "./self-standing.ts"
 import type { TufExchange } from "./tuf-exchange.ts"
-import { settingWitnesses, type WitnessAct } from "./witness-act.ts"
+import { settingWitnesses } from "./witness-act.ts"
 import { makeWitnessKey } from "./witness-key.ts"
 import { WitnessKeyExchange } from "./witness-key-exchange.ts"
 
@@ -239,27 +239,42 @@ export class Administration implements FleetDesk {
   }
 
   setPolicy(request: PolicyRequest): Promise<PolicyReceipt> {
-    return this.#publish(async ({ author, member }) => {
-      const { onAct } = this.#deps
-      const { newest } = member
-      const deps = { gate: this.gate, ring: this.#ring, author, fleet: member.fleet }
-      const receipt = await setPolicy(deps, request)
-      const { namespace, version, digest } = receipt
-      const facts = { namespace, version, digest }
-      if (member.newest > newest) onAct?.({ event: "policy.set", facts })
-      return receipt
-    })
+    return this.#setting(
+      "policy.set",
+      async ({ member }) => this.#settingPolicy(request, member),
+      ({ namespace, version, digest }) => ({ namespace, version, digest }),
+    )
   }
 
   setWitnesses(request: WitnessRequest): Promise<WitnessReceipt> {
-    return this.#publish(async ({ author, member }) => {
-      const { prepare, receipt } = this.#settingWitnesses(request, member)
+    return this.#setting(
+      "witnesses.set",
+      async ({ author, member }) => {
+        // Whoever cannot sign it has nobody make a key for it.
+        await author.signersOf("targets")
+        return await this.#settingWitnesses(request, member)
+      },
+      ({ version, digest, threshold, witnesses }) => ({
+        ...{ version, digest, threshold },
+        witnesses: witnesses.length,
+      }),
+    )
+  }
+
+  /** Publishes what a role signs, and tells of it if it changed something. */
+  #setting<Receipt>(
+    event: FleetAct["event"],
+    actOf: (office: Office) => Promise<SignedAct<Receipt>>,
+    factsOf: (receipt: Receipt) => FleetAct["facts"],
+  ): Promise<Receipt> {
+    return this.#publish(async (office) => {
+      const { author, member } = office
+      const { prepare, receipt } = await actOf(office)
       const { newest } = member
       await author.publish(prepare)
-      const { version, digest, threshold, witnesses } = receipt()
-      const facts = { version, digest, threshold, witnesses: witnesses.length }
-      if (member.newest > newest) this.#deps.onAct?.({ event: "witnesses.set", facts })
-      return receipt()
+      const made = receipt()
+      if (member.newest > newest) this.#deps.onAct?.({ event, facts: factsOf(made) })
+      return made
     })
   }
 
@@ -268,7 +283,14 @@ export class Administration implements FleetDesk {
     return (await makeWitnessKey(this.#deps.home)).publicKey
   }
 
-  #settingWitnesses(request: WitnessRequest, member: FleetMember): WitnessAct {
+  #settingPolicy(request: PolicyRequest, { fleet }: FleetMember): SignedAct<PolicyReceipt> {
+    return settingPolicy({ gate: this.gate, ring: this.#ring, fleet }, request)
+  }
+
+  #settingWitnesses(
+    request: WitnessRequest,
+    member: FleetMember,
+  ): Promise<SignedAct<WitnessReceipt>> {
     const { fleet } = member
     const keyOf = (peer: PeerId) => this.#witnessKeys.ask(peer, fleet)
     return settingWitnesses({ fleet, isMember: (peer) => isMember(member, peer), keyOf }, request)
@@ -326,18 +348,16 @@ export class Administration implements FleetDesk {
   draft(request: DraftRequest): Promise<Uint8Array> {
     return this.#publish(async ({ author, member }) => {
       const { fleet } = member
-      const change = await author.draft(this.#drafting(request, member))
+      const change = await author.draft(await this.#drafting(request, member))
       return encodeRoleDraft({ fleet, files: await collectFleetFiles(member), change })
     })
   }
 
-  #drafting(request: DraftRequest, member: FleetMember): Prepare {
-    const { gate } = this
-    const { fleet } = member
+  async #drafting(request: DraftRequest, member: FleetMember): Promise<Prepare> {
     if (request.act === "hold") return holding(request)
     if (request.act === "renew") return renewing(AWAY_ROLES)
-    if (request.act === "witness") return this.#settingWitnesses(request, member).prepare
-    return settingPolicy({ gate, ring: this.#ring, fleet }, request).prepare
+    if (request.act === "witness") return (await this.#settingWitnesses(request, member)).prepare
+    return this.#settingPolicy(request, member).prepare
   }
 
   submit(draft: Uint8Array): Promise<DraftReceipt> {

@@ -72,6 +72,12 @@ export interface Base {
 /** Gives what shall change; undefined: nothing. */
 export type Prepare = (base: Base) => Promise<FleetChange | undefined>
 
+/** An act that a role signs: what is published for it, and what was written, once that is prepared. */
+export interface SignedAct<Receipt> {
+  readonly prepare: Prepare
+  readonly receipt: () => Receipt
+}
+
 /** One per fleet. Its acts wait for each other, and for whatever else is fetched. */
 export class FleetAuthor {
   readonly #deps: AuthorDeps

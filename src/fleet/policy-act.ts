@@ -5,11 +5,11 @@
  */
 import { digestOf } from "../core/digest.ts"
 import { isName } from "../core/name.ts"
-import { type Policy, parsePolicy } from "../trust/policy.ts"
+import { countingDevices, type Policy, parsePolicy } from "../trust/policy.ts"
 import { releasesRole } from "../trust/tuf/fleet-role.ts"
 import type { TargetsChange } from "../trust/tuf/tuf-author.ts"
 import { FleetError } from "./errors.ts"
-import type { Base, FleetAuthor, Prepare } from "./fleet-author.ts"
+import type { Base, Prepare, SignedAct } from "./fleet-author.ts"
 import type { PolicyReceipt, PolicyRequest } from "./fleet-desk.ts"
 import type { GateDeviceHolder } from "./gate-device.ts"
 import { encodePolicy, type Holder, holderOf, isSamePolicy } from "./policy-draft.ts"
@@ -24,31 +24,15 @@ export interface PolicyActDeps {
   readonly fleet: string
 }
 
-/** A policy that is to be set: what is published for it, and what was written. */
-export interface PolicyAct {
-  readonly prepare: Prepare
-  readonly receipt: () => PolicyReceipt
-}
-
 /**
- * Sets the policy of a namespace. The role of its releases is made with its first one. What says the
+ * Prepares the policy of a namespace. The role of its releases is made with its first one. What says the
  * same as before signs nothing.
  * @throws TrustError `POLICY_INVALID`, `POLICY_KEY_SHARED`; FleetError `ROLE_KEY_MISSING`
  */
-export async function setPolicy(
-  { author, ...deps }: PolicyActDeps & { readonly author: FleetAuthor },
-  request: PolicyRequest,
-): Promise<PolicyReceipt> {
-  const { prepare, receipt } = settingPolicy(deps, request)
-  await author.publish(prepare)
-  return receipt()
-}
-
-/** Prepares the policy of a namespace. @throws as {@link setPolicy} */
 export function settingPolicy(
   { gate, ring, fleet }: PolicyActDeps,
   request: PolicyRequest,
-): PolicyAct {
+): SignedAct<PolicyReceipt> {
   const { namespace } = request
   if (!isName(namespace)) {
     const shown = JSON.stringify(namespace.slice(0, 80))
@@ -94,6 +78,6 @@ function receiptOf(file: Uint8Array, { namespace, version, parties, gate }: Poli
     version,
     digest: digestOf(file),
     parties: parties.map(({ name }) => name),
-    gateDevices: gate?.devices.filter(({ state }) => state !== "retired").length ?? 0,
+    gateDevices: gate === undefined ? 0 : countingDevices(gate).length,
   }
 }

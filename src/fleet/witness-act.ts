@@ -15,7 +15,7 @@ import {
   type WitnessList,
 } from "../trust/witness-list.ts"
 import { FleetError } from "./errors.ts"
-import type { Prepare } from "./fleet-author.ts"
+import type { Prepare, SignedAct } from "./fleet-author.ts"
 import type { WitnessReceipt, WitnessRequest } from "./fleet-desk.ts"
 
 /** What the act works with. */
@@ -27,24 +27,22 @@ export interface WitnessActDeps {
   readonly keyOf: (peer: PeerId) => Promise<PublicKey>
 }
 
-/** Witnesses that are to be named: what is published for it, and what was written. */
-export interface WitnessAct {
-  readonly prepare: Prepare
-  readonly receipt: () => WitnessReceipt
-}
-
 /**
- * Prepares the list of witnesses. What says the same as before signs nothing.
+ * Prepares the list of witnesses, once all have given their keys. What says the same as before signs
+ * nothing.
  * @throws FleetError `PEER_UNKNOWN`, `WITNESS_KEY_REFUSED`; TrustError `WITNESSES_INVALID`
  */
-export function settingWitnesses(deps: WitnessActDeps, request: WitnessRequest): WitnessAct {
+export async function settingWitnesses(
+  deps: WitnessActDeps,
+  request: WitnessRequest,
+): Promise<SignedAct<WitnessReceipt>> {
   const { fleet } = deps
+  const witnesses = await witnessesOf(deps, request)
   let file: Uint8Array = new Uint8Array()
   const prepare: Prepare = async (base) => {
     await base.signersOf("targets")
     const known = await base.read(WITNESSES_PATH)
     const before = known && parseWitnessList(known, fleet)
-    const witnesses = await witnessesOf(deps, request)
     const threshold = request.threshold ?? thresholdMinOf(witnesses.length)
     const isSame = before !== undefined && isSameList(before, { threshold, witnesses })
     const version = (before?.version ?? 0) + 1

@@ -86,6 +86,22 @@ describe("witnesses", () => {
     await expect(setting).rejects.toThrow(coded("WITNESS_KEY_REFUSED"))
   })
 
+  test("are waited for while the fleet's files go on to be read", async () => {
+    const second = await world.joiner(first, "second")
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<never>()
+    second.net.onRequest("/sealift/witness-key/1", () => {
+      asked.resolve()
+      return answer.promise
+    })
+    const setting = first.desk.setWitnesses({ nodes: nodesOf(second) })
+    const end = expect(setting).rejects.toThrow(coded("WITNESS_KEY_REFUSED"))
+    await asked.promise
+    await memberOf(first).refresh(memberOf(second).source)
+    answer.reject(new Error("not now"))
+    await end
+  })
+
   test("are drafted for keys of targets elsewhere, in words that say who they are", async () => {
     const file = await first.desk.draft({ act: "witness", nodes: nodesOf(first) })
     const draft = parseRoleDraft(file)
