@@ -3,13 +3,13 @@
  * @module
  */
 import type { FastifyInstance } from "fastify"
-import { AuditError } from "../audit/errors.ts"
+import { noWitnesses } from "../audit/errors.ts"
 import { digestOf } from "../core/digest.ts"
 import { isMember } from "../fleet/fleet.ts"
 import type { WitnessReceipt, WitnessRequest } from "../fleet/fleet-desk.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import { parsePublicKey } from "../trust/public-key.ts"
-import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
+import { WITNESSES_PATH } from "../trust/witness-list.ts"
 import type { WitnessesReport, WitnessKeyReport } from "./fleet-api.ts"
 import { deskOf, type FleetRouteDeps, membershipOf } from "./fleet-deps.ts"
 import { type Fields, fieldsOf, required } from "./request.ts"
@@ -48,15 +48,11 @@ export function witnessRequestOf({
 
 async function witnessesReport(deps: WitnessRouteDeps): Promise<WitnessesReport> {
   const membership = membershipOf(deps)
+  // One that is signed and refused here names nobody.
+  const list = membership.witnesses()
   const target = await membership.readTarget(WITNESSES_PATH)
-  if (target === undefined) {
-    const message = 'the fleet names no witnesses; "sealift fleet witness set" names them'
-    throw new AuditError("WITNESSES_MISSING", message)
-  }
-  const { version, threshold, faultyMax, witnesses } = parseWitnessList(
-    target.bytes,
-    membership.fleet,
-  )
+  if (list === undefined || target === undefined) throw noWitnesses()
+  const { version, threshold, faultyMax, witnesses } = list
   return {
     ...{ version, digest: digestOf(target.bytes), isStale: target.isStale, threshold, faultyMax },
     witnesses: witnesses.map(({ peer, key }) => ({

@@ -39,3 +39,10 @@ export type AuditErrorCode =
   | "COSIGNATURES_MISSING"
 
 export class AuditError extends CodedError<AuditErrorCode> {}
+
+/** The error of a fleet whose newest list names no witnesses, or whose list is refused. */
+export function noWitnesses(): AuditError {
+  const message =
+    'the fleet names no witnesses that count here; "sealift fleet witness set" names them'
+  return new AuditError("WITNESSES_MISSING", message)
+}

@@ -18,7 +18,7 @@ import { CHECKPOINT_BYTES_MAX, parseCheckpoint } from "./checkpoint.ts"
 import type { Cosignature } from "./cosignature.ts"
 import { type CosignedCheckpoint, isEnough, readCosigned } from "./cosigned-checkpoint.ts"
 import { askAll, type RoundResult, tooFew, type WitnessOutcome } from "./cosigning.ts"
-import { AuditError } from "./errors.ts"
+import { AuditError, noWitnesses } from "./errors.ts"
 import { isConsistent, isSameHash } from "./merkle-tree.ts"
 import { type AskWitness, WitnessAsking, type WitnessedLog } from "./witness-asking.ts"
 
@@ -313,9 +313,4 @@ function spreadOf(origin: string): number {
 
 function tooLarge(sizeBytes: number): AuditError {
   return new AuditError("LOG_CHECKPOINT_INVALID", `the checkpoint is refused: ${sizeBytes} bytes`)
-}
-
-function noWitnesses(): AuditError {
-  const message = 'the fleet names no witnesses; "sealift fleet witness set" names them'
-  return new AuditError("WITNESSES_MISSING", message)
 }

@@ -172,7 +172,6 @@ export class FleetMember implements Membership {
     return this.time.fault()
   }
 
-  /** The witnesses that are named; undefined: none, or a list that is refused. */
   witnesses(): WitnessList | undefined {
     return this.#witnesses?.list
   }

@@ -10,6 +10,7 @@ import type { Policy } from "../trust/policy.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { AcceptedTarget, SignedTarget } from "../trust/tuf/tuf-client.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
+import type { WitnessList } from "../trust/witness-list.ts"
 import type { AccessList } from "./access-list.ts"
 import type { Verb } from "./access-rule.ts"
 import type { ClockFault } from "./trusted-time.ts"
@@ -47,6 +48,8 @@ export interface Membership {
   access(): CurrentAccess | undefined
   /** @returns undefined when the namespace has none */
   policy(namespace: string): Promise<CurrentPolicy | undefined>
+  /** Those that are named; undefined: none, or by a list that is refused. */
+  witnesses(): WitnessList | undefined
   /** Who signs for `targets`, `access`, `plan` or `releases.NAMESPACE`. */
   roleHolders(role: string): RoleHolders | undefined
   /** Every target file that is signed now. */

@@ -1,11 +1,15 @@
 /** The routes of the fleet: what reaches the desk, what is refused before it, what a node without one says. */
 import type { FastifyInstance } from "fastify"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { digestOf } from "../../../src/core/digest.ts"
+import { encodeJson } from "../../../src/core/json.ts"
 import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { encodeFleetFiles } from "../../../src/fleet/fleet-files.ts"
 import { encodeNodeKeys, parseNodeKeys } from "../../../src/fleet/node-key-file.ts"
+import { createSigningKey } from "../../../src/trust/signing-key.ts"
 import type { TufSource } from "../../../src/trust/tuf/tuf-source.ts"
+import { parseWitnessList } from "../../../src/trust/witness-list.ts"
 import { FLEET } from "../release/world.ts"
 import {
   deviceOf,
@@ -178,6 +182,32 @@ describe("a policy", () => {
     const [first] = (await publish(other.file)).body.split("\n")
     expect(JSON.parse(first!)).toMatchObject({ type: "policy", namespace: "acme", version: 1 })
     expect(rooms.calls.map(([act]) => act)).toEqual(["publish", "setPolicy", "publish"])
+  })
+})
+
+describe("the witnesses of a fleet", () => {
+  const { publicKey: key } = createSigningKey()
+  const rows = [{ peer: PEER, key }]
+  const signed = encodeJson({ v: 1, fleet: FLEET, version: 3, threshold: 1, witnesses: rows })
+
+  test("are those of the list that counts, with its digest", async () => {
+    rooms.witnesses = { signed, counting: parseWitnessList(signed, FLEET) }
+    const { status, body } = await ask("GET", "/v1/fleet/witness")
+    expect([status, body]).toEqual([
+      200,
+      {
+        ...{ version: 3, threshold: 1, faultyMax: 0, isStale: false, digest: digestOf(signed) },
+        witnesses: [{ peer: PEER, key, isEnrolled: true, isConnected: true }],
+      },
+    ])
+  })
+
+  test("are none while the list that is signed is refused, or there is none", async () => {
+    for (const one of [signed, undefined]) {
+      rooms.witnesses = { signed: one, counting: undefined }
+      const { status, body } = await ask("GET", "/v1/fleet/witness")
+      expect([status, body.error.code]).toEqual([404, "WITNESSES_MISSING"])
+    }
   })
 })
 

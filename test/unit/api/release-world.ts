@@ -21,6 +21,7 @@ import type { Release } from "../../../src/release/release.ts"
 import type { KnownRelease, ReleaseReport, Watch } from "../../../src/release/releases.ts"
 import { parsePublicKey } from "../../../src/trust/public-key.ts"
 import { createSigningKey } from "../../../src/trust/signing-key.ts"
+import { WITNESSES_PATH, type WitnessList } from "../../../src/trust/witness-list.ts"
 import {
   FLEET,
   keyOf,
@@ -55,6 +56,8 @@ export interface ReleaseWorld {
   /** What is known against the node. */
   blocked: SelfFault | undefined
   policy: CurrentPolicy | undefined
+  /** The list that is signed, and the one that counts here. */
+  witnesses: { signed: Uint8Array | undefined; counting: WitnessList | undefined }
   decision: Decision
   /** Makes the release of this sequence known, as if it had just arrived. */
   arrive(sequence: number, change?: Pick<Release, "activation">): Promise<KnownRelease>
@@ -72,6 +75,7 @@ export async function openReleaseWorld(): Promise<ReleaseWorld> {
     isEnrolled: true,
     blocked: undefined,
     policy: { policy, digest: POLICY_DIGEST, isStale: false },
+    witnesses: { signed: undefined, counting: undefined },
     decision: { kind: "missing", parties: ["safety"] },
     fleet: fleetOf(() => world),
     releases: releasesOf(() => world, listeners),
@@ -132,6 +136,13 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       isStale: false,
     }),
     policy: async () => world().policy,
+    witnesses: () => world().witnesses.counting,
+    readTarget: async (path: string) => {
+      const { signed } = world().witnesses
+      return path === WITNESSES_PATH && signed !== undefined
+        ? { bytes: signed, isStale: false }
+        : undefined
+    },
     nowMs: () => NOW,
     clockFault: () => undefined,
     targets: () => [],

@@ -53,6 +53,7 @@ export class TestFleet implements Fleet {
       peer: this.#peer,
       access: () => this.access,
       policy: absent,
+      witnesses: absent,
       roleHolders: absent,
       targets: absent,
       readTarget: absent,

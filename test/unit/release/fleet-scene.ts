@@ -299,6 +299,8 @@ export class SceneMember implements Membership {
     return this.#scene.clock.now()
   }
 
+  witnesses(): undefined {}
+
   clockFault(): ReturnType<Membership["clockFault"]> {
     return this.fault
   }

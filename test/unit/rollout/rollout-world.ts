@@ -359,6 +359,7 @@ export class RolloutWorld {
           ? { ahead: "clock", clockMs: nowMs, witnessesMs: 0 }
           : undefined
       },
+      witnesses: () => undefined,
       roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
       targets: () => [...this.#targets].map(([path, bytes]) => targetOf(path, bytes)),
       readTarget: async (path) => {
