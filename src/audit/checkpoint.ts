@@ -85,6 +85,21 @@ export function encodeCheckpoint(
   return Buffer.concat([checkpointText(checkpoint), Buffer.from(`\n${lines.join("")}`)])
 }
 
+/**
+ * Signs a checkpoint as its log, whose name is also that of its key.
+ * @param by - its Ed25519 key, 32 bytes, and who signs with it
+ * @returns the note
+ */
+export async function signCheckpoint(
+  checkpoint: Checkpoint,
+  by: { readonly publicKey: Uint8Array; sign(bytes: Uint8Array): Promise<Uint8Array> },
+): Promise<Uint8Array> {
+  const { origin: name } = checkpoint
+  const signature = await by.sign(checkpointText(checkpoint))
+  const keyId = noteKeyId(name, by.publicKey)
+  return encodeCheckpoint(checkpoint, [{ name, keyId, signature }])
+}
+
 /** Writes the line of a signature, with its end. */
 export function encodeSignature({ name, keyId, signature }: NoteSignature): string {
   return `\u2014 ${name} ${encodeBase64(Buffer.concat([keyId, signature]))}\n`

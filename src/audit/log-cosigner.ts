@@ -20,7 +20,7 @@ import { type CosignedCheckpoint, isEnough, readCosigned } from "./cosigned-chec
 import { askAll, type RoundResult, tooFew, type WitnessOutcome } from "./cosigning.ts"
 import { AuditError, noWitnesses } from "./errors.ts"
 import { isConsistent, isSameHash } from "./merkle-tree.ts"
-import { type AskWitness, WitnessAsking, type WitnessedLog } from "./witness-asking.ts"
+import { type AskWitness, growthOf, WitnessAsking, type WitnessedLog } from "./witness-asking.ts"
 
 /** A log that has grown is cosigned again no sooner than so long after the last time. */
 export const COSIGN_EVERY_MS = 60_000
@@ -157,8 +157,7 @@ export class LogCosigner {
       const message = `witnesses have cosigned ${size} entries, and ${newest.size} are here`
       throw new AuditError("LOG_BEHIND_WITNESS", message, { details: { size } })
     }
-    const isEqual = size === 0 || size === newest.size
-    const proof = isEqual ? [] : await log.proveGrowth(size, newest.size)
+    const proof = await growthOf(log, size, newest.size)
     if (isConsistent(cosigned, newest, proof)) return
     throw new AuditError("LOG_CORRUPT", `the log does not go on from what was cosigned at ${size}`)
   }

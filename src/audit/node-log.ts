@@ -7,13 +7,11 @@ import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import {
-  checkpointText,
-  encodeCheckpoint,
   logOfOrigin,
-  noteKeyId,
   originOf,
   parseCheckpoint,
   signaturesOf,
+  signCheckpoint,
 } from "./checkpoint.ts"
 import { AuditError } from "./errors.ts"
 import { type Event, encodeEvent, type LoggedEvent, parseEvent } from "./event.ts"
@@ -447,12 +445,8 @@ export class NodeLog {
   }
 
   async #sign(size: number): Promise<Uint8Array> {
-    const { signer } = this.#deps
     const checkpoint = { origin: this.#origin, size, root: this.#root() }
-    const text = checkpointText(checkpoint)
-    const signature = await signer.sign(text)
-    const keyId = noteKeyId(this.#origin, signer.publicKey)
-    const bytes = encodeCheckpoint(checkpoint, [{ name: this.#origin, keyId, signature }])
+    const bytes = await signCheckpoint(checkpoint, this.#deps.signer)
     try {
       await this.#files.writeCheckpoint(bytes)
     } catch (error) {

@@ -34,6 +34,15 @@ export interface WitnessedLog extends LogName {
   onForgotten?(known: Checkpoint): void
 }
 
+/** Proves that a log has grown from a size to another one: by nothing from 0 on, and for the same size. */
+export async function growthOf(
+  log: Pick<WitnessedLog, "proveGrowth">,
+  older: number,
+  size: number,
+): Promise<readonly Uint8Array[]> {
+  return older === 0 || older >= size ? [] : await log.proveGrowth(older, size)
+}
+
 /** Asks one witness. What each remembers is learned on the way. */
 export class WitnessAsking {
   readonly #log: WitnessedLog
@@ -79,7 +88,7 @@ export class WitnessAsking {
     let oldSize = Math.min(this.#sizes.get(witness.key) ?? 0, checkpoint.size)
     let latest: SignedCheckpoint | undefined
     for (let turn = 0; turn < TURNS_MAX; turn++) {
-      const proof = await this.#proof(oldSize, checkpoint)
+      const proof = await growthOf(this.#log, oldSize, checkpoint.size)
       if (latest !== undefined && !isConsistent(latest, checkpoint, proof)) {
         throw this.#forgotten(latest, checkpoint, witness)
       }
@@ -98,11 +107,6 @@ export class WitnessAsking {
       oldSize = answer.size
     }
     throw wrong("it remembers another size each time")
-  }
-
-  async #proof(oldSize: number, { size }: SignedCheckpoint): Promise<readonly Uint8Array[]> {
-    if (oldSize === 0 || oldSize >= size) return []
-    return await this.#log.proveGrowth(oldSize, size)
   }
 
   /** A size counts only with the checkpoint that this very log has signed for it. */

@@ -104,9 +104,10 @@ export class FleetMemory {
 
   async #acceptPolicy(namespace: string, { version, digest }: Mark): Promise<void> {
     const known = this.#policies.get(namespace)
-    if (known?.version === version && known.digest === digest) return
-    if (known !== undefined && version <= known.version) {
-      const message = `the policy of ${namespace} is of version ${version} after ${known.version}`
+    const course = courseOf({ version, digest }, known)
+    if (course === "same") return
+    if (course === "back") {
+      const message = `the policy of ${namespace} is of version ${version} after ${known?.version}`
       throw new FleetError("POLICY_ROLLBACK", message, { details: { namespace } })
     }
     if (known === undefined && this.#policies.size >= NAMES_MAX) {
@@ -123,9 +124,10 @@ export class FleetMemory {
   acceptWitnesses({ version, digest }: Mark): Promise<void> {
     return this.#turns.run("accept", async () => {
       const known = this.#witnesses
-      if (known?.version === version && known.digest === digest) return
-      if (known !== undefined && version <= known.version) {
-        const message = `a list of witnesses of version ${version} after ${known.version}`
+      const course = courseOf({ version, digest }, known)
+      if (course === "same") return
+      if (course === "back") {
+        const message = `a list of witnesses of version ${version} after ${known?.version}`
         throw new FleetError("WITNESSES_ROLLBACK", message)
       }
       this.#witnesses = { version, digest }
@@ -136,9 +138,8 @@ export class FleetMemory {
   /** protocol/fleet.md §5: a group that was left out does not come back at an earlier epoch. */
   #verifyAccess({ version, digest, groups }: AccessList): void {
     const known = this.#access
-    const isSame = known?.version === version && known.digest === digest
-    if (known !== undefined && !isSame && version <= known.version) {
-      const message = `access list ${version} after ${known.version}`
+    if (courseOf({ version, digest }, known) === "back") {
+      const message = `access list ${version} after ${known?.version}`
       throw new FleetError("ACCESS_ROLLBACK", message)
     }
     for (const group of groups.values()) this.#verifyEpoch(group)
@@ -149,11 +150,9 @@ export class FleetMemory {
 
   #verifyEpoch(group: Group): void {
     const known = this.#epochs.get(group.name)
-    const next = markOfGroup(group)
-    if (known === undefined || next.version > known.version) return
     // One epoch is one key: another recipient would split the group.
-    if (next.version === known.version && next.digest === known.digest) return
-    const message = `group ${group.name} at epoch ${group.epoch} after ${known.version}`
+    if (courseOf(markOfGroup(group), known) !== "back") return
+    const message = `group ${group.name} at epoch ${group.epoch} after ${known?.version}`
     throw new FleetError("EPOCH_ROLLBACK", message, { details: { group: group.name } })
   }
 
@@ -182,6 +181,12 @@ export class FleetMemory {
     const bytes = encodeJson({ v: 1, access, ...witnesses, epochs, policies })
     return writeHomeFile(this.#home.pathOf(MEMORY_FILE), bytes)
   }
+}
+
+/** How a version follows the highest one: another file of its version goes back, too. */
+function courseOf({ version, digest }: Mark, known: Mark | undefined): "on" | "same" | "back" {
+  if (known === undefined || version > known.version) return "on"
+  return version === known.version && digest === known.digest ? "same" : "back"
 }
 
 function markOfGroup({ epoch, recipient }: Group): Mark {

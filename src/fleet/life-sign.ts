@@ -22,7 +22,7 @@ import type { Signer } from "../trust/signing-key.ts"
 import { encodeStatement, readStatement, type Statement } from "../trust/statement.ts"
 import { peerField } from "./access-field.ts"
 import { FleetError } from "./errors.ts"
-import type { LogPlace } from "./own-log.ts"
+import { compareLogs, type LogPlace } from "./own-log.ts"
 import { publicKeyOfPeer } from "./peer-signer.ts"
 
 /** The kind of the statement. */
@@ -112,12 +112,12 @@ export function parseKeptSign(file: Uint8Array): LifeSign {
 
 /** Tells whether one life sign of a node says that it has come further than by another. */
 export function isFurther(one: SelfPlace, other: SelfPlace): boolean {
-  const steps = ({ nodeKey, root, timestamp, log }: SelfPlace) => [
-    ...[log.incarnation, log.size, root, timestamp, nodeKey],
-  ]
-  const theirs = steps(other)
-  const differs = steps(one).findIndex((step, index) => step !== theirs[index])
-  return differs >= 0 && steps(one)[differs]! > theirs[differs]!
+  const order =
+    compareLogs(one.log, other.log) ||
+    one.root - other.root ||
+    one.timestamp - other.timestamp ||
+    one.nodeKey - other.nodeKey
+  return order > 0
 }
 
 /** Gives the error of a life sign that is refused. */

@@ -13,6 +13,11 @@ export interface LogPlace {
   readonly root: Uint8Array
 }
 
+/** Compares how far two logs have come: by incarnation, then by size. @returns above 0: the first further */
+export function compareLogs(one: LogPlace, other: LogPlace): number {
+  return one.incarnation - other.incarnation || one.size - other.size
+}
+
 /** What was found out about this node, for its log. */
 export interface SelfEvent {
   readonly event: "node.blocked" | "node.restored"

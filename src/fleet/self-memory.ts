@@ -4,7 +4,7 @@
  * @module
  */
 import type { SelfPlace } from "./life-sign.ts"
-import type { LogPlace } from "./own-log.ts"
+import { compareLogs, type LogPlace } from "./own-log.ts"
 
 /** How far a node had come before its state was put back. */
 export interface Forgotten {
@@ -58,10 +58,7 @@ export function joined(one: Forgotten | undefined, other: Forgotten): Forgotten 
 
 function furtherLog(one: LogPlace | undefined, other: LogPlace | undefined): LogPlace | undefined {
   if (one === undefined || other === undefined) return one ?? other
-  if (one.incarnation !== other.incarnation) {
-    return one.incarnation > other.incarnation ? one : other
-  }
-  return one.size >= other.size ? one : other
+  return compareLogs(one, other) >= 0 ? one : other
 }
 
 /** A later incarnation names what was known of those before. */
