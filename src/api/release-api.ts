@@ -24,7 +24,7 @@ export interface ReleasesReport {
   readonly releases: readonly Named<ReleaseReport>[]
   /** True when there are more than one answer may hold. */
   readonly isTruncated: boolean
-  /** Why this node opens none of them; left out while nothing is known against it. */
+  /** Why this node opens none of them; empty while nothing is known against it. */
   readonly blocked: readonly Blocked[]
 }
 

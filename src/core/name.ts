@@ -1,6 +1,6 @@
 /**
- * Names that a fleet gives: to namespaces, parties, groups, rollouts and assets (protocol/policy.md §4,
- * protocol/release.md §4).
+ * Names: of nodes, and those that a fleet gives to namespaces, parties, groups, rollouts and assets
+ * (protocol/fleet.md §4, protocol/policy.md §4, protocol/release.md §4).
  * @module
  */
 
@@ -13,6 +13,14 @@ export const SLASHED_NAME_PARTS_MAX = 8
 export const GATE = "gate"
 /** Stands for every node in rules: no group has this name. */
 export const EVERYBODY = "all"
+
+/** libp2p's text of an Ed25519 key: base58btc of its identity multihash. */
+const PEER = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
+
+/** Tells whether a text has the form of a peer id. Whether its key is sound is not looked at. */
+export function isPeerId(text: string): boolean {
+  return PEER.test(text)
+}
 
 /** Tells whether a text may name a namespace. */
 export function isName(text: string): boolean {

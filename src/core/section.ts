@@ -3,7 +3,7 @@
  * @module
  */
 import { parseBase64, parseHex } from "./byte-text.ts"
-import { type Digest, isDigest, SHA256_BYTES } from "./digest.ts"
+import { type Digest, isDigest, isSha256Hex, SHA256_BYTES } from "./digest.ts"
 import { messageOf } from "./errors.ts"
 import {
   asArray,
@@ -132,6 +132,13 @@ export function digestField(section: Section, name: string): Digest {
   const digest = `sha256:${textField(section, name)}`
   if (!isDigest(digest)) throw invalidField(section, name, { reason: "no digest" })
   return digest
+}
+
+/** Gives the id of a fleet, the field `fleet`: 64 lower-case hex digits. */
+export function fleetField(section: Section): string {
+  const fleet = textField(section, "fleet")
+  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  return fleet
 }
 
 /** Gives 32 bytes that stand as hex digits. */

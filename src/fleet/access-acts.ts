@@ -3,6 +3,7 @@
  * @module
  */
 import { CodedError, messageOf } from "../core/errors.ts"
+import { isPeerId } from "../core/name.ts"
 import type { PeerId } from "../net/net.ts"
 import { type EditAccess, withNextEpochs } from "./access-author.ts"
 import {
@@ -13,7 +14,6 @@ import {
   withoutMembers,
 } from "./access-draft.ts"
 import type { Labels } from "./access-field.ts"
-import { isPeerId } from "./access-field.ts"
 import { FleetError } from "./errors.ts"
 import { publicKeyOfPeer } from "./peer-signer.ts"
 

@@ -3,22 +3,16 @@
  * @module
  */
 import { asObject, field } from "../core/json.ts"
+import { isPeerId } from "../core/name.ts"
 import { isPostQuantum, isRecipientText } from "../core/recipient.ts"
 import { invalidField, type Section, textField } from "../core/section.ts"
 
-/** libp2p's text of an Ed25519 key: base58btc of its identity multihash. */
-const PEER = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 /** Most labels of a node, or slots of a variant. */
 export const LABELS_MAX = 16
 const LABEL = /^[A-Za-z0-9._-]{1,63}$/
 
 /** Labels by their keys. Look them up with `Object.hasOwn`: `constructor` may be one. */
 export type Labels = Readonly<Record<string, string>>
-
-/** Tells whether a text has the form of a peer id. Whether its key is sound is not looked at. */
-export function isPeerId(text: string): boolean {
-  return PEER.test(text)
-}
 
 /** Tells whether a text may be the key of a label, or its value. */
 export function isLabel(text: string): boolean {

@@ -6,7 +6,7 @@
 
 import { parseBase64 } from "../core/byte-text.ts"
 import { type Digest, digestOf } from "../core/digest.ts"
-import { EVERYBODY, isGroupName } from "../core/name.ts"
+import { EVERYBODY, isGroupName, isPeerId } from "../core/name.ts"
 import {
   countField,
   flagField,
@@ -21,7 +21,7 @@ import {
   textListField,
 } from "../core/section.ts"
 import { criticalField, verifyCritical } from "../trust/critical.ts"
-import { isPeerId, type Labels, labelsField, peerField, recipientField } from "./access-field.ts"
+import { type Labels, labelsField, peerField, recipientField } from "./access-field.ts"
 import { isVerb, type Rule, type Verb } from "./access-rule.ts"
 import { FleetError } from "./errors.ts"
 

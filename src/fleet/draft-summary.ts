@@ -4,17 +4,16 @@
  * @module
  */
 import { digestOf } from "../core/digest.ts"
-import { parsePolicy } from "../trust/policy.ts"
+import { NOT_SHOWN } from "../core/shown-text.ts"
+import { countingDevices, parsePolicy } from "../trust/policy.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
 import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
+import { namespaceOfPolicy } from "./policy-shelf.ts"
 import { filesOfChange, type RoleDraft } from "./role-draft.ts"
 
 const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
-/** What a terminal would obey, or that would begin another line. */
-const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
-const POLICY = /^policy\/(?<namespace>[^/]+)\.json$/
 
 /** Gives the lines, file by file. @throws TrustError `POLICY_INVALID`, `WITNESSES_INVALID` for what is none */
 export function describeDraft(
@@ -33,11 +32,11 @@ export function describeDraft(
     lines.push(...targetLines(base.targets.signed.targets, change.targets.signed.targets))
   }
   for (const [path, bytes] of change.contents ?? []) {
-    const namespace = POLICY.exec(path)?.groups?.namespace
+    const namespace = namespaceOfPolicy(path)
     if (namespace !== undefined) lines.push(...policyLines(bytes, fleet, namespace))
     if (path === WITNESSES_PATH) lines.push(...witnessLines(bytes, fleet))
   }
-  return lines.map((line) => line.replace(CONTROLS, "?"))
+  return lines.map((line) => line.replace(NOT_SHOWN, "?"))
 }
 
 type Above = Pick<FleetRepository, "root" | "targets">
@@ -86,7 +85,7 @@ function policyLines(bytes: Uint8Array, fleet: string, namespace: string): reado
   return [
     `policy ${policy.version} of ${namespace}`,
     ...holders.flatMap(({ name, threshold, devices }) => [
-      `  ${name}: ${threshold} of ${devices.filter(({ state }) => state !== "retired").length} devices`,
+      `  ${name}: ${threshold} of ${countingDevices({ name, threshold, devices }).length} devices`,
       ...devices.map(({ key, recipient, state }) => {
         return `    ${key}  ${state}, shares to ${digestOf(Buffer.from(recipient))}`
       }),

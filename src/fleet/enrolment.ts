@@ -6,11 +6,12 @@
 import { digestOf } from "../core/digest.ts"
 import { CodedError } from "../core/errors.ts"
 import type { JsonObject } from "../core/json.ts"
+import { isPeerId } from "../core/name.ts"
 import { parseSection, type Refuse, sectionField, textField } from "../core/section.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { addSignature, encodeEnvelope, envelopeOf, parseEnvelope } from "../trust/envelope.ts"
 import { encodeStatement, readStatement } from "../trust/statement.ts"
-import { isPeerId, type Labels, labelsField } from "./access-field.ts"
+import { type Labels, labelsField } from "./access-field.ts"
 import { FleetError } from "./errors.ts"
 import { peerSigner, publicKeyOfPeer } from "./peer-signer.ts"
 

@@ -6,11 +6,10 @@
 import { randomUUID } from "node:crypto"
 import { rename } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { isSha256Hex } from "../core/digest.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   countField,
-  invalidField,
+  fleetField,
   parseSection,
   type Refuse,
   textField,
@@ -84,8 +83,7 @@ export function openFleetHome(
 function parseRecord(bytes: Uint8Array): FleetRecord {
   const section = parseSection(bytes, { bytesMax: RECORD_BYTES_MAX, refuse })
   countField(section, "v", { min: 1, max: 1 })
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const addresses = textListField(section, "addresses", { max: ADDRESSES_MAX })
   return { fleet, name: textField(section, "name"), addresses }
 }

@@ -4,12 +4,12 @@
  */
 import { hkdfSync } from "node:crypto"
 import { encodeHex, parseHex } from "../core/byte-text.ts"
-import { isSha256Hex } from "../core/digest.ts"
 import { encodeJson } from "../core/json.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
 import { isGroupName } from "../core/name.ts"
 import {
   countField,
+  fleetField,
   invalidField,
   parseSection,
   type Refuse,
@@ -85,8 +85,7 @@ export function inviteKey(invite: Omit<Invite, "addresses" | "id">): Uint8Array 
 }
 
 function inviteIn(section: Section): Invite {
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const group = textField(section, "group")
   if (group !== "" && !isGroupName(group)) {
     throw invalidField(section, "group", { reason: "no group's name" })

@@ -6,6 +6,7 @@
 import { encodeBase64 } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
 import { encodeJson, type JsonValue } from "../core/json.ts"
+import { isPeerId } from "../core/name.ts"
 import {
   invalidField,
   optionalBytesListField,
@@ -14,7 +15,6 @@ import {
 } from "../core/section.ts"
 import { requestWithin } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
-import { isPeerId } from "./access-field.ts"
 import { type Fleet, isMember } from "./fleet.ts"
 import { invalidNodeKey, NODE_KEY_BYTES_MAX } from "./node-key.ts"
 import { PeerRate } from "./peer-rate.ts"

@@ -4,16 +4,14 @@
  * @module
  */
 import { encodeBase64 } from "../core/byte-text.ts"
-import { isSha256Hex } from "../core/digest.ts"
 import { CodedError } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   bytesField,
   countField,
-  invalidField,
+  fleetField,
   parseSection,
   sectionListField,
-  textField,
 } from "../core/section.ts"
 import type { PeerId } from "../net/net.ts"
 import { NODES_MAX } from "./access-list.ts"
@@ -54,8 +52,7 @@ export function encodeNodeKeys({ fleet, statements }: CarriedKeys): Uint8Array {
 export function parseNodeKeys(file: Uint8Array): CarriedKeys {
   const section = parseSection(file, { bytesMax: NODE_KEYS_BYTES_MAX, refuse: invalidNodeKey })
   countField(section, "v", { min: VERSION, max: VERSION })
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const sections = sectionListField(section, "nodeKeys", { min: 1, max: NODES_MAX })
   const statements = sections.map((one) =>
     bytesField(one, "statement", { max: NODE_KEY_BYTES_MAX }),

@@ -6,6 +6,7 @@
 import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
 import { encodeJson } from "../core/json.ts"
 import {
+  fleetField,
   invalidField,
   parseSection,
   type Refuse,
@@ -31,7 +32,6 @@ const DRAFTED_ROLES: readonly string[] = ["root", "targets"]
 /** Target files that come with a draft. */
 const PATHS_MAX = 4_096
 const PATH_CHARACTERS_MAX = 512
-const FLEET_ID = /^[0-9a-f]{64}$/
 
 /** What a draft changes. */
 export type DraftChange = Pick<FleetChange, "root" | "targets" | "contents">
@@ -67,8 +67,7 @@ export function encodeRoleDraft({ fleet, files, change }: RoleDraft): Uint8Array
 /** Reads a draft. @throws {@link FleetError} `DRAFT_INVALID`; TrustError `TUF_MALFORMED` */
 export function parseRoleDraft(bytes: Uint8Array): RoleDraft {
   const section = parseSection(bytes, { bytesMax: DRAFT_BYTES_MAX, refuse })
-  const fleet = textField(section, "fleet")
-  if (!FLEET_ID.test(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const drafts = sectionListField(section, "draft", { max: DRAFTED_ROLES.length })
   const files = new Map(drafts.map((one) => [textField(one, "role"), bytesOf(one)]))
   const isKnown = [...files.keys()].every((role) => DRAFTED_ROLES.includes(role))

@@ -3,10 +3,9 @@
  * denied, so a narrower rule counts once the wider one is taken out (protocol/fleet.md §5, deciding).
  * @module
  */
-import { EVERYBODY, isGroupName } from "../core/name.ts"
+import { EVERYBODY, isGroupName, isPeerId } from "../core/name.ts"
 import type { EditAccess } from "./access-author.ts"
 import { memberIn } from "./access-draft.ts"
-import { isPeerId } from "./access-field.ts"
 import { PLACE_CHARACTERS_MAX, PLACES_MAX, RULES_MAX } from "./access-list.ts"
 import { isVerb, type Rule, type RuleText, textOfRule, VERB_NAMES } from "./access-rule.ts"
 import { FleetError } from "./errors.ts"

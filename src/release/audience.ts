@@ -3,9 +3,8 @@
  * @module
  */
 import { parseCountText } from "../core/count-text.ts"
-import { isGroupName } from "../core/name.ts"
+import { isGroupName, isPeerId } from "../core/name.ts"
 import { invalidField, type Section, textSetField } from "../core/section.ts"
-import { isPeerId } from "../fleet/access-field.ts"
 import { type GateMode, isSortedAudience } from "../seal/context.ts"
 
 /** Most entries of an audience. */

@@ -5,14 +5,14 @@
  */
 import { join } from "node:path"
 import { encodeHex } from "../core/byte-text.ts"
-import { type Digest, digestOf, hexOf, isSha256Hex } from "../core/digest.ts"
+import { type Digest, digestOf, hexOf } from "../core/digest.ts"
 import { encodeJson, type JsonObject } from "../core/json.ts"
 import { INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import {
   countField,
   digestField,
   flagField,
-  invalidField,
+  fleetField,
   parseSection,
   type Section,
   sectionField,
@@ -86,8 +86,7 @@ export async function readDeviceMemory({ state }: DeviceHome): Promise<DeviceMem
   const bytes = await state.read(STATE_NAME, { bytesMax: STATE_BYTES_MAX })
   if (bytes === undefined) return undefined
   const section = parseOwn(bytes, STATE_BYTES_MAX)
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const list = (name: string, max: number) => sectionListField(section, name, { max })
   return {
     fleet,

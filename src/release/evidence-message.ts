@@ -4,15 +4,15 @@
  * @module
  */
 import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
-import { type Digest, hexOf, isDigest, isSha256Hex } from "../core/digest.ts"
+import { type Digest, hexOf, isDigest } from "../core/digest.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   countField,
   digestField,
+  fleetField,
   invalidField,
   parseSection,
   type Section,
-  textField,
   textListField,
   textSetField,
 } from "../core/section.ts"
@@ -100,8 +100,7 @@ export function encodeNotice({ fleet, release, count }: EvidenceNotice): Uint8Ar
 /** @throws {@link ReleaseError} `QUERY_MALFORMED` */
 export function parseNotice(bytes: Uint8Array): EvidenceNotice {
   const section = parseMessage(bytes, NOTICE_BYTES_MAX)
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   return {
     fleet,
     release: digestField(section, "release"),

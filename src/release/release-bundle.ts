@@ -4,11 +4,11 @@
  * @module
  */
 import { encodeBase64 } from "../core/byte-text.ts"
-import { isSha256Hex } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   bytesField,
+  fleetField,
   hasField,
   invalidField,
   parseSection,
@@ -83,8 +83,7 @@ export function parseBundle(file: Uint8Array): ReleaseBundle {
   const refuse = refusal("BUNDLE_INVALID")
   const section = parseSection(file, { bytesMax: BUNDLE_BYTES_MAX, refuse })
   const files = fleetFilesIn(section)
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const name = textField(section, "name")
   if (name.length > NAME_CHARACTERS_MAX) throw invalidField(section, "name", { reason: "too long" })
   return {

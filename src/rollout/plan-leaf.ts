@@ -3,8 +3,8 @@
  * @module
  */
 import { codeOf } from "../core/errors.ts"
-import { isGroupName, isName } from "../core/name.ts"
-import { isLabel, isPeerId } from "../fleet/access-field.ts"
+import { isGroupName, isName, isPeerId } from "../core/name.ts"
+import { isLabel } from "../fleet/access-field.ts"
 import { NODES_MAX } from "../fleet/access-list.ts"
 import { type AssetVersion, parseAssetVersion } from "../release/asset-name.ts"
 import { RETRIES_MAX } from "./activation-field.ts"

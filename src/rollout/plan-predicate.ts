@@ -4,7 +4,7 @@
  */
 
 import type { JsonObject } from "../core/json.ts"
-import { isGroupName, isName } from "../core/name.ts"
+import { isGroupName, isName, isPeerId } from "../core/name.ts"
 import {
   choiceField,
   countField,
@@ -20,7 +20,7 @@ import {
   verifyAbsent,
 } from "../core/section.ts"
 import { DAY_MINUTES } from "../core/wall-clock.ts"
-import { isPeerId, labelsField, peerField } from "../fleet/access-field.ts"
+import { labelsField, peerField } from "../fleet/access-field.ts"
 import { NODES_MAX } from "../fleet/access-list.ts"
 import { encodeActivation, encodeProbe, parseActivation, parseProbe } from "./activation-field.ts"
 import {

@@ -5,7 +5,7 @@
  */
 import { inclusionProof, isIncluded, leafHash, treeRoot } from "../audit/merkle-tree.ts"
 import { assert } from "../core/errors.ts"
-import { isPeerId } from "../fleet/access-field.ts"
+import { isPeerId } from "../core/name.ts"
 import { NODES_MAX } from "../fleet/access-list.ts"
 import type { PeerId } from "../net/net.ts"
 import { refusal } from "./errors.ts"

@@ -3,7 +3,6 @@
  * (protocol/policy.md).
  * @module
  */
-import { isSha256Hex } from "../core/digest.ts"
 import { field } from "../core/json.ts"
 import { DEVICES_MAX, INSPECTORS_MAX, PARTIES_MAX } from "../core/limits.ts"
 import { GATE, isName, isPartyName } from "../core/name.ts"
@@ -13,6 +12,7 @@ import {
   countField,
   countListField,
   flagField,
+  fleetField,
   invalidField,
   parseSection,
   type Refuse,
@@ -86,8 +86,7 @@ export function parsePolicy(
   const section = parseSection(file, { bytesMax: POLICY_BYTES_MAX, refuse })
   verifyCritical(criticalField(section), section.fields, FIELDS)
   countField(section, "v", { min: 1, max: 1 })
-  const fleet = textField(section, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(section)
   const namespace = textField(section, "namespace")
   if (!isName(namespace)) throw invalidField(section, "namespace", { reason: "no name" })
   const allows = sectionField(section, "allows")

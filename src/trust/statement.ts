@@ -2,12 +2,13 @@
  * Statements: what was signed, of which kind and in which fleet (protocol/envelope.md).
  * @module
  */
-import { type Digest, digestOf, hexOf, isSha256Hex } from "../core/digest.ts"
+import { type Digest, digestOf, hexOf } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 import { encodeJson, type JsonObject } from "../core/json.ts"
 import {
   choiceField,
   digestField,
+  fleetField,
   invalidField,
   parseSection,
   type Section,
@@ -141,8 +142,7 @@ function parsePayload(payload: Uint8Array): ParsedPayload {
   choiceField(section, "_type", [STATEMENT_TYPE])
   const subjects = sectionListField(section, "subject", { min: 1, max: SUBJECTS_MAX })
   const predicate = sectionField(section, "predicate")
-  const fleet = textField(predicate, "fleet")
-  if (!isSha256Hex(fleet)) throw invalidField(predicate, "fleet", { reason: "no fleet id" })
+  const fleet = fleetField(predicate)
   return {
     predicateType: textField(section, "predicateType"),
     fleet,

@@ -3,9 +3,10 @@
  * how many of them must agree (protocol/witness.md).
  * @module
  */
-import { isSha256Hex } from "../core/digest.ts"
+import { isPeerId } from "../core/name.ts"
 import {
   countField,
+  fleetField,
   invalidField,
   parseSection,
   type Refuse,
@@ -23,7 +24,6 @@ export const WITNESSES_PATH = "witnesses.json"
 export const WITNESSES_BYTES_MAX: number = 64 * 1024
 /** Most witnesses: with a log's own signature they fit under one note. */
 export const WITNESSES_MAX = 16
-const PEER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 const FIELDS: readonly string[] = ["v", "fleet", "version", "threshold", "witnesses"]
 
 /** A node that is a witness. */
@@ -71,8 +71,7 @@ export function parseWitnessList(file: Uint8Array, fleet: string): WitnessList {
   const section = parseSection(file, { bytesMax: WITNESSES_BYTES_MAX, refuse })
   verifyCritical(criticalField(section), section.fields, FIELDS)
   countField(section, "v", { min: 1, max: 1 })
-  const of = textField(section, "fleet")
-  if (!isSha256Hex(of)) throw invalidField(section, "fleet", { reason: "no fleet id" })
+  const of = fleetField(section)
   const rows = sectionListField(section, "witnesses", { min: 1, max: WITNESSES_MAX })
   const witnesses = rows.map(parseWitness)
   const version = countField(section, "version", { min: 1 })
@@ -96,6 +95,6 @@ function verifyWitnesses(threshold: number, witnesses: readonly Witness[]): void
 
 function parseWitness(section: Section): Witness {
   const peer = textField(section, "peer")
-  if (!PEER_ID.test(peer)) throw invalidField(section, "peer", { reason: "no peer id" })
+  if (!isPeerId(peer)) throw invalidField(section, "peer", { reason: "no peer id" })
   return { peer, key: parsePublicKey(textField(section, "key")) }
 }

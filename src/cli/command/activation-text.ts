@@ -3,10 +3,9 @@
  * @module
  */
 import type { JsonObject } from "../../core/json.ts"
+import { NOT_SHOWN } from "../../core/shown-text.ts"
 
 const SHOWN_CHARACTERS_MAX = 2_000
-/** What a terminal would obey, or not show. */
-const NOT_SHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** Writes it as JSON, with escapes for whatever does not show. */
 export function activationText(activation: JsonObject): string {
