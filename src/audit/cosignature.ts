@@ -30,7 +30,7 @@ export interface Cosignature {
 }
 
 /** Gives the name of a witness in notes. */
-export function witnessName(peer: string): string {
+function witnessName(peer: string): string {
   return `sealift.witness/${peer}`
 }
 

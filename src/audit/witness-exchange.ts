@@ -20,9 +20,9 @@ import {
 } from "./witness-message.ts"
 
 /** The libp2p protocol of the exchange. */
-export const WITNESS_PROTOCOL = "/sealift/witness/1"
+const WITNESS_PROTOCOL = "/sealift/witness/1"
 /** How long a witness has for an answer. */
-export const WITNESS_ANSWER_MS_MAX = 5_000
+const WITNESS_ANSWER_MS_MAX = 5_000
 
 export interface WitnessExchangeDeps {
   readonly net: Pick<PeerNetwork, "id" | "onRequest" | "request">

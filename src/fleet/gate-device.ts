@@ -38,7 +38,7 @@ export async function makeGateDevice(home: Pick<FleetHome, "pathOf">): Promise<D
  * @param file - its key file, without a passphrase; erased
  * @throws FleetError `DEVICE_KEY_INVALID`; `DEVICE_EXISTS` when this node has another one
  */
-export async function takeGateDevice(
+async function takeGateDevice(
   home: Pick<FleetHome, "pathOf">,
   file: Uint8Array,
 ): Promise<DeviceKey> {

@@ -16,9 +16,9 @@ import { PeerRate } from "./peer-rate.ts"
 /** The libp2p protocol of the exchange. */
 export const LIFE_SIGN_PROTOCOL = "/sealift/life-sign/1"
 /** Life signs of one answer. */
-export const SIGNS_ANSWERED_MAX = 5
+const SIGNS_ANSWERED_MAX = 5
 /** How long a peer has for an answer. */
-export const LIFE_SIGN_ANSWER_MS_MAX = 3_000
+const LIFE_SIGN_ANSWER_MS_MAX = 3_000
 const ANSWER_BYTES_MAX: number = SIGNS_ANSWERED_MAX * 2 * LIFE_SIGN_BYTES_MAX
 /** Life signs of one peer: one a second in the long run, and as many at once as the burst. */
 const RATE = { rateBytes: 1, burstBytes: 16 }

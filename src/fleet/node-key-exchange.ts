@@ -24,7 +24,7 @@ export const NODE_KEY_PROTOCOL = "/sealift/node-key/1"
 /** Most peers whose keys one request asks for. */
 export const KEYS_PER_REQUEST_MAX = 64
 /** How long a peer has for an answer. */
-export const NODE_KEY_ANSWER_MS_MAX = 3_000
+const NODE_KEY_ANSWER_MS_MAX = 3_000
 const REQUEST_BYTES_MAX: number = 8 * 1024
 const ANSWER_BYTES_MAX: number = KEYS_PER_REQUEST_MAX * 2 * NODE_KEY_BYTES_MAX
 /** Keys that one peer is told of per second in the long run, and at once: a whole fleet's. */

@@ -19,9 +19,9 @@ import type { FleetHome } from "./fleet-home.ts"
 import { makeWitnessKey } from "./witness-key.ts"
 
 /** The libp2p protocol of the exchange. */
-export const WITNESS_KEY_PROTOCOL = "/sealift/witness-key/1"
+const WITNESS_KEY_PROTOCOL = "/sealift/witness-key/1"
 /** How long a node has for an answer. */
-export const WITNESS_KEY_MS_MAX = 5_000
+const WITNESS_KEY_MS_MAX = 5_000
 const MESSAGE_BYTES_MAX = 1024
 
 export interface WitnessKeyDeps {
