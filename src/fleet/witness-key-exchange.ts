@@ -16,6 +16,7 @@ import type { Signer } from "../trust/signing-key.ts"
 import { FleetError } from "./errors.ts"
 import { type Fleet, isMember } from "./fleet.ts"
 import type { FleetHome } from "./fleet-home.ts"
+import { PeerRate } from "./peer-rate.ts"
 import { makeWitnessKey } from "./witness-key.ts"
 
 /** The libp2p protocol of the exchange. */
@@ -23,6 +24,8 @@ const WITNESS_KEY_PROTOCOL = "/sealift/witness-key/1"
 /** How long a node has for an answer. */
 const WITNESS_KEY_MS_MAX = 5_000
 const MESSAGE_BYTES_MAX = 1024
+/** Answers to one peer: one a second in the long run, and as many at once as the burst. */
+const RATE = { rateBytes: 1, burstBytes: 16 }
 
 export interface WitnessKeyDeps {
   readonly net: Pick<PeerNetwork, "id" | "onRequest" | "request">
@@ -34,9 +37,11 @@ export interface WitnessKeyDeps {
 /** The exchange of one node. */
 export class WitnessKeyExchange {
   readonly #deps: WitnessKeyDeps
+  readonly #rate: PeerRate
 
   constructor(deps: WitnessKeyDeps) {
     this.#deps = deps
+    this.#rate = new PeerRate(deps.clock, RATE)
   }
 
   /** Begins to answer members of the fleet; whoever is none learns nothing. */
@@ -46,6 +51,7 @@ export class WitnessKeyExchange {
       const { membership } = fleet
       if (membership === undefined || !isMember(membership, peer))
         throw refused("this node answers no stranger")
+      if (!this.#rate.take(peer, 1)) throw refused("asked too often")
       return await answerOf(await makeWitnessKey(home), membership.fleet, net.id)
     })
   }

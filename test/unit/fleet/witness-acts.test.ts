@@ -86,6 +86,19 @@ describe("witnesses", () => {
     await expect(setting).rejects.toThrow(coded("WITNESS_KEY_REFUSED"))
   })
 
+  test("give their key to one node only so often", async () => {
+    const second = await world.joiner(first, "second")
+    const ask = () => {
+      const never = new AbortController().signal
+      return second.net.request(first.net.id, "/sealift/witness-key/1", new Uint8Array(), {
+        signal: never,
+      })
+    }
+    const answers = await Promise.allSettled(Array.from({ length: 40 }, ask))
+    const given = answers.filter(({ status }) => status === "fulfilled").length
+    expect([given >= 16, given < 40]).toEqual([true, true])
+  })
+
   test("are waited for while the fleet's files go on to be read", async () => {
     const second = await world.joiner(first, "second")
     const asked = Promise.withResolvers<void>()
