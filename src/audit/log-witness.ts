@@ -55,9 +55,10 @@ export class LogWitness {
    */
   async cosign(request: CosignRequest): Promise<CosignAnswer> {
     const checkpoint = this.#parse(request.checkpoint) // step 1
-    const signed = this.#verifySigned(checkpoint) // steps 2 and 3
+    // Steps 2 and 3; who is no witness spends nothing on signatures.
     const signer = await this.#deps.signer()
     if (signer === undefined) throw refused("WITNESS_LOG_UNKNOWN", "this node is no witness")
+    const signed = this.#verifySigned(checkpoint)
     // The old size is compared with what is remembered, and that replaced, in one turn.
     return await this.#turns.run(checkpoint.origin, () =>
       this.#answer(request, { checkpoint, note: signed }, signer),

@@ -96,6 +96,7 @@ export class NodeLog {
   #origin: string
   readonly #quotaBytes: number
   readonly #listeners = new Set<(event: LoggedEvent) => void>()
+  readonly #growthListeners = new Set<() => void>()
   readonly #waiting: Waiting[] = []
   /** The hashes of the last tile of each level, as far as it goes. */
   readonly #edges: Uint8Array[][] = Array.from({ length: LEVELS_MAX }, () => [])
@@ -292,6 +293,12 @@ export class NodeLog {
     return () => this.#listeners.delete(listener)
   }
 
+  /** Calls back after each batch; what is in it is not read for that. @returns the way to stop that */
+  onGrowth(listener: () => void): () => void {
+    this.#growthListeners.add(listener)
+    return () => this.#growthListeners.delete(listener)
+  }
+
   /** Waits for what is being written. */
   async close(): Promise<void> {
     await this.#writing
@@ -413,6 +420,7 @@ export class NodeLog {
       const event = parseEvent(entry, start + place)
       for (const listener of [...this.#listeners]) listener(event)
     }
+    for (const listener of [...this.#growthListeners]) listener()
   }
 
   async #writeEntries(entries: readonly Uint8Array[]): Promise<void> {

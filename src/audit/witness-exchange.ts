@@ -49,8 +49,11 @@ export class WitnessExchange {
         if (!mayAsk(peer)) throw new AuditError("WITNESS_LOG_UNKNOWN", `${peer} may not ask`)
         return encodeCosignAnswer(await witness.cosign(parseCosignRequest(body)))
       } catch (error) {
-        const fields = { peer, code: codeOf(error), error: messageOf(error) }
-        log.warn(fields, "cosigned nothing for a peer")
+        const code = codeOf(error)
+        const fields = { peer, code, error: messageOf(error) }
+        // Whoever is nobody here, or asks too often, writes no line for the operator by it.
+        const level = code === "WITNESS_LOG_UNKNOWN" ? "debug" : "warn"
+        log[level](fields, "cosigned nothing for a peer")
         throw error
       }
     })

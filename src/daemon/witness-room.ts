@@ -135,7 +135,7 @@ function logOf({ net, audit, onForgotten }: WitnessRoomDeps): WitnessedLog {
       return audit.checkpoint
     },
     proveGrowth: (older, size) => audit.proveGrowth(older, size),
-    onAppend: (listener) => audit.onAppend(listener),
+    onAppend: (listener) => audit.onGrowth(listener),
     onForgotten: ({ origin, size, root }) => {
       const incarnation = logOfOrigin(origin)?.incarnation ?? 1
       onForgotten?.({ incarnation, size, root })

@@ -289,11 +289,12 @@ export class FleetMember implements Membership {
       log.warn({ error: messageOf(error) }, "a new root resets the time that witnesses have told")
       await this.#client.refresh(source, { signal })
     }
-    if (await this.time.follow(await this.#rootVersion())) {
+    if (await this.time.follow(this.rootVersion)) {
       log.warn({}, "a new root resets the time that witnesses have told")
     }
   }
 
+  /** Of the root that is kept: where a set was refused it may be newer than that of the accepted one. */
   async #rootVersion(): Promise<number> {
     const { files } = this.#deps.home
     const bytes = await files.read(trustedName("root"), { bytesMax: ROOT_BYTES_MAX })

@@ -124,6 +124,10 @@ describe("a witness", () => {
     })
     const asked = unnamed.cosign(await log.request(0))
     await expect(asked).rejects.toThrow(coded("WITNESS_LOG_UNKNOWN"))
+    // Nor does it look at what has signed what.
+    const forged = await new TestLog(log.origin).say("a")
+    const torn = unnamed.cosign(await forged.request(0))
+    await expect(torn).rejects.toThrow(coded("WITNESS_LOG_UNKNOWN"))
     expect(readdirSync(world.root)).not.toContain("witness-0")
   })
 

@@ -62,8 +62,11 @@ describe("a log", () => {
     const log = await openLog()
     const heard: number[] = []
     log.onAppend(({ index }) => heard.push(index))
+    let batches = 0
+    log.onGrowth(() => batches++)
     expect(await fill(log, 600)).toEqual(Array.from({ length: 600 }, (_, index) => index))
     expect(heard.length).toBe(600)
+    expect([batches > 0, batches < 600]).toEqual([true, true])
     const again = await openLog()
     expect(again.size).toBe(600)
     expect(again.checkpoint).toEqual(log.checkpoint)
