@@ -31,6 +31,7 @@ const REDUCTIONS: Readonly<Record<string, readonly Reduction[]>> = {
     ["DEPTH_BLOCKS_MAX", BLOCKS],
   ],
   "swarm/peer-score": [["DEPTH_BLOCKS_STALLED", BLOCKS]],
+  "swarm/stall-patience": [["BEHIND_BLOCKS", BLOCKS]],
   "swarm/upload-server": [["BATCH_BYTES_MAX", SCALE]],
   "swarm/write-pace": [
     ["AHEAD_BYTES_MIN", SCALE],

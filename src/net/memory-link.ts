@@ -12,6 +12,8 @@ export const SEGMENT_BYTES: number = 16 * 1024
 const FRAME_FACTOR: number = 1514 / 1448
 /** What waits before a link down at most; senders are held back beyond it, as by TCP. */
 const QUEUE_MS = 50
+/** … and this much however slow it is, so that it has a segment while the next one is on its way up. */
+const QUEUE_BYTES_MIN: number = 3 * SEGMENT_BYTES
 /** What one flow has under way at most, beyond the way's own latency. */
 const FLOW_MS = 100
 
@@ -128,7 +130,8 @@ export class HostLink {
 
   /** Whether more is on the way here than the way holds and a short queue. */
   isCrowded(latencyMs: number): boolean {
-    return this.#comingBytes * 1000 >= this.rate.downBytesPerSecond * (QUEUE_MS + latencyMs)
+    const queueBytes = (this.rate.downBytesPerSecond * (QUEUE_MS + latencyMs)) / 1000
+    return this.#comingBytes >= Math.max(queueBytes, QUEUE_BYTES_MIN)
   }
 
   /** A segment comes to the link down. @param inMs - when */

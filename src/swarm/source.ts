@@ -4,7 +4,7 @@
  */
 import { Bitfield } from "../core/bitfield.ts"
 import type { Clock } from "../core/clock.ts"
-import { BLOCK_BYTES, STALL_MS_MAX } from "../core/limits.ts"
+import { BLOCK_BYTES } from "../core/limits.ts"
 import type { PeerId } from "../net/net.ts"
 import type { ActivePiece } from "./active-piece.ts"
 import type { BlockLink, BlockSink } from "./block-link.ts"
@@ -42,6 +42,8 @@ export interface SourceOwner {
   readonly pieceCount: number
   /** Blocks of a piece that is not the last. */
   readonly pieceBlocks: number
+  /** Without a block for so many milliseconds a source is stalled. */
+  readonly stallMs: number
   /** Gives a piece to ask this source for, noted as active; undefined when there is none. */
   pieceFor(source: Source): ActivePiece | undefined
   /** Whether there is anything to ask this source for. */
@@ -275,7 +277,7 @@ export class Source implements BlockSink {
       return
     }
     this.score.measure(nowMs)
-    if (nowMs - this.lastBlockMs < STALL_MS_MAX) return
+    if (nowMs - this.lastBlockMs < this.#owner.stallMs) return
     this.#stallCount++
     this.rest(nowMs + STALL_PAUSE_MS)
     if (this.#stallCount >= STALLS_MAX) this.end("stalled")

@@ -21,6 +21,7 @@ import { PiecePicker, type TakeOptions } from "./piece-picker.ts"
 import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
+import { StallPatience } from "./stall-patience.ts"
 import type { SourceReport, Torrent } from "./swarm.ts"
 import { ThroughputFloor } from "./throughput-floor.ts"
 import type { WasteReason } from "./waste.ts"
@@ -86,6 +87,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
   readonly #judge = new Judge()
   readonly #bias: ZoneBias
   readonly #floor: ThroughputFloor
+  readonly #patience: StallPatience
   readonly #usefulListeners = new Set<() => void>()
   #isClosed = false
   #isFetching = true
@@ -143,6 +145,7 @@ export class EngineTorrent implements Torrent, SourceOwner {
       },
     }
     this.#floor = new ThroughputFloor(floored, this.#lastProgressMs)
+    this.#patience = new StallPatience(this.#lastProgressMs)
   }
 
   get pieceCount(): number {
@@ -289,7 +292,13 @@ export class EngineTorrent implements Torrent, SourceOwner {
     this.#check.onListGrown()
   }
 
+  get stallMs(): number {
+    return this.#patience.stallMs
+  }
+
   tick(nowMs: number): void {
+    const owingCount = this.#roster.all().filter(({ isTried }) => isTried).length
+    this.#patience.tick(nowMs, { receivedBytes: this.receivedBytes, owingCount })
     for (const source of this.#roster.all()) source.tick(nowMs)
     this.#floor.tick(nowMs)
     const awaited = this.picker.firstAwaited()

@@ -9,9 +9,9 @@ const KIB = 1024
 /** Ahead by what the stream takes in this time … */
 const AHEAD_SECONDS = 0.1
 /** … but never less or more than this, and this much before anything is known. */
-const AHEAD_BYTES_MIN: number = 128 * KIB
+const AHEAD_BYTES_MIN: number = 32 * KIB
 const AHEAD_BYTES_MAX: number = 2048 * KIB
-const AHEAD_BYTES_START: number = 256 * KIB
+const AHEAD_BYTES_START: number = 64 * KIB
 /** A measurement takes at least this long. */
 const WINDOW_MS = 20
 

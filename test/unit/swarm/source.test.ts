@@ -1,6 +1,7 @@
 /** One peer that is fetched from, over a link of which only the words are kept. */
 import { expect, test } from "vitest"
 import { Bitfield } from "../../../src/core/bitfield.ts"
+import { STALL_MS_MAX } from "../../../src/core/limits.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { ActivePiece } from "../../../src/swarm/active-piece.ts"
 import type { BlockLink } from "../../../src/swarm/block-link.ts"
@@ -36,6 +37,7 @@ class Scene {
       clock: this.clock,
       pieceCount: 1,
       pieceBlocks: BLOCKS,
+      stallMs: STALL_MS_MAX,
       pieceFor: (source) =>
         source.pieces.has(0) && this.piece.freeCount > 0 ? this.piece : undefined,
       isWanted: () => true,

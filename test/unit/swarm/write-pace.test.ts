@@ -16,14 +16,14 @@ async function run(pace: WritePace, clock: VirtualClock, bytesPerSecond: number)
 test("is a tenth of a second of what the stream takes, between its bounds", async () => {
   const clock = new VirtualClock()
   const pace = new WritePace(clock)
-  expect(pace.aheadBytes).toBe(256 * KIB)
+  expect(pace.aheadBytes).toBe(64 * KIB)
   pace.begin()
   await run(pace, clock, 5_000_000)
   expect(pace.aheadBytes).toBeCloseTo(500_000, -3)
   await run(pace, clock, 800_000_000)
   expect(pace.aheadBytes).toBe(2048 * KIB)
   await run(pace, clock, 10_000)
-  expect(pace.aheadBytes).toBe(128 * KIB)
+  expect(pace.aheadBytes).toBe(32 * KIB)
 })
 
 test("does not count the time in which nothing was to be sent", async () => {
