@@ -10,8 +10,11 @@ import { type Digest, hexOf } from "../../src/core/digest.ts"
 import { createWorkload, type Workload } from "../workload.ts"
 import { peerScript } from "./program.ts"
 
-/** Bytes of the blob that the nodes of a mesh fetch first. */
-const WARM_UP_BYTES = 1024 * 1024
+/** Bytes of the blob that the nodes of a mesh fetch first: what comes over a link in this time … */
+const WARM_UP_SECONDS_MAX = 1
+/** … but at least four blocks, and at most this. */
+const WARM_UP_BYTES_MIN = 64 * 1024
+const WARM_UP_BYTES_MAX = 1024 * 1024
 /** Another than that of any measured blob. */
 const WARM_UP_SEED = 0
 
@@ -45,15 +48,21 @@ export function createWarmUp(workload: Workload, sizeBytes: number): Promise<Wor
   return createWorkload(folder, { sizeBytes, seed: WARM_UP_SEED })
 }
 
-/** Fills the stores of a mesh. */
+/** Fills the stores of a mesh whose hosts have links of this rate. */
 export async function fillMeshSeed(
   workload: Workload,
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; rateMbit: number },
 ): Promise<SealiftSeed> {
-  const warmUp = await createWarmUp(workload, WARM_UP_BYTES)
+  const warmUp = await createWarmUp(workload, warmUpBytes(options.rateMbit))
   const folder = await fillSeed(workload, { ...options, more: [warmUp] })
   const bareFolder = await fillSeed(workload, { ...options, name: "bare-seed" })
   return { folder, bareFolder, warmUp: warmUp.digest }
+}
+
+/** What each node fetches before the clock starts: less on slow links, which it would hold up for long. */
+export function warmUpBytes(rateMbit: number): number {
+  const linkBytes = (rateMbit * 1e6 * WARM_UP_SECONDS_MAX) / 8
+  return Math.max(WARM_UP_BYTES_MIN, Math.min(Math.floor(linkBytes), WARM_UP_BYTES_MAX))
 }
 
 /** Gives the path of the complete blob, wherever the store keeps it below its folder. */

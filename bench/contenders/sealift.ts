@@ -96,8 +96,9 @@ export async function createSealiftCrowd(
   crowd: Crowd,
   options: { signal: AbortSignal },
 ): Promise<Contender> {
-  const { workload, missing } = crowd
-  const { folder: seedFolder, warmUp } = await fillMeshSeed(workload, options)
+  const { workload, missing, rateMbit } = crowd
+  const seed = await fillMeshSeed(workload, { ...options, rateMbit })
+  const { folder: seedFolder, warmUp } = seed
   const command = (name: string, folder: string, { address }: LabHost) =>
     [...sealiftPeer(name), folder, workload.digest, address, warmUp] as const
   return {

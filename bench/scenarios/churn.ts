@@ -55,8 +55,8 @@ export const churn: Scenario = {
   generate(options, tools): Promise<Prepared> {
     return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const seed = await fillMeshSeed(workload, tools)
       const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const seed = await fillMeshSeed(workload, { ...tools, rateMbit })
       // The seeder, the fetchers, those that join, and one that comes when all is over.
       const hostsCount = 1 + hosts + leavingOf(hosts) + 1
       const network = await openLabNetwork(workspace, { hostsCount, rateMbit, delayMs })

@@ -41,8 +41,8 @@ export const hostile: Scenario = {
   generate(options, tools): Promise<Prepared> {
     return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const seed = await fillMeshSeed(workload, tools)
       const { hosts: peersCount, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
+      const seed = await fillMeshSeed(workload, { ...tools, rateMbit })
       const network = await openLabNetwork(workspace, {
         hostsCount: 1 + peersCount,
         rateMbit,
