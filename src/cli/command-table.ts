@@ -365,8 +365,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "rollout",
-    usage: "create <plan>",
-    summary: "make a plan from a YAML file; --dry-run shows who would get what when",
+    usage: "create [plan]",
+    summary: "make a plan from a YAML file or by flags; --dry-run shows who would get what when",
     load: async () => (await import("./command/rollout.ts")).rolloutCreateCommand,
   },
   {

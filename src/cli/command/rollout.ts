@@ -5,24 +5,30 @@
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import type { PlanAnswer, RolloutAnswer } from "../../api/rollout-api.ts"
+import { definePlanFlags, readPlan } from "../../cli/command/plan-flags.ts"
 import { rolloutText } from "../../cli/command/rollout-text.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
-import { readLocalFile } from "../../cli/local-file.ts"
 import { columns } from "../../cli/output.ts"
 import { systemClock } from "../../core/clock.ts"
-import { PLAN_FILE_BYTES_MAX, parsePlanDocument } from "../../daemon/plan-document.ts"
 
 /** Nodes of a wave that are shown to people; with `--json` all are. */
 const NODES_SHOWN_MAX = 5
 
 export const rolloutCreateCommand: CommandSpec = {
-  examples: ["sealift rollout create plan.yaml --dry-run", "sealift rollout create plan.yaml"],
+  examples: [
+    "sealift rollout create plan.yaml --dry-run",
+    "sealift rollout create plan.yaml",
+    "sealift rollout create plan.yaml --error 20% --on-error abort+rollback",
+    "sealift rollout create --rollout model --release acme/model@1 --wave 'name: all, nodes: all'",
+  ],
   define: (command: Command) =>
-    command.option("--dry-run", "show who would get what when; sign and publish nothing"),
+    definePlanFlags(command).option(
+      "--dry-run",
+      "show who would get what when; sign and publish nothing",
+    ),
   async work({ args, options, out, connect }) {
-    const path = resolve(args[0] ?? "")
-    const bytes = await readLocalFile(path, PLAN_FILE_BYTES_MAX)
-    const plan = parsePlanDocument(path, Buffer.from(bytes).toString("utf8"))
+    const path = args[0] === undefined ? undefined : resolve(args[0])
+    const plan = await readPlan(path, options)
     const node = await connect()
     const dryRun = options.dryRun === true
     const made = await node.ask<PlanAnswer>("POST", "/v1/rollouts", { plan, dryRun })
@@ -30,7 +36,7 @@ export const rolloutCreateCommand: CommandSpec = {
     out.note(outlineText(made))
     if (dryRun) {
       out.result(made, () => `${name}: nothing was signed`)
-      out.note(`next: "sealift rollout create ${path}" signs it`)
+      out.note("next: the same without --dry-run signs it")
       return
     }
     out.answer(made, name)
