@@ -153,7 +153,7 @@ function shallGoBack({ view, place, isReplaced }: Scene): boolean {
 export function advance(state: NodeState, happening: Happening, scene: Scene): NodeState {
   if (happening.kind !== "looked") return afterWork(state, happening, scene)
   const { putBackAtMs } = scene
-  return settle(putBackAtMs === undefined ? state : doubted(state, putBackAtMs), scene)
+  return settle(putBackAtMs === undefined ? state : doubted(state, putBackAtMs, scene), scene)
 }
 
 /** Gives what is to be done next in a state. */
@@ -250,12 +250,14 @@ function mayTrySinceMs({ plan, view, place = 0, isController }: Scene): number {
 }
 
 /** What seems not to be begun may be. */
-function doubted(state: NodeState, unsureAtMs: number): NodeState {
+function doubted(state: NodeState, unsureAtMs: number, { isReplaced }: Scene): NodeState {
   const next: NodeState = { ...state, unsureAtMs }
   if (state.step === "going-back") return { ...next, isBegun: true }
   if (state.step === "activating") return atRelease(next, state.index)
+  // What runs is another plan's, though it be the same release: its own plan tells what ran before.
+  if (state.step !== "healthy" || isReplaced) return next
   // It may have gone back since, and says that it is healthy only after another look at what runs.
-  return state.step === "healthy" ? atRelease({ ...next, step: "activating" }, 0) : next
+  return atRelease({ ...next, step: "activating" }, 0)
 }
 
 /** Begins with a release: where the node cannot be sure, by asking whether it runs. */

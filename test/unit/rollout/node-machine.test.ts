@@ -234,6 +234,11 @@ describe("a node that was put back from an older copy", () => {
     expect(asked("yes", again).step).toBe("probing")
   })
 
+  it("stays as it is where another plan has its channel: what runs is that one's", () => {
+    const healthy = stateOf("healthy", { activated: 2, opened: ["/a", "/b"] })
+    expect(look(healthy, { ...putBack, isReplaced: true }).step).toBe("healthy")
+  })
+
   it("asks so of its fresh try too, which may not be the first one", () => {
     const resumed = { ...putBack, view: viewOf(1, { attempt: 1 }) }
     const again = look(stateOf("failed", { opened: ["/a", "/b"], activated: 1 }), resumed)
