@@ -56,7 +56,7 @@ export interface ReleaseRoomsDeps {
   readonly store: BlobStore
   readonly places: BlobPlaces
   readonly delivery: Delivery
-  readonly audit: Pick<NodeLog, "note">
+  readonly audit: Pick<NodeLog, "append" | "note">
   /** Brings an image here to publish it. */
   readonly layImage: LayImage
   readonly rolloutLog: Logger

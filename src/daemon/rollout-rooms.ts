@@ -72,7 +72,7 @@ export interface RolloutRoomsDeps {
   readonly opener: Opener
   readonly kv: Kv
   readonly metrics: Metrics
-  readonly audit: Pick<NodeLog, "note">
+  readonly audit: Pick<NodeLog, "append" | "note">
   readonly env: Readonly<Record<string, string | undefined>>
   readonly askWitness: AskWitness
 }
@@ -170,9 +170,14 @@ export async function openRollouts(
       send: (known, envelope) => exchange.report(known, envelope),
       compare: (known) => exchange.compare(known),
       askRoster: (known) => exchange.roster(known),
-      onStep: (known, state) => {
-        audit.note(eventOfStep(known, state))
+      onStep: async (known, state) => {
         counted.stepped(state)
+        try {
+          await audit.append(eventOfStep(known, state))
+        } catch (error) {
+          const fields = { code: codeOf(error), error: messageOf(error) }
+          log.error(fields, "a step of a rollout was not logged")
+        }
       },
     },
     { ...settings, boot: encodeHex(randomBytes(BOOT_BYTES)) },

@@ -20,8 +20,11 @@ const SIGNS_ANSWERED_MAX = 5
 /** How long a peer has for an answer. */
 const LIFE_SIGN_ANSWER_MS_MAX = 3_000
 const ANSWER_BYTES_MAX: number = SIGNS_ANSWERED_MAX * 2 * LIFE_SIGN_BYTES_MAX
-/** Life signs of one peer: one a second in the long run, and as many at once as the burst. */
-const RATE = { rateBytes: 1, burstBytes: 16 }
+/**
+ * Life signs of one peer: so many a second in the long run, and as many at once as the burst. A node tells
+ * before each thing that it makes run, and many rollouts may go on by it at once.
+ */
+const RATE = { rateBytes: 4, burstBytes: 64 }
 
 /** Takes a life sign of a peer that is a member, and gives others of it. */
 export type TakeSign = (sign: LifeSign, fleet: string) => Promise<readonly Uint8Array[]>

@@ -22,4 +22,10 @@ export interface SelfStanding {
    * @throws FleetError `NODE_CLONED`, `NODE_RESTORED`
    */
   verify(): Promise<void>
+  /**
+   * Tells peers how far this node has come, so that an older copy of it is found out by those that it
+   * meets.
+   * @returns once those that could be told have answered, or not within their time
+   */
+  tell(): Promise<void>
 }

@@ -101,9 +101,9 @@ export class SelfWatch implements SelfStanding {
     )
     void exchange.met.then(() => {
       this.#hasMet = true
-      this.#run(() => this.#recover())
+      void this.#run(() => this.#recover())
     })
-    for (const { id } of net.peers()) this.#run(() => this.#tell(id))
+    for (const { id } of net.peers()) void this.#run(() => this.#tell(id))
     this.#tellLater()
   }
 
@@ -143,7 +143,7 @@ export class SelfWatch implements SelfStanding {
 
   /** Hears how far its log had come, by what this node itself has signed and a witness has kept. */
   learnLog(known: LogPlace): void {
-    this.#run(() => {
+    void this.#run(() => {
       return this.#turns.run("self", async () => {
         const { ownLog } = this.#deps
         const { membership } = this.#deps.fleet
@@ -157,17 +157,21 @@ export class SelfWatch implements SelfStanding {
     })
   }
 
-  #tellSome(): void {
+  async tell(): Promise<void> {
+    await Promise.all(this.#some().map((peer) => this.#run(() => this.#tell(peer))))
+  }
+
+  /** Some of those that are connected, others each time. */
+  #some(): readonly PeerId[] {
     const peers = this.#deps.net.peers().map(({ id }) => id)
     const start = peers.length === 0 ? 0 : randomInt(peers.length)
-    const some = [...peers.slice(start), ...peers.slice(0, start)].slice(0, TOLD_MAX)
-    for (const peer of some) this.#run(() => this.#tell(peer))
-    this.#run(() => this.#recover())
+    return [...peers.slice(start), ...peers.slice(0, start)].slice(0, TOLD_MAX)
   }
 
   #tellLater(): void {
     this.#cancelRound = this.#deps.clock.after(TELL_EVERY_MS, () => {
-      this.#tellSome()
+      void this.tell()
+      void this.#run(() => this.#recover())
       this.#tellLater()
     })
   }
@@ -281,7 +285,7 @@ export class SelfWatch implements SelfStanding {
     log.error({ boot: this.boot, other: boot }, this.fault()!.message)
     ownLog.note({ event: "node.blocked", facts: { reason: "clone", other: boot } })
     // The other one is to find it out, too, wherever it asks.
-    for (const { id } of net.peers()) this.#run(() => this.#tell(id))
+    for (const { id } of net.peers()) void this.#run(() => this.#tell(id))
   }
 
   #doubt(forgotten: Forgotten): void {
@@ -312,13 +316,16 @@ export class SelfWatch implements SelfStanding {
     log.warn({}, "this node was put back from a copy, and has caught up")
   }
 
-  #run(act: () => Promise<void>): void {
-    if (this.#stopping.signal.aborted || this.#deps.fleet.membership === undefined) return
+  /** @returns what never fails, and resolves when it is done */
+  #run(act: () => Promise<void>): Promise<void> {
+    const isIdle = this.#stopping.signal.aborted || this.#deps.fleet.membership === undefined
+    if (isIdle) return Promise.resolve()
     const work = act().catch((error: unknown) => {
       const fields = { code: codeOf(error), error: messageOf(error) }
       this.#deps.log.error(fields, "this node could not look at itself")
     })
     this.#work.add(work)
     void work.then(() => this.#work.delete(work))
+    return work
   }
 }

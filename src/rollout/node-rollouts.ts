@@ -59,8 +59,8 @@ export interface NodeRolloutsDeps {
   readonly compare: (known: KnownPlan) => Promise<number>
   /** Asks for a roster that cannot be made here. */
   readonly askRoster: (known: KnownPlan) => Promise<Uint8Array | undefined>
-  /** Told of each step of each plan, for the log of the node. */
-  readonly onStep?: ((known: KnownPlan, state: NodeState) => void) | undefined
+  /** Told of each step of each plan, for the log of the node. @returns once it is in there */
+  readonly onStep?: ((known: KnownPlan, state: NodeState) => Promise<void>) | undefined
 }
 
 export interface NodeRolloutsOptions {
@@ -265,7 +265,8 @@ export class NodeRollouts {
       active: () => this.#memory.channels.get(channel) ?? [],
       keep: (kept, active) => this.#keep(known, kept, active),
       report: (report) => this.#report(known, report),
-      onStep: (state) => this.#deps.onStep?.(known, state),
+      onStep: async (state) => await this.#deps.onStep?.(known, state),
+      tell: async () => await this.#deps.self?.tell(),
       hasMet: () => this.#compared.has(digest) || this.#isAlone(),
       isBlocked: () => this.#isBlocked(),
       enter: () => {

@@ -59,8 +59,10 @@ export interface PlanRunDeps {
   /** Durable when it resolves; `active`: what runs well on the channel from now on. */
   readonly keep: (kept: KeptRollout, active: readonly ActiveRelease[] | undefined) => Promise<void>
   readonly report: (report: RunReport) => Promise<void>
-  /** Told of each step. */
-  readonly onStep: (state: NodeState) => void
+  /** Told of each step. @returns once that is kept */
+  readonly onStep: (state: NodeState) => Promise<void>
+  /** Has peers know how far this node has come. */
+  readonly tell: () => Promise<void>
   /** One plan at a time changes what runs on a channel. @returns false: another one does */
   readonly enter: () => boolean
   readonly leave: () => void
@@ -84,6 +86,8 @@ export class PlanRun {
   #hasDoubted = false
   #hasMet = false
   #ended: Promise<void> = Promise.resolve()
+  /** Resolves once the last step that was told is kept. */
+  #stepped: Promise<void> = Promise.resolve()
 
   constructor(deps: PlanRunDeps, known: KnownPlan, kept: KeptRollout | undefined) {
     this.#deps = deps
@@ -202,7 +206,9 @@ export class PlanRun {
     const kept = { ...this.#kept, state: next }
     await own(this.#deps.keep(kept, this.#activeAfter(before, kept, scene)))
     this.#kept = kept
-    if (before.step !== next.step || before.index !== next.index) this.#deps.onStep(next)
+    if (isOtherStep(before, next) && !isToBegin(next, scene)) {
+      this.#stepped = this.#deps.onStep(next)
+    }
     if (CHANGING.includes(before.step) && !CHANGING.includes(next.step)) this.#deps.leave()
   }
 
@@ -328,6 +334,10 @@ export class PlanRun {
     if (answer !== "yes" && !this.#hasMet) return false
     await this.#advance({ kind: "begun" }, scene)
     if (activation === undefined || answer === "yes") return true
+    // Whoever is put back to what was before, and meets one who was told, does not do it again.
+    await this.#stepped
+    await this.#deps.tell()
+    signal.throwIfAborted()
     await activator.activate(activation, target, options)
     return true
   }
@@ -444,6 +454,17 @@ function afresh(kept: KeptRollout | undefined): KeptRollout | undefined {
 
 function digestsOf(releases: readonly Pick<ActiveRelease, "release">[]): ReadonlySet<string> {
   return new Set(releases.map(({ release: { digest } }) => digest))
+}
+
+function isOtherStep(one: NodeState, other: NodeState): boolean {
+  const isBegun = !one.isBegun && other.isBegun
+  return one.step !== other.step || one.index !== other.index || isBegun
+}
+
+/** Such a step is told once it is begun: what was told tells then that a copy of before is one. */
+function isToBegin({ step, index, isBegun }: NodeState, { before }: Scene): boolean {
+  if (isBegun) return false
+  return step === "activating" || (step === "going-back" && index < before.length)
 }
 
 function isSame(one: NodeState, other: NodeState): boolean {

@@ -166,7 +166,12 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       may: () => true,
       onChange: () => () => {},
     },
-    self: { fault: () => world().blocked, wasPutBack: () => false, verify: async () => {} },
+    self: {
+      fault: () => world().blocked,
+      wasPutBack: () => false,
+      verify: async () => {},
+      tell: async () => {},
+    },
     takeFiles: act("takeFiles", () => {}),
     nodeKeys: {
       own: act("own", () => keyOfNode(PEER)),

@@ -165,6 +165,7 @@ export function selfOf(fault: () => SelfFault | undefined): SelfStanding {
       const known = fault()
       if (known !== undefined) throw new FleetError(known.code, known.message)
     },
+    tell: async () => {},
   }
 }
 

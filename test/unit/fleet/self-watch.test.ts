@@ -333,6 +333,26 @@ describe("two that run with one identity", () => {
   })
 })
 
+describe("a node that tells how far it came between two rounds", () => {
+  test("is restored when it is put back to what was before", async () => {
+    const node = await world.start(newState())
+    const copy = copyOf(node.state)
+    node.log("begun")
+    await node.watch.tell()
+    await world.stop(node)
+    expect((await world.start(copy)).code).toBe("NODE_RESTORED")
+  })
+
+  test("waits for nobody when there is nobody, or when it stops", async () => {
+    const node = await world.start(newState())
+    for (const peer of world.peers) world.cut(peer)
+    await node.watch.tell()
+    await world.stop(node)
+    await node.watch.tell()
+    expect(node.code).toBeUndefined()
+  })
+})
+
 describe("a node whose state is put back from a copy three steps old", () => {
   let before: Process
   let copy: State

@@ -175,6 +175,18 @@ describe("a rollout", () => {
     expect(runs(2)).toEqual([NEW])
   })
 
+  it("has peers know what is begun before it is done, there and back", async () => {
+    const plan = await threeAfterOne()
+    const { signs } = world.node(2)
+    expect(signs).toEqual(["1 activating, 0 done"])
+    await world.act(1, plan, { kind: "start" })
+    await untilEverywhere([1, 2, 3], plan, "healthy")
+    await world.act(1, plan, { kind: "rollback", wave: 0 })
+    await untilEverywhere([1, 2, 3], plan, "went-back")
+    expect(signs.slice(1)).toEqual(["1 activating, 1 done", "1 going-back, 2 done"])
+    expect(runs(2)).toEqual([OLD])
+  })
+
   it("goes its way on a node whose own files are broken, which keeps what may run", async () => {
     const plan = await threeAfterOne()
     await world.node(2).stop()

@@ -69,6 +69,8 @@ export interface WorldNode extends Remains {
   readonly acts: () => number
   /** Every step of every plan, as `VERSION STEP`. */
   readonly steps: string[]
+  /** The last step when peers were told how far it came, and how much was done to its machine. */
+  readonly signs: string[]
   /** Codes of refused reports, `onConflict` and warnings. */
   readonly told: string[]
   /** Who sent decisions that count for nothing, and their codes. */
@@ -176,6 +178,7 @@ export class RolloutWorld {
     const mortal = new Mortal(options.death, () => hub.drop(net.id))
     const told: string[] = []
     const steps: string[] = []
+    const signs: string[] = []
     const refused: string[] = []
     const reports: HealthReport[] = []
     const log = listening(told)
@@ -225,6 +228,9 @@ export class RolloutWorld {
       fault: () => undefined,
       wasPutBack: () => isPutBack && net.peers().length > 0,
       verify: async () => {},
+      tell: async () => {
+        signs.push(`${steps.at(-1)}, ${remains.machine.done.length} done`)
+      },
     }
     const rollouts = new NodeRollouts(
       {
@@ -234,7 +240,9 @@ export class RolloutWorld {
         send: (known, envelope) => exchange.report(known, envelope),
         compare: (known) => exchange.compare(known),
         askRoster: (known) => exchange.roster(known),
-        onStep: ({ named }, state) => steps.push(`${named.version} ${state.step}`),
+        onStep: async ({ named }, state) => {
+          steps.push(`${named.version} ${state.step}`)
+        },
       },
       {
         timeZone: "UTC",
@@ -261,6 +269,7 @@ export class RolloutWorld {
         rollouts,
         exchange,
         steps,
+        signs,
         told,
         refused,
         reports,
