@@ -32,6 +32,11 @@ import { type Findings, judge, type ReceivedReport } from "./wave-judging.ts"
 
 /** A decision that could not be made is tried again after this time. */
 const RETRY_MS = 2_000
+/**
+ * Reports that come within this time of one are judged with it: each judgement looks at every node of the
+ * released waves, and of a large fleet thousands report within seconds.
+ */
+const GATHER_MS = 50
 /** No window is closed for longer: sixteen days (`window.ts`), and one for clocks that differ. */
 const OPENS_IN_MS_MAX: number = 17 * 86_400_000
 
@@ -81,6 +86,8 @@ export class RolloutController {
   readonly #reports = new Map<PeerId, ReceivedReport>()
   #cancelLook: () => void = () => {}
   #cancelAgain: () => void = () => {}
+  /** Of the judgement that is due for reports; undefined: none is. */
+  #cancelSoon: (() => void) | undefined
   #isLookQueued = false
   #isStopped = false
   /** Whether what this node knows was compared with what others know, since it was started. */
@@ -103,6 +110,7 @@ export class RolloutController {
     this.#isStopped = true
     this.#cancelLook()
     this.#cancelAgain()
+    this.#cancelSoon?.()
   }
 
   /** The newest report of each node. */
@@ -151,7 +159,7 @@ export class RolloutController {
     this.#reports.set(node, received)
     this.#deps.shelf.put(this.#known, { ...received, envelope })
     onReport?.(this.#known, said)
-    this.look()
+    this.#lookSoon()
     return true
   }
 
@@ -361,6 +369,13 @@ export class RolloutController {
       this.#cancelAgain()
       this.#cancelAgain = this.#deps.clock.after(WITNESS_AGAIN_MS, () => this.look())
     }
+  }
+
+  #lookSoon(): void {
+    this.#cancelSoon ??= this.#deps.clock.after(GATHER_MS, () => {
+      this.#cancelSoon = undefined
+      this.look()
+    })
   }
 
   #lookIn(delayMs: number): void {

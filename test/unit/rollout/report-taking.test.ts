@@ -57,6 +57,25 @@ describe("a report", () => {
     expect(report).toMatchObject({ outcome: "failed" })
   })
 
+  it("is judged with those that come at the same time", async () => {
+    await start()
+    const { membership } = world.node(1)
+    let judgedCount = 0
+    const clockFault = () => {
+      judgedCount++
+      return undefined
+    }
+    Object.assign(membership, { clockFault })
+    for (let count = 1; count <= 100; count++) {
+      expect(await taken({ counter: NOW + HOUR_MS + count, outcome: "failed" })).toBe(true)
+    }
+    expect(world.view(1, plan).phase).toBe("running")
+    await world.clock.advance(100)
+    expect(world.view(1, plan).phase).toBe("paused")
+    // The nodes themselves look at their clocks, too.
+    expect(judgedCount).toBeLessThan(20)
+  })
+
   it("is signed by its node, of its own wave and of this plan", async () => {
     await start()
     await expect(taken({}, 3)).rejects.toThrow(
