@@ -13,6 +13,7 @@ import { predict } from "./scenarios/predict.ts"
 import { pull } from "./scenarios/pull.ts"
 import { pullCold } from "./scenarios/pull-cold.ts"
 import { rollout } from "./scenarios/rollout.ts"
+import { rolloutScale } from "./scenarios/rollout-scale.ts"
 import { scale } from "./scenarios/scale.ts"
 import { seal } from "./scenarios/seal.ts"
 import { small } from "./scenarios/small.ts"
@@ -35,6 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
   seal,
   trust,
   rollout,
+  rolloutScale,
   scale,
   predict,
 ]
