@@ -186,8 +186,6 @@ class Telling {
   #killed: Promise<number> | undefined
   #death: Place | undefined
   #copy: Place | undefined
-  /** When the rollout was resumed. */
-  readonly #resumedAtMs: number[] = []
 
   constructor(scene: StoryScene, story: Story) {
     this.#scene = scene
@@ -209,7 +207,7 @@ class Telling {
     const watching = { older: this.#older[who], others: [site] }
     const forget = watchKept(node(who).data, watching, () => this.#look())
     try {
-      await this.#ask("/v1/rollouts", { plan: this.#plan() })
+      await this.#create()
       if (!(await pollUntil(() => this.#goOn(), STORY_MS))) {
         throw new Error(`it came to no end: ${JSON.stringify(this.#places())}`)
       }
@@ -242,6 +240,21 @@ class Telling {
     if (isCopied && dies?.(place) === true) this.#killed = this.#scene.node(who).kill9()
   }
 
+  /** A desk that was started a moment ago signs once it has compared with the other node. */
+  async #create(): Promise<void> {
+    let fault: unknown
+    const isMade = await pollUntil(async () => {
+      try {
+        await this.#ask("/v1/rollouts", { plan: this.#plan() })
+        return true
+      } catch (error) {
+        fault = error
+        return false
+      }
+    }, ASK_MS)
+    if (!isMade) throw fault
+  }
+
   /** Does as an operator does, until all is as it shall be. */
   async #goOn(): Promise<boolean> {
     if (this.#killed !== undefined && this.#death === undefined) await this.#revive(this.#killed)
@@ -271,7 +284,6 @@ class Telling {
     const phase = this.#phase()
     if (phase === "paused") {
       rmSync(this.#illness(), { force: true })
-      this.#resumedAtMs.push(Date.now())
       await this.#act("resume")
     }
     if (phase === "created") await this.#act(end === "over" ? "abort" : "start")
@@ -397,13 +409,13 @@ class Telling {
   #runs(who: Who): Told["runs"][Who] {
     const own = this.#linesOf(who)
     const ahead = own.filter((line) => line.release === this.#release.ref)
-    const times = [0, ...this.#resumedAtMs, Infinity]
-    const inAttempt = (attempt: number) =>
-      ahead.filter(({ atMs }) => atMs >= times[attempt]! && atMs < times[attempt + 1]!).length
-    return {
-      ahead: this.#resumedAtMs.concat(0).map((_, attempt) => inAttempt(attempt)),
-      back: own.length - ahead.length,
-    }
+    const resumed = this.#place("anchor").decided.filter(({ act }) => act === "resume")
+    const begins = [0, ...resumed.map(({ at }) => at)]
+    const counts = begins.map((beginMs, attempt) => {
+      const endMs = begins[attempt + 1] ?? Infinity
+      return ahead.filter(({ atMs }) => atMs >= beginMs && atMs < endMs).length
+    })
+    return { ahead: counts, back: own.length - ahead.length }
   }
 
   #linesOf(who: Who): readonly Line[] {
