@@ -352,6 +352,9 @@ export class RolloutBook {
 
   /** @returns undefined when it is known already */
   #nextOf(entry: Entry, view: RolloutView, envelope: Uint8Array): Next | undefined {
+    // Most that comes is here, and a signature costs milliseconds: a controller is told its own last word
+    // by everybody who connects.
+    if (entry.decisions.some((one) => isEqual(one, envelope))) return undefined
     const { controller, fleet } = entry.plan.said
     const decision = readDecision(envelope, { controller, fleet })
     const { index } = decision.said

@@ -115,6 +115,14 @@ describe("a decision", () => {
     expect(book.view(world.known(3, plan)).phase).toBe("paused")
   })
 
+  it("whose bytes are kept is not read again", async () => {
+    const { book } = world.node(3)
+    const [kept] = book.decisions(named().digest)
+    // Nobody could read these, or find a signature in them.
+    kept!.fill(0)
+    expect(await book.takeDecision(named().digest, Uint8Array.from(kept!))).toBe(false)
+  })
+
   it("is told by anybody, and counts only if it is the controller's", async () => {
     const view = viewAt3()
     await world.during(
