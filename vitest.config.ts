@@ -25,6 +25,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "unit",
           include: ["test/*.test.ts", "test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
+          setupFiles: ["test/support/remembered-signatures.ts"],
           testTimeout: 20_000,
           maxWorkers: UNIT_WORKERS,
           // A process for many files loads the sources once: a quarter of the time of them all.
