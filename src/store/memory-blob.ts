@@ -15,6 +15,8 @@ import type { BlobReader, PartialBlob, PieceOutcome, WholeOutcome } from "./stor
 interface Piece {
   readonly bytes: Uint8Array
   readonly sha256: Uint8Array
+  /** Whether a bit was flipped since: nothing else changes the bytes, so nothing else is hashed again. */
+  isTouched: boolean
 }
 
 /** What all leases on one blob share. */
@@ -70,7 +72,7 @@ export class MemoryBlob {
     if (!isRight) return { kind: "mismatch", sha256: actual }
     if (this.pieces.has(index)) return { kind: "written", sha256: actual }
     this.hasBegun = true
-    this.#held.set(index, { bytes: this.#keep(bytes), sha256: actual })
+    this.#held.set(index, { bytes: this.#keep(bytes), sha256: actual, isTouched: false })
     this.pieces.add(index)
     // A blob of one piece is whole by it.
     const isWhole = this.layout.count === 1 && digestOfRaw(actual) === this.digest
@@ -85,7 +87,7 @@ export class MemoryBlob {
     for (let index = 0; index < this.layout.count; index++) {
       const { start, end } = pieceRange(this.layout, index)
       const part = this.#keep(bytes.subarray(start, end))
-      this.#held.set(index, { bytes: part, sha256: this.#sha256(part) })
+      this.#held.set(index, { bytes: part, sha256: this.#sha256(part), isTouched: false })
       this.pieces.add(index)
     }
     this.#complete()
@@ -133,7 +135,8 @@ export class MemoryBlob {
     const bad: number[] = []
     for (let index = indexes.start; index < indexes.end; index++) {
       const piece = this.#held.get(index)
-      if (piece !== undefined && !isEqual(this.#sha256(piece.bytes), piece.sha256)) bad.push(index)
+      if (piece?.isTouched !== true) continue
+      if (!isEqual(this.#sha256(piece.bytes), piece.sha256)) bad.push(index)
     }
     return bad
   }
@@ -149,6 +152,7 @@ export class MemoryBlob {
     const piece = this.#held.get(index)
     assert(piece !== undefined, `byte ${offset} of ${this.digest} is not there`)
     piece.bytes[offset % this.layout.lengthBytes]! ^= 1
+    piece.isTouched = true
   }
 
   #complete(): void {
