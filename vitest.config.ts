@@ -1,4 +1,5 @@
 /** The test suites: `unit` is `npm test`; the others have scripts of their own (package.json). */
+import { globSync, readFileSync } from "node:fs"
 import { defineConfig, type ViteUserConfig } from "vitest/config"
 
 const SLOW_TEST_TIMEOUT_MS = 600_000
@@ -6,15 +7,27 @@ const SLOW_TEST_TIMEOUT_MS = 600_000
 const UNIT_WORKERS = 3
 
 /** A suite that starts processes or moves much: one file at a time, long limits. */
-const serial = (name: string): { test: Record<string, unknown> } => ({
+const serial = (
+  name: string,
+  include: readonly string[] = [`test/${name}/**/*.test.ts`],
+): { test: Record<string, unknown> } => ({
   test: {
     name,
-    include: [`test/${name}/**/*.test.ts`],
+    include: [...include],
     fileParallelism: false,
     testTimeout: SLOW_TEST_TIMEOUT_MS,
     hookTimeout: SLOW_TEST_TIMEOUT_MS,
   },
 })
+
+/** Unit tests that try more, and larger things, where nobody waits for them. */
+const longer = serial(
+  "longer",
+  globSync("test/unit/**/*.test.ts").filter((path) =>
+    readFileSync(path, "utf8").includes("process.env.SLOW"),
+  ),
+)
+longer.test.env = { SLOW: "1" }
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -33,6 +46,7 @@ const config: ViteUserConfig = defineConfig({
         },
       },
       serial("slow"),
+      longer,
       serial("interop"),
       serial("lab"),
       serial("conformance"),

@@ -23,6 +23,8 @@ import { isAccepted } from "../../../src/trust/signature.ts"
 import { createSigningKey, type SigningKey } from "../../../src/trust/signing-key.ts"
 
 const QUOTA = 1_000_000_000
+/** Entries of whole logs; 65,536 fill two levels of tiles. */
+const PROVED_SIZES = process.env.SLOW === "1" ? [600, 65_536 + 300] : [600]
 const PEER = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 const eventOf = (index: number): Event => ({
   event: "release.opened",
@@ -81,7 +83,7 @@ describe("a log", () => {
     expect(await again.entries(599, 50)).toHaveLength(2)
   })
 
-  test.each([0, 1, 2, 255, 256, 257, 700])(
+  test.each([0, 1, 2, 255, 256, 257, 513])(
     "of %i entries has the root that the definition says, and verifies",
     async (size) => {
       const log = await openLog()
@@ -97,12 +99,11 @@ describe("a log", () => {
     },
   )
 
-  test("proves every entry at its size, also past two levels of tiles", async () => {
+  test.each(PROVED_SIZES)("of %i entries proves each of them at its size", async (size) => {
     const log = await openLog()
-    const size = 65_536 + 300
     for (let done = 0; done < size; done += 4_000) await fill(log, Math.min(4_000, size - done))
     const { root: whole } = parseCheckpoint(log.checkpoint)
-    for (const index of [0, 1, 255, 256, 40_000, 65_535, 65_536, size - 1]) {
+    for (const index of [0, 1, 255, 256, size >> 1, size - 301, size - 300, size - 1]) {
       const { entry, hashes } = await log.prove(index)
       expect(isIncluded({ leaf: leafHash(entry), index, size }, hashes, whole)).toBe(true)
       expect(isIncluded({ leaf: leafHash(entry), index: index ^ 1, size }, hashes, whole)).toBe(

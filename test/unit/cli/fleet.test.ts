@@ -17,6 +17,7 @@ import {
 } from "../api/release-world.ts"
 import { FLEET } from "../release/world.ts"
 import { type CommandWorld, openCommandWorld, runSealift } from "./command-world.ts"
+import { sealKeyFile } from "./phrase-file.ts"
 
 let rooms: ReleaseWorld
 let world: CommandWorld
@@ -311,7 +312,8 @@ describe("gate key", () => {
   test("brings one that was made elsewhere, its passphrase opened here", async () => {
     await writeFile(at("phrase.txt"), "one two three")
     const [key, phrase] = [at("spare.key"), ["--passphrase-file", at("phrase.txt")]]
-    await world.run("party", "init", "gate-keeper", "--out", key, ...phrase)
+    await world.run("party", "init", "gate-keeper", "--out", key)
+    await sealKeyFile(key, "one two three")
     const bring = ["gate", "key", "--import", key, "--out", at("spare.pub")]
     expect((await world.run(...bring)).stderr).toContain("has a passphrase")
     const { code, stderr } = await world.run(...bring, ...phrase)

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { runSealift } from "./command-world.ts"
+import { sealKeyFile } from "./phrase-file.ts"
 
 let folder: string
 const at = (name: string) => join(folder, name)
@@ -68,11 +69,21 @@ describe("party init", () => {
 })
 
 describe("a key file", () => {
+  test("is sealed with the first line of a file, so that each guess takes a second", async () => {
+    await writeFile(at("phrase"), "correct horse\nsecond line\n")
+    const phrase = ["--passphrase-file", at("phrase")]
+    expect((await init(...phrase)).code).toBe(0)
+    expect((await runSealift(["party", "show", at("safety.key"), ...phrase])).code).toBe(0)
+    const header = (await readFile(at("safety.key"), "latin1")).split("\n", 2)
+    expect(header).toEqual(["age-encryption.org/v1", expect.stringMatching(/^-> scrypt \S+ 18$/)])
+  })
+
   test("with a passphrase opens by it, and by no other", async () => {
     await writeFile(at("phrase"), "correct horse\nsecond line\n")
     await writeFile(at("other"), "wrong horse\n")
-    const { stdout } = await init("--json", "--passphrase-file", at("phrase"))
+    const { stdout } = await init("--json")
     const { key } = JSON.parse(stdout)
+    await sealKeyFile(at("safety.key"), "correct horse")
     const show = (...more: readonly string[]) =>
       runSealift(["party", "show", at("safety.key"), "--json", ...more])
     const shown = await show("--passphrase-file", at("phrase"))

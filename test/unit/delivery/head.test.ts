@@ -19,7 +19,8 @@ import {
 } from "./world.ts"
 
 const open = { signal: never() }
-const SIZE = 8 * MIB
+/** The smallest that has a head. */
+const SIZE = 4 * MIB
 const HEAD = SIZE / 2_048
 /** A piece takes a second to the one who was elected. */
 const SLOW = { bytesPerSecond: PIECE }
@@ -104,7 +105,7 @@ describe("a head", () => {
 
   test("serves a bounded range before anything is proved, since it is the own origin's word", async () => {
     const { world, bytes, digest, others } = await crowd("bounded", FAST)
-    const range = { start: PIECE, end: PIECE + 3 * KIB }
+    const range = { start: PIECE, end: PIECE + (3 * HEAD) / 4 }
     const startMs = world.clock.now()
     const read = await world.run(
       drain(others[0]!.delivery.open(wish(digest, SIZE), { ...open, range })),

@@ -11,6 +11,9 @@ import { FilePlacing, type OutgoingFile } from "../../../src/release/file-placin
 import { makeFolderWhole } from "../../../src/release/opening-folder.ts"
 import { entryOf, TAR_END, type TarEntry, tarOf } from "./tar-file.ts"
 
+const IS_SLOW = process.env.SLOW === "1"
+const RUNS = IS_SLOW ? 400 : 100
+
 let root: string
 let target: string
 let notes: string
@@ -174,10 +177,11 @@ describe("refused whole, with nothing written anywhere, is an archive with", () 
     await refused(Buffer.concat([header, Buffer.alloc(6 * 1024 * 1024)]))
   })
 
-  test("a million entries", async () => {
+  test(IS_SLOW ? "a million entries" : "one entry more than there may be", async () => {
     const folder = entryOf({ name: "a/", type: "5" })
     const many = Buffer.concat(Array.from({ length: ARCHIVE_ENTRIES_MAX + 1 }, () => folder))
-    const bytes = gzipSync(Buffer.concat([...Array.from({ length: 10 }, () => many), TAR_END]))
+    const times = Array.from({ length: IS_SLOW ? 10 : 1 }, () => many)
+    const bytes = gzipSync(Buffer.concat([...times, TAR_END]))
     const unpackTo = { entries: ARCHIVE_ENTRIES_MAX, sizeBytes: 2 ** 40 }
     await refused(bytes, { mediaType: "application/x-tar+gzip", unpack: unpackTo })
   })
@@ -252,6 +256,6 @@ test("whatever stands in headers, an archive gives plain files below its folder,
     doneCount++
     await rm(join(root, "place"), { recursive: true, force: true })
   })
-  await fc.assert(property, { numRuns: 400, seed: 1 })
-  expect(doneCount).toBeGreaterThan(20)
+  await fc.assert(property, { numRuns: RUNS, seed: 1 })
+  expect(doneCount).toBeGreaterThan(RUNS / 20)
 })

@@ -3,8 +3,8 @@ import { test } from "vitest"
 import { killOnce } from "../../support/kill-store.ts"
 import { temporaryDirectory } from "./disk-fixture.ts"
 
-const KILLS = 6
-/** Twelve starts of a process, perhaps on a machine with much else to do. */
+const KILLS = 2
+/** Four starts of a process, perhaps on a machine with much else to do. */
 const TIMEOUT_MS = 60_000
 
 test(

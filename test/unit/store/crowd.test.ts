@@ -7,7 +7,7 @@ import { faultOf } from "../../contract/blob-store.ts"
 import { bytesOf, pieceOf, streamOf } from "../../support/blob-bytes.ts"
 import { filesBelow, openAt, temporaryDirectory, verifyAll } from "./disk-fixture.ts"
 
-const RUNS = process.env.SLOW === "1" ? 100 : 10
+const RUNS = process.env.SLOW === "1" ? 100 : 4
 const ACTIONS = 60
 const QUOTA_BYTES = 1_500_000
 const BLOBS = [10, 262_144, 300_000, 600_000, 700_000].map((size, seed) => bytesOf(size, seed))
