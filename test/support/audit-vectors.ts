@@ -3,6 +3,7 @@
  * the code under test, so that the two can disagree.
  */
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto"
+import { leafOf, pathOf, rootOf } from "./rfc6962.ts"
 import { vectorFolder } from "./vector-folder.ts"
 
 const write = vectorFolder("audit-log")
@@ -23,35 +24,13 @@ const NAME = `sealift.log/${PEER}`
 const keyIdOf = (name: string) =>
   sha256(Buffer.from(`${name}\n`), Uint8Array.of(1), raw).subarray(0, 4)
 
-/** RFC 6962 §2.1, word by word. */
-function rootOf(entries: readonly Uint8Array[]): Buffer {
-  if (entries.length === 0) return sha256()
-  if (entries.length === 1) return sha256(Uint8Array.of(0), entries[0]!)
-  const split = splitOf(entries.length)
-  const [left, right] = [rootOf(entries.slice(0, split)), rootOf(entries.slice(split))]
-  return sha256(Uint8Array.of(1), left, right)
-}
-
-/** RFC 6962 §2.1.1, word by word. */
-function pathOf(entries: readonly Uint8Array[], index: number): Buffer[] {
-  if (entries.length === 1) return []
-  const split = splitOf(entries.length)
-  const [left, right] = [entries.slice(0, split), entries.slice(split)]
-  if (index < split) return [...pathOf(left, index), rootOf(right)]
-  return [...pathOf(right, index - split), rootOf(left)]
-}
-
-function splitOf(count: number): number {
-  let split = 1
-  while (split * 2 < count) split *= 2
-  return split
-}
-
 const entriesOf = (count: number) =>
   Array.from({ length: count }, (_, index) => {
     const fields = { v: 1, at: 1_700_000_000_000 + index, event: "node.started", version: "1" }
     return Buffer.from(JSON.stringify(fields))
   })
+
+const treeOf = (count: number) => rootOf(entriesOf(count).map(leafOf))
 
 function noteOf(size: number, root: Uint8Array, name = NAME): string {
   const text = `${name}\n${size}\n${base64(root)}\n`
@@ -67,8 +46,8 @@ function proof(count: number, index: number): Record<string, unknown> {
     key: raw.toString("hex"),
     index,
     entry: base64(entries[index]!),
-    hashes: pathOf(entries, index).map(base64),
-    checkpoint: noteOf(count, rootOf(entries)),
+    hashes: pathOf(index, entries.map(leafOf)).map(base64),
+    checkpoint: noteOf(count, treeOf(count)),
   }
 }
 
@@ -87,7 +66,7 @@ for (const [count, index] of [
   write(`proof-${count}-${index}`, comment, { input: proof(count, index), ...ok })
 }
 const good = proof(7, 3)
-const named = (name: string) => ({ ...good, checkpoint: noteOf(7, rootOf(entriesOf(7)), name) })
+const named = (name: string) => ({ ...good, checkpoint: noteOf(7, treeOf(7), name) })
 write("proof-incarnation", "The second log of a node.", { input: named(`${NAME}/2`), ...ok })
 for (const [name, ending] of [
   ["first", "/1"],
@@ -111,7 +90,7 @@ const cases: [string, string, Record<string, unknown>][] = [
     "size-wrong",
     "Rightly signed, for a longer list of the same root.",
     {
-      checkpoint: noteOf(9, rootOf(entriesOf(7))),
+      checkpoint: noteOf(9, treeOf(7)),
     },
   ],
   [
@@ -123,7 +102,7 @@ const cases: [string, string, Record<string, unknown>][] = [
     "name-wrong",
     "A log of another name, signed by the key.",
     {
-      checkpoint: noteOf(7, rootOf(entriesOf(7)), "sealift.log/another"),
+      checkpoint: noteOf(7, treeOf(7), "sealift.log/another"),
     },
   ],
 ]
@@ -132,7 +111,7 @@ for (const [name, comment, fields] of cases) {
   write(`proof-${name}`, comment, { input, ...refusedBy("LOG_CORRUPT") })
 }
 
-const note = noteOf(7, rootOf(entriesOf(7)))
+const note = noteOf(7, treeOf(7))
 write("checkpoint-ok", "A checkpoint as a node writes it.", { input: { note }, ...ok })
 const broken: [string, string, string][] = [
   ["no-signature", "Nothing under the empty line.", note.slice(0, note.indexOf("\u2014"))],

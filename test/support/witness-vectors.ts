@@ -4,6 +4,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto"
 import { peerIdOfKey } from "./peer-id.ts"
+import { growthOf, leafOf, rootOf } from "./rfc6962.ts"
 import { vectorFolder } from "./vector-folder.ts"
 
 const write = vectorFolder("witness")
@@ -49,33 +50,8 @@ interface Named {
   readonly key: Key
 }
 
-/** RFC 6962 §2.1, word by word. */
-function rootOf(entries: readonly Uint8Array[]): Buffer {
-  if (entries.length === 0) return sha256()
-  if (entries.length === 1) return sha256(Uint8Array.of(0), entries[0]!)
-  const split = splitOf(entries.length)
-  const [left, right] = [rootOf(entries.slice(0, split)), rootOf(entries.slice(split))]
-  return sha256(Uint8Array.of(1), left, right)
-}
-
-/** RFC 6962 §2.1.2, word by word. */
-function growthOf(older: number, entries: readonly Uint8Array[], isWhole = true): Buffer[] {
-  const { length } = entries
-  if (older === length) return isWhole ? [] : [rootOf(entries)]
-  const split = splitOf(length)
-  const [left, right] = [entries.slice(0, split), entries.slice(split)]
-  if (older <= split) return [...growthOf(older, left, isWhole), rootOf(right)]
-  return [...growthOf(older - split, right, false), rootOf(left)]
-}
-
-function splitOf(count: number): number {
-  let split = 1
-  while (split * 2 < count) split *= 2
-  return split
-}
-
-const entriesOf = (count: number, kind = "entry") =>
-  Array.from({ length: count }, (_, index) => Buffer.from(`${index < 3 ? "entry" : kind} ${index}`))
+const leavesOf = (count: number, kind = "entry") =>
+  Array.from({ length: count }, (_, index) => leafOf(`${index < 3 ? "entry" : kind} ${index}`))
 
 const textOf = (size: number, root: Uint8Array, origin = ORIGIN) =>
   `${origin}\n${size}\n${base64(root)}\n`
@@ -106,7 +82,7 @@ function cosignatureOf(text: string, { peer, key }: Named, words: Words = {}): s
   return lineOf(name, type, by, Buffer.concat([time, sign(null, signed, by.secret)]))
 }
 
-const TEXT = textOf(7, rootOf(entriesOf(7)))
+const TEXT = textOf(7, rootOf(leavesOf(7)))
 const cosigned = (...lines: string[]) => `${TEXT}\n${logLine(TEXT)}${lines.join("")}`
 const three = [FIRST, SECOND, THIRD].map((witness) => cosignatureOf(TEXT, witness))
 const rows = (all: readonly Named[] = WITNESSES) =>
@@ -223,17 +199,17 @@ const faults: [string, string, string][] = [
   [
     "other-size",
     "A cosignature of another size.",
-    cosignatureOf(textOf(8, rootOf(entriesOf(7))), THIRD),
+    cosignatureOf(textOf(8, rootOf(leavesOf(7))), THIRD),
   ],
   [
     "other-root",
     "A cosignature of another root.",
-    cosignatureOf(textOf(7, rootOf(entriesOf(7, "x"))), THIRD),
+    cosignatureOf(textOf(7, rootOf(leavesOf(7, "x"))), THIRD),
   ],
   [
     "other-origin",
     "A cosignature of another log.",
-    cosignatureOf(textOf(7, rootOf(entriesOf(7)), "sealift.log/other"), THIRD),
+    cosignatureOf(textOf(7, rootOf(leavesOf(7)), "sealift.log/other"), THIRD),
   ],
   [
     "plain",
@@ -282,7 +258,7 @@ checkpoint(
   `${TEXT}\n${logLine(TEXT, OTHER)}${three.join("")}`,
   refusedBy("LOG_CORRUPT"),
 )
-const foreign = textOf(7, rootOf(entriesOf(7)), "sealift.log/other")
+const foreign = textOf(7, rootOf(leavesOf(7)), "sealift.log/other")
 checkpoint(
   "log-other",
   "Another log, rightly signed by the same key, and cosigned.",
@@ -293,7 +269,7 @@ checkpoint("no-note", "No note.", TEXT, refusedBy("LOG_CHECKPOINT_INVALID"))
 
 // What a witness answers.
 const noteOf = (count: number, kind?: string) => {
-  const text = textOf(count, rootOf(entriesOf(count, kind)))
+  const text = textOf(count, rootOf(leavesOf(count, kind)))
   return `${text}\n${logLine(text)}`
 }
 const requestOf = (oldSize: number | string, proof: readonly Uint8Array[], note: string) =>
@@ -318,8 +294,8 @@ const asked = (
   })
 const answer = (text: string) => ({ ...ok, output: { answer: text } })
 const cosignedAt = (size: number) =>
-  answer(cosignatureOf(textOf(size, rootOf(entriesOf(size))), FIRST))
-const growth = growthOf(3, entriesOf(7))
+  answer(cosignatureOf(textOf(size, rootOf(leavesOf(size))), FIRST))
+const growth = growthOf(3, leavesOf(7))
 const [firstHash, ...restOfProof] = growth as [Buffer, ...Buffer[]]
 const bitChanged = Buffer.from(firstHash)
 bitChanged[0]! ^= 1
@@ -365,7 +341,7 @@ asked(
 asked(
   "fork",
   "A fork with its own right proof.",
-  { latest: noteOf(5), request: requestOf(5, growthOf(5, entriesOf(7, "x")), noteOf(7, "x")) },
+  { latest: noteOf(5), request: requestOf(5, growthOf(5, leavesOf(7, "x")), noteOf(7, "x")) },
   wrongProof,
 )
 asked(
@@ -404,7 +380,7 @@ asked(
   { request: requestOf(0, growth, noteOf(7)) },
   wrongProof,
 )
-const emptyText = textOf(0, rootOf(entriesOf(1)))
+const emptyText = textOf(0, rootOf(leavesOf(1)))
 asked(
   "empty-root",
   "An empty log with the root of an entry.",

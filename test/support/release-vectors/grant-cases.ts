@@ -1,5 +1,6 @@
 /** Cases of lists of grants, for ../release-vectors.ts; the tree is RFC 6962's own recursion. */
-import { hex, lp, seeded, sha256 } from "../key-schedule-scene.ts"
+import { hex, lp, seeded } from "../key-schedule-scene.ts"
+import { leafOf, pathOf, rootOf } from "../rfc6962.ts"
 import {
   ageText,
   bad,
@@ -18,34 +19,9 @@ interface Grant {
 }
 
 const APPROVAL = hash("an approval")
-const node = (sha256Byte: Buffer) => sha256(Buffer.concat([Buffer.of(1), sha256Byte]))
 
 function leaf({ to, file }: Grant): Buffer {
-  const entry = lp("sealift/grant/v1", to, Buffer.from(file, "base64"))
-  return sha256(Buffer.concat([Buffer.of(0), entry]))
-}
-
-function splitOf(count: number): number {
-  let split = 1
-  while (split * 2 < count) split *= 2
-  return split
-}
-
-/** RFC 6962 §2.1. */
-function rootOf(leaves: readonly Buffer[]): Buffer {
-  if (leaves.length === 0) return sha256("")
-  if (leaves.length === 1) return leaves[0]!
-  const split = splitOf(leaves.length)
-  return node(Buffer.concat([rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split))]))
-}
-
-/** RFC 6962 §2.1.1. */
-function pathOf(index: number, leaves: readonly Buffer[]): Buffer[] {
-  if (leaves.length === 1) return []
-  const split = splitOf(leaves.length)
-  const [left, right] = [leaves.slice(0, split), leaves.slice(split)]
-  if (index < split) return [...pathOf(index, left), rootOf(right)]
-  return [...pathOf(index - split, right), rootOf(left)]
+  return leafOf(lp("sealift/grant/v1", to, Buffer.from(file, "base64")))
 }
 
 /** Sorted: groups of one digit, then a node. */

@@ -1,34 +1,30 @@
 /** Cases of decisions, for ../rollout-vectors.ts. */
-import { createHash } from "node:crypto"
-import { peerIdOfKey } from "../peer-id.ts"
 import {
-  bad,
   type Case,
-  changed,
   type Fields,
   FLEET,
-  good,
   hash,
   NOW,
   OTHER_FLEET,
-  payloadOf,
   STRANGER,
-  signed,
 } from "../release-vectors/scene.ts"
 import { keyOf } from "../trust-vectors/keys.ts"
+import { type Change, type Key, peerOf, StatementCases, set, without } from "./statement-case.ts"
 
-type Key = ReturnType<typeof keyOf>
-/** What a case changes of {@link START}. */
-type Change = readonly [name: string, comment: string, change: (copy: Fields) => unknown]
-
-export const peerOf = ({ text }: Key): string => peerIdOfKey(Buffer.from(text, "hex"))
 export const CONTROLLER: Key = keyOf("controller")
 export const PLAN_DIGEST: string = hash("the plan")
 export const PLAN_SUBJECT: readonly Fields[] = [
   { name: "model-1@1", digest: { sha256: PLAN_DIGEST } },
 ]
-const KIND = "sealift:decision/v1"
-const INVALID = "DECISION_INVALID"
+
+/** Decisions of the controller, on the plan. */
+export const DECISIONS: StatementCases = new StatementCases({
+  ...{ prefix: "decision", kind: "sealift:decision/v1", invalid: "DECISION_INVALID" },
+  subject: PLAN_SUBJECT,
+  signer: CONTROLLER,
+  told: { fleet: FLEET, controller: peerOf(CONTROLLER) },
+  outputOf: (said, subject) => ({ subject, predicate: { reason: "", ...said } }),
+})
 
 /** The first decision of the page's example. */
 const START: Fields = {
@@ -49,47 +45,6 @@ const NEXT: Fields = {
   at: NOW,
   act: "pause",
   reason: "wave canary: 1 of 1 have failed",
-}
-
-interface Scene {
-  readonly subject?: readonly Fields[]
-  readonly kind?: string
-  readonly signers?: readonly Key[]
-}
-
-/** Gives the payload of a decision. */
-export function decisionPayload(predicate: Fields, scene: Scene = {}): Buffer {
-  return payloadOf(scene.kind ?? KIND, scene.subject ?? PLAN_SUBJECT, predicate)
-}
-
-/** Gives the file of a decision, signed by the controller. */
-export function decisionFile(predicate: Fields, scene: Scene = {}): string {
-  return signed(decisionPayload(predicate, scene), scene.signers ?? [CONTROLLER])
-}
-
-function inputOf(predicate: Fields, scene: Scene): Fields {
-  return { file: decisionFile(predicate, scene), fleet: FLEET, controller: peerOf(CONTROLLER) }
-}
-
-function ok(name: string, comment: string, predicate: Fields, scene: Scene = {}): Case {
-  const digest = createHash("sha256").update(decisionPayload(predicate, scene)).digest("hex")
-  const { fleet: _, note: _note, critical: _critical, ...said } = predicate
-  const output = {
-    digest,
-    subject: scene.subject ?? PLAN_SUBJECT,
-    predicate: { reason: "", ...said },
-  }
-  return good(`decision-${name}`, comment, inputOf(predicate, scene), output)
-}
-
-const refused = (name: string, comment: string, code: string, of: [Fields, Scene?]): Case =>
-  bad(`decision-${name}`, comment, inputOf(of[0], of[1] ?? {}), code)
-const wrong = (name: string, comment: string, predicate: Fields, scene: Scene = {}): Case =>
-  refused(name, comment, INVALID, [predicate, scene])
-
-const set = (fields: Fields) => (copy: Fields) => Object.assign(copy, fields)
-const without = (name: string) => (copy: Fields) => {
-  delete copy[name]
 }
 
 const RIGHT: readonly Change[] = [
@@ -149,26 +104,38 @@ export function decisionCases(): readonly Case[] {
   const subject = (name: string) => ({ subject: [{ name, digest: { sha256: PLAN_DIGEST } }] })
   const [plan] = PLAN_SUBJECT
   return [
-    ok("ok", "The start of the page's example.", START),
-    ok("version", "A plan of the highest version.", NEXT, subject(`model-1@${2 ** 53 - 1}`)),
-    ...RIGHT.map(([name, comment, change]) => ok(name, comment, changed(NEXT, change))),
-    ...WRONG_START.map(([name, comment, change]) => wrong(name, comment, changed(START, change))),
-    ...WRONG.map(([name, comment, change]) => wrong(name, comment, changed(NEXT, change))),
-    wrong("subject-2", "Of two plans.", NEXT, { subject: [plan!, plan!] }),
-    wrong("subject-name", "Of a plan without a version.", NEXT, subject("model-1")),
-    wrong("subject-zero", "A version with a zero before it.", NEXT, subject("model-1@01")),
-    wrong("subject-version-0", "Versions begin at 1.", NEXT, subject("model-1@0")),
-    wrong("subject-release", "Of a release.", NEXT, subject("acme/model@1")),
-    refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...NEXT, fleet: OTHER_FLEET }]),
-    refused("kind", "Another kind of statement.", "KIND_WRONG", [
+    DECISIONS.ok("ok", "The start of the page's example.", START),
+    DECISIONS.ok(
+      "version",
+      "A plan of the highest version.",
+      NEXT,
+      subject(`model-1@${2 ** 53 - 1}`),
+    ),
+    ...DECISIONS.right(NEXT, RIGHT),
+    ...DECISIONS.broken(START, WRONG_START),
+    ...DECISIONS.broken(NEXT, WRONG),
+    DECISIONS.wrong("subject-2", "Of two plans.", NEXT, { subject: [plan!, plan!] }),
+    DECISIONS.wrong("subject-name", "Of a plan without a version.", NEXT, subject("model-1")),
+    DECISIONS.wrong(
+      "subject-zero",
+      "A version with a zero before it.",
+      NEXT,
+      subject("model-1@01"),
+    ),
+    DECISIONS.wrong("subject-version-0", "Versions begin at 1.", NEXT, subject("model-1@0")),
+    DECISIONS.wrong("subject-release", "Of a release.", NEXT, subject("acme/model@1")),
+    DECISIONS.refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...NEXT, fleet: OTHER_FLEET }]),
+    DECISIONS.refused("kind", "Another kind of statement.", "KIND_WRONG", [
       NEXT,
       { kind: "sealift:health-report/v1" },
     ]),
-    refused("signer", "Signed by another node than the controller.", "SIGNATURE_MISSING", [
-      NEXT,
-      { signers: [STRANGER] },
-    ]),
-    refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
+    DECISIONS.refused(
+      "signer",
+      "Signed by another node than the controller.",
+      "SIGNATURE_MISSING",
+      [NEXT, { signers: [STRANGER] }],
+    ),
+    DECISIONS.refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
       { ...NEXT, until: NOW, critical: ["until"] },
     ]),
   ]

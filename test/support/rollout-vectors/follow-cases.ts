@@ -1,14 +1,8 @@
 /** Cases of decisions that follow one another, for ../rollout-vectors.ts. */
 import { createHash } from "node:crypto"
 import { bad, type Case, type Fields, FLEET, good, hash, NOW } from "../release-vectors/scene.ts"
-import {
-  CONTROLLER,
-  decisionFile,
-  decisionPayload,
-  PLAN_DIGEST,
-  PLAN_SUBJECT,
-  peerOf,
-} from "./decision-cases.ts"
+import { CONTROLLER, DECISIONS, PLAN_DIGEST, PLAN_SUBJECT } from "./decision-cases.ts"
+import { peerOf } from "./statement-case.ts"
 
 const MINUTE = 60_000
 const ENDS = NOW + 1_000 * MINUTE
@@ -36,9 +30,9 @@ function chained(acts: readonly Fields[]): readonly { file: string; digest: stri
       reason: "",
       ...act,
     }
-    const payload = decisionPayload(predicate, { subject })
+    const payload = DECISIONS.payload(predicate, { subject })
     previous = createHash("sha256").update(payload).digest("hex")
-    return { file: decisionFile(predicate, { subject }), digest: previous }
+    return { file: DECISIONS.file(predicate, { subject }), digest: previous }
   })
 }
 

@@ -1,32 +1,21 @@
 /** Cases of plans, for ../rollout-vectors.ts. */
-import { createHash } from "node:crypto"
 import {
-  bad,
   type Case,
   CREATED,
-  changed,
   DAY,
   type Fields,
   FLEET,
-  good,
   hash,
   OTHER_FLEET,
   PEERS,
-  payloadOf,
   STRANGER,
-  signed,
 } from "../release-vectors/scene.ts"
 import { keyOf } from "../trust-vectors/keys.ts"
+import { type Change, type Key, StatementCases, without } from "./statement-case.ts"
 
-type Key = ReturnType<typeof keyOf>
-/** What a case changes of {@link PLAN} and its subjects. */
-type Change = readonly [name: string, comment: string, change: (copy: Fields) => unknown]
-
-const KIND = "sealift:plan/v1"
 export const PLANNER: Key = keyOf("planner")
 const LIFE_MAX = 1_096 * DAY
 const SPAN_MAX = 30 * DAY
-const INVALID = "PLAN_INVALID"
 
 const ARGV = ["/usr/bin/test", "-s", "/srv/models/current/model.safetensors"]
 /** The plan of the page's example. */
@@ -62,30 +51,13 @@ const SUBJECT: readonly Fields[] = [
 const subjects = (...names: readonly string[]) =>
   names.map((name) => ({ name, digest: { sha256: hash(`release ${name}`) } }))
 
-interface Scene {
-  readonly subject?: readonly Fields[]
-  readonly kind?: string
-  readonly signers?: readonly Key[]
-}
-
-function inputOf(predicate: Fields, { subject = SUBJECT, kind = KIND, signers }: Scene): Fields {
-  const payload = payloadOf(kind, subject, predicate)
-  return { file: signed(payload, signers ?? [PLANNER]), fleet: FLEET, keys: [PLANNER.text] }
-}
-
-function outputOf(predicate: Fields, { subject = SUBJECT }: Scene): Fields {
-  const payload = payloadOf(KIND, subject, predicate)
-  const { fleet: _, note: _note, critical: _critical, ...said } = predicate
-  const digest = createHash("sha256").update(payload).digest("hex")
-  return { digest, releases: subject.map(({ name }) => name), predicate: said }
-}
-
-const ok = (name: string, comment: string, predicate: Fields, scene: Scene = {}): Case =>
-  good(`plan-${name}`, comment, inputOf(predicate, scene), outputOf(predicate, scene))
-const wrong = (name: string, comment: string, predicate: Fields, scene: Scene = {}): Case =>
-  bad(`plan-${name}`, comment, inputOf(predicate, scene), INVALID)
-const refused = (name: string, comment: string, code: string, of: [Fields, Scene?]): Case =>
-  bad(`plan-${name}`, comment, inputOf(of[0], of[1] ?? {}), code)
+const plans = new StatementCases({
+  ...{ prefix: "plan", kind: "sealift:plan/v1", invalid: "PLAN_INVALID" },
+  subject: SUBJECT,
+  signer: PLANNER,
+  told: { fleet: FLEET, keys: [PLANNER.text] },
+  outputOf: (predicate, subject) => ({ releases: subject.map(({ name }) => name), predicate }),
+})
 
 const wave = (fields: Fields) => (plan: Fields) => {
   plan.waves = [{ name: "one", nodes: { kind: "all" }, soakMs: 0, ...fields }]
@@ -96,9 +68,6 @@ const set = (name: string, value: unknown) => (plan: Fields) => {
 }
 const within = (name: string, fields: Fields) => (plan: Fields) => {
   Object.assign(plan[name], fields)
-}
-const without = (name: string) => (plan: Fields) => {
-  delete plan[name]
 }
 const probe = (fields: Fields) =>
   set("probe", { timeoutMs: 1, retries: 0, intervalMs: 0, ...fields })
@@ -366,32 +335,34 @@ const WRONG: readonly Change[] = [
 export function planCases(): readonly Case[] {
   const many = Array.from({ length: 17 }, (_, at) => `acme/model-${at}@1`)
   return [
-    ...RIGHT.map(([name, comment, change]) => ok(name, comment, changed(PLAN, change))),
-    ok("releases", "Several releases, in their order.", PLAN, {
+    ...plans.right(PLAN, RIGHT),
+    plans.ok("releases", "Several releases, in their order.", PLAN, {
       subject: subjects("acme/model@3", "acme/tools/run@7", "base/os@1"),
     }),
-    ...WRONG.map(([name, comment, change]) => wrong(name, comment, changed(PLAN, change))),
-    wrong("subject-17", "More releases than there may be.", PLAN, { subject: subjects(...many) }),
-    wrong("subject-name", "A subject that is no release.", PLAN, {
+    ...plans.broken(PLAN, WRONG),
+    plans.wrong("subject-17", "More releases than there may be.", PLAN, {
+      subject: subjects(...many),
+    }),
+    plans.wrong("subject-name", "A subject that is no release.", PLAN, {
       subject: subjects("model-1@1"),
     }),
-    wrong("subject-zero", "A sequence with a zero before it.", PLAN, {
+    plans.wrong("subject-zero", "A sequence with a zero before it.", PLAN, {
       subject: subjects("acme/model@01"),
     }),
-    wrong("subject-asset-twice", "Two releases of one asset.", PLAN, {
+    plans.wrong("subject-asset-twice", "Two releases of one asset.", PLAN, {
       subject: subjects("acme/model@1", "acme/model@2"),
     }),
-    refused("subject-0", "No release.", "STATEMENT_MALFORMED", [PLAN, { subject: [] }]),
-    refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...PLAN, fleet: OTHER_FLEET }]),
-    refused("kind", "Another kind of statement.", "KIND_WRONG", [
+    plans.refused("subject-0", "No release.", "STATEMENT_MALFORMED", [PLAN, { subject: [] }]),
+    plans.refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...PLAN, fleet: OTHER_FLEET }]),
+    plans.refused("kind", "Another kind of statement.", "KIND_WRONG", [
       PLAN,
       { kind: "sealift:decision/v1" },
     ]),
-    refused("unsigned", "Signed by nobody who may.", "SIGNATURE_MISSING", [
+    plans.refused("unsigned", "Signed by nobody who may.", "SIGNATURE_MISSING", [
       PLAN,
       { signers: [STRANGER] },
     ]),
-    refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
+    plans.refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
       { ...PLAN, approvals: 2, critical: ["approvals"] },
     ]),
   ]

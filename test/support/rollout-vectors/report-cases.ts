@@ -1,30 +1,19 @@
 /** Cases of health reports, for ../rollout-vectors.ts. */
-import { createHash } from "node:crypto"
 import {
-  bad,
   type Case,
-  changed,
   type Fields,
   FLEET,
-  good,
   hash,
   NOW,
   OTHER_FLEET,
-  payloadOf,
   STRANGER,
-  signed,
 } from "../release-vectors/scene.ts"
 import { keyOf } from "../trust-vectors/keys.ts"
-import { PLAN_DIGEST, PLAN_SUBJECT, peerOf } from "./decision-cases.ts"
-
-type Key = ReturnType<typeof keyOf>
-/** What a case changes of {@link REPORT}. */
-type Change = readonly [name: string, comment: string, change: (copy: Fields) => unknown]
+import { PLAN_DIGEST, PLAN_SUBJECT } from "./decision-cases.ts"
+import { type Change, type Key, peerOf, StatementCases, set, without } from "./statement-case.ts"
 
 const NODE: Key = keyOf("rollout node")
 const OTHER_NODE: Key = keyOf("another rollout node")
-const KIND = "sealift:health-report/v1"
-const INVALID = "REPORT_INVALID"
 const RUNNING: Fields = { release: "acme/model@1", digest: hash("the release") }
 
 /** The report of the page's example. */
@@ -42,36 +31,13 @@ const REPORT: Fields = {
   reason: "",
 }
 
-interface Scene {
-  readonly subject?: readonly Fields[]
-  readonly kind?: string
-  readonly signers?: readonly Key[]
-}
-
-const reportPayload = (predicate: Fields, { subject = PLAN_SUBJECT, kind = KIND }: Scene): Buffer =>
-  payloadOf(kind, subject, predicate)
-
-function inputOf(predicate: Fields, scene: Scene): Fields {
-  const file = signed(reportPayload(predicate, scene), scene.signers ?? [NODE])
-  return { file, fleet: FLEET, node: peerOf(NODE) }
-}
-
-function ok(name: string, comment: string, predicate: Fields): Case {
-  const digest = createHash("sha256").update(reportPayload(predicate, {})).digest("hex")
-  const { fleet: _, note: _note, critical: _critical, ...said } = predicate
-  const output = { digest, subject: PLAN_SUBJECT, predicate: { reason: "", ...said } }
-  return good(`report-${name}`, comment, inputOf(predicate, {}), output)
-}
-
-const refused = (name: string, comment: string, code: string, of: [Fields, Scene?]): Case =>
-  bad(`report-${name}`, comment, inputOf(of[0], of[1] ?? {}), code)
-const wrong = (name: string, comment: string, predicate: Fields, scene: Scene = {}): Case =>
-  refused(name, comment, INVALID, [predicate, scene])
-
-const set = (fields: Fields) => (copy: Fields) => Object.assign(copy, fields)
-const without = (name: string) => (copy: Fields) => {
-  delete copy[name]
-}
+const reports = new StatementCases({
+  ...{ prefix: "report", kind: "sealift:health-report/v1", invalid: "REPORT_INVALID" },
+  subject: PLAN_SUBJECT,
+  signer: NODE,
+  told: { fleet: FLEET, node: peerOf(NODE) },
+  outputOf: (said, subject) => ({ subject, predicate: { reason: "", ...said } }),
+})
 
 const RIGHT: readonly Change[] = [
   ["ok", "The page's example.", () => {}],
@@ -132,19 +98,19 @@ const WRONG: readonly Change[] = [
 export function reportCases(): readonly Case[] {
   const subject = [{ name: "model-1", digest: { sha256: PLAN_DIGEST } }]
   return [
-    ...RIGHT.map(([name, comment, change]) => ok(name, comment, changed(REPORT, change))),
-    ...WRONG.map(([name, comment, change]) => wrong(name, comment, changed(REPORT, change))),
-    wrong("subject", "Of a plan without a version.", REPORT, { subject }),
-    refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...REPORT, fleet: OTHER_FLEET }]),
-    refused("kind", "Another kind of statement.", "KIND_WRONG", [
+    ...reports.right(REPORT, RIGHT),
+    ...reports.broken(REPORT, WRONG),
+    reports.wrong("subject", "Of a plan without a version.", REPORT, { subject }),
+    reports.refused("fleet", "Another fleet.", "FLEET_WRONG", [{ ...REPORT, fleet: OTHER_FLEET }]),
+    reports.refused("kind", "Another kind of statement.", "KIND_WRONG", [
       REPORT,
       { kind: "sealift:decision/v1" },
     ]),
-    refused("signer", "Signed by somebody else.", "SIGNATURE_MISSING", [
+    reports.refused("signer", "Signed by somebody else.", "SIGNATURE_MISSING", [
       REPORT,
       { signers: [STRANGER] },
     ]),
-    refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
+    reports.refused("critical", "A critical field that nobody knows.", "CRITICAL_UNKNOWN", [
       { ...REPORT, load: 3, critical: ["load"] },
     ]),
   ]

@@ -1,48 +1,19 @@
 /** Cases of rosters and of places in them, for ../rollout-vectors.ts. */
-import { createHash } from "node:crypto"
 import { bad, base64, type Case, type Fields, good } from "../release-vectors/scene.ts"
+import { leafOf, pathOf, rootOf } from "../rfc6962.ts"
 import { NODES } from "./wave-cases.ts"
 
 const INVALID = "ROSTER_INVALID"
 const SORTED = NODES.toSorted()
 const [A, B, C] = SORTED as [string, string, string]
 
-const hash = (...parts: readonly Uint8Array[]) => {
-  const hasher = createHash("sha256")
-  for (const part of parts) hasher.update(part)
-  return hasher.digest()
-}
-
-/** RFC 6962 §2.1, by its own words. */
-function rootOf(entries: readonly string[]): Buffer {
-  if (entries.length === 0) return hash()
-  if (entries.length === 1) return hash(Uint8Array.of(0), Buffer.from(entries[0]!))
-  const split = splitOf(entries.length)
-  return hash(Uint8Array.of(1), rootOf(entries.slice(0, split)), rootOf(entries.slice(split)))
-}
-
-/** RFC 6962 §2.1.1. */
-function pathOf(index: number, entries: readonly string[]): Buffer[] {
-  if (entries.length === 1) return []
-  const split = splitOf(entries.length)
-  const [left, right] = [entries.slice(0, split), entries.slice(split)]
-  return index < split
-    ? [...pathOf(index, left), rootOf(right)]
-    : [...pathOf(index - split, right), rootOf(left)]
-}
-
-function splitOf(count: number): number {
-  let split = 1
-  while (split * 2 < count) split *= 2
-  return split
-}
-
 const LINES = SORTED.map((peer, index) => `${peer} ${index % 3}\n`)
-const HASHES = (index: number) => pathOf(index, LINES).map((one) => one.toString("hex"))
+const LEAVES = LINES.map(leafOf)
+const HASHES = (index: number) => pathOf(index, LEAVES).map((one) => one.toString("hex"))
 
 function ok(name: string, comment: string, text: string, waves: readonly string[][]): Case {
   const lines = text.split(/(?<=\n)/).filter((line) => line !== "")
-  const output = { waves, size: lines.length, root: rootOf(lines).toString("hex") }
+  const output = { waves, size: lines.length, root: rootOf(lines.map(leafOf)).toString("hex") }
   return good(`roster-${name}`, comment, input(text, waves.length), output)
 }
 
@@ -50,7 +21,7 @@ const input = (text: string, waves: number): Fields => ({ file: base64(Buffer.fr
 
 function place(name: string, comment: string, change: Fields, code = INVALID): Case {
   const right = {
-    root: rootOf(LINES).toString("hex"),
+    root: rootOf(LEAVES).toString("hex"),
     size: 12,
     peer: SORTED[7],
     wave: 1,

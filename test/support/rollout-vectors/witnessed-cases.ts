@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { peerIdOfKey } from "../peer-id.ts"
 import { bad, base64, type Case, type Fields, FLEET, good } from "../release-vectors/scene.ts"
+import { leafOf, rootOf } from "../rfc6962.ts"
 import { keyOf } from "../trust-vectors/keys.ts"
 
 type Key = ReturnType<typeof keyOf>
@@ -18,15 +19,6 @@ const sha256 = (...parts: readonly Uint8Array[]) =>
 const PLAN = sha256(Buffer.from("a plan")).toString("hex")
 const ORIGIN = `sealift.rollout/model-1/2/${PLAN.slice(0, 16)}`
 const DECISIONS = [0, 1, 2].map((index) => sha256(Buffer.from(`decision ${index}`)))
-
-/** RFC 6962 §2.1, by its own words. */
-function rootOf(entries: readonly Uint8Array[]): Buffer {
-  if (entries.length === 0) return sha256()
-  if (entries.length === 1) return sha256(Uint8Array.of(0), entries[0]!)
-  let split = 1
-  while (split * 2 < entries.length) split *= 2
-  return sha256(Uint8Array.of(1), rootOf(entries.slice(0, split)), rootOf(entries.slice(split)))
-}
 
 function line(name: string, type: number, key: Key, signature: Uint8Array): string {
   const raw = Buffer.from(key.text, "hex")
@@ -45,7 +37,7 @@ function noteOf(
   entries: readonly Uint8Array[],
   { origin = ORIGIN, key = CONTROLLER, count = 3 } = {},
 ): string {
-  const text = `${origin}\n${entries.length}\n${rootOf(entries).toString("base64")}\n`
+  const text = `${origin}\n${entries.length}\n${rootOf(entries.map(leafOf)).toString("base64")}\n`
   const own = line(origin, 1, key, key.sign(Buffer.from(text)))
   const cosigned = WITNESSES.slice(0, count).map((one) => cosignature(text, one))
   return `${text}\n${own}${cosigned.join("")}`
