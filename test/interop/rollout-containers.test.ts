@@ -6,57 +6,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { systemClock } from "../../src/core/clock.ts"
 import type { Activator, Prober } from "../../src/rollout/activation.ts"
 import { createActivator } from "../../src/rollout/activator.ts"
-import { ALLOW_NOTHING, type ContainerRuntime } from "../../src/rollout/allowing.ts"
+import { ALLOW_NOTHING } from "../../src/rollout/allowing.ts"
 import { programRunner } from "../../src/rollout/bounded-program.ts"
 import type { Probe } from "../../src/rollout/plan.ts"
 import { createProber } from "../../src/rollout/prober.ts"
-import { CONTAINERD_TOOLS, startContainerd } from "../support/containerd.ts"
-import { DOCKER_TOOLS, startDockerd } from "../support/dockerd.ts"
+import { CONTAINERD, DOCKER, noiseInside, PODMAN, SERVE } from "../support/container-runtimes.ts"
 import { releaseAt } from "../support/opened-release.ts"
-import { openPodman, PODMAN_TOOLS } from "../support/podman.ts"
-import { missingTools, run } from "../support/process.ts"
+import { missingTools } from "../support/process.ts"
 import { IMAGE_TOOLS, realImage } from "../support/real-image.ts"
 import { openWorkspace, type Workspace } from "../support/workspace.ts"
 
-const RUNTIMES: readonly {
-  readonly kind: ContainerRuntime
-  readonly tools: readonly string[]
-  /** Starts it; gives the program by which it is called. */
-  readonly open: (workspace: Workspace) => Promise<readonly string[]>
-  readonly args: readonly string[]
-  /** Words that run a command in a container. */
-  readonly exec: (container: string) => readonly string[]
-}[] = [
-  {
-    kind: "podman",
-    tools: PODMAN_TOOLS,
-    open: async (workspace) => (await openPodman(workspace, "podman")).program,
-    args: ["--network", "none"],
-    exec: (container) => ["exec", container],
-  },
-  {
-    kind: "docker",
-    tools: DOCKER_TOOLS,
-    open: async (workspace) => (await startDockerd(workspace, "docker")).program,
-    args: ["--network", "none"],
-    exec: (container) => ["exec", container],
-  },
-  {
-    kind: "containerd",
-    tools: CONTAINERD_TOOLS,
-    open: async (workspace) => {
-      const hostsFolder = `${workspace.root}/certs.d`
-      return (await startContainerd(workspace, "containerd", { hostsFolder })).program
-    },
-    args: [],
-    exec: (container) => ["tasks", "exec", "--exec-id", "look", container],
-  },
-]
-
-// A process with the id 1 does not end unless it wants to.
-const SERVE = ["/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1; done"]
-
-describe.each(RUNTIMES)("an image that is activated by $kind", (runtime) => {
+describe.each([PODMAN, DOCKER, CONTAINERD])("an image that is activated by $kind", (runtime) => {
   const { kind, tools } = runtime
   const missing = missingTools(...tools, ...IMAGE_TOOLS)
   const { signal } = new AbortController()
@@ -73,11 +33,7 @@ describe.each(RUNTIMES)("an image that is activated by $kind", (runtime) => {
     activator.activate(activation, target(sequence), { signal })
   const running = (sequence: number) =>
     activator.isRunning(activation, target(sequence), { signal })
-  /** Gives the hash of a file that differs between the two, read inside the container. */
-  const seenInside = async () => {
-    const words = [...program, ...runtime.exec(container), "sha256sum", "/srv/noise"]
-    return (await run(words)).stdout.split(" ")[0]
-  }
+  const seenInside = () => noiseInside(runtime, program, container)
 
   beforeAll(async () => {
     if (missing.length > 0) return

@@ -2,44 +2,20 @@
  * A plan that rolls an image out on a running node, with real runtimes: the new container after the
  * activation, the old one after the rollback.
  */
-import { writeFile } from "node:fs/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { stringify } from "yaml"
-import type { RolloutAnswer } from "../../src/api/rollout-api.ts"
-import { CONTAINERD_TOOLS, startContainerd } from "../support/containerd.ts"
+import { CONTAINERD, noiseInside, PODMAN, SERVE } from "../support/container-runtimes.ts"
 import { startDockerRegistry } from "../support/docker-registry.ts"
-import { openPodman, PODMAN_TOOLS } from "../support/podman.ts"
-import { missingTools, pollUntil, run } from "../support/process.ts"
+import { missingTools, run } from "../support/process.ts"
 import { IMAGE_TOOLS, pushImage, realImage } from "../support/real-image.ts"
 import { done, ReleaseFleet } from "../support/release-fleet.ts"
+import { createRollout, publishHeld, untilPhase, untilRollout } from "../support/rollout-acts.ts"
 import type { SealiftNode } from "../support/sealift-node.ts"
 import { openWorkspace, type Workspace } from "../support/workspace.ts"
 
 const REGISTRY = "registry.test"
-// A process with the id 1 does not end unless it wants to.
-const SERVE = ["/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1; done"]
+const ROLLED_OUT_MS = 120_000
 
-const RUNTIMES = [
-  {
-    kind: "podman",
-    tools: PODMAN_TOOLS,
-    open: async (workspace: Workspace) => (await openPodman(workspace, "podman")).program,
-    args: ["--network", "none"],
-    exec: (container: string) => ["exec", container],
-  },
-  {
-    kind: "containerd",
-    tools: CONTAINERD_TOOLS,
-    open: async (workspace: Workspace) => {
-      const hostsFolder = `${workspace.root}/certs.d`
-      return (await startContainerd(workspace, "containerd", { hostsFolder })).program
-    },
-    args: [],
-    exec: (container: string) => ["tasks", "exec", "--exec-id", "look", container],
-  },
-] as const
-
-describe.each(RUNTIMES)("a plan for an image under $kind", (runtime) => {
+describe.each([PODMAN, CONTAINERD])("a plan for an image under $kind", (runtime) => {
   const { kind, tools } = runtime
   const missing = missingTools(...tools, ...IMAGE_TOOLS, "docker-registry")
   const container = `plan-${kind}-${process.pid}`
@@ -69,12 +45,8 @@ describe.each(RUNTIMES)("a plan for an image under $kind", (runtime) => {
   })
 
   async function rollOut(image: string, probe: string): Promise<void> {
-    const { anchor } = fleet
-    const flags = ["--seal", "--hold", "--audience", "edge"]
-    const ref = await done(
-      anchor.sealift("publish", "acme/web", `oci:${REGISTRY}/${image}`, ...flags),
-    )
-    await fleet.approve(anchor, ref, ["owner"])
+    const source = `oci:${REGISTRY}/${image}`
+    const ref = await publishHeld(fleet, { asset: "acme/web", source, parties: ["owner"] })
     const plan = {
       rollout: "web",
       releases: [ref],
@@ -85,38 +57,21 @@ describe.each(RUNTIMES)("a plan for an image under $kind", (runtime) => {
       activate: { [kind]: { container } },
       probe: { exec: [probe], timeout: "5s", retries: 0 },
     }
-    const path = fleet.path("plan.yaml")
-    await writeFile(path, stringify(plan))
-    await done(
-      anchor.sealift("rollout", "start", await done(anchor.sealift("rollout", "create", path))),
-    )
+    await done(fleet.anchor.sealift("rollout", "start", await createRollout(fleet, plan)))
   }
 
-  async function until(node: SealiftNode, isIt: (status: RolloutAnswer) => boolean): Promise<void> {
-    let status: RolloutAnswer | undefined
-    const look = async () => {
-      const text = await done(node.sealift("rollout", "status", "web", "--json"))
-      status = JSON.parse(text) as RolloutAnswer
-      return isIt(status)
-    }
-    if (!(await pollUntil(look, 120_000))) throw new Error(JSON.stringify(status))
-  }
-
-  const noise = async () => {
-    const words = [...program, ...runtime.exec(container), "sha256sum", "/srv/noise"]
-    return (await run(words)).stdout.split(" ")[0]
-  }
+  const noise = () => noiseInside(runtime, program, container)
 
   test.skipIf(missing.length > 0)(
     "runs it on the node, and takes a bad one back to the one before",
     async () => {
       await rollOut("team/small:1", "/bin/true")
-      await until(fleet.anchor, ({ phase }) => phase === "completed")
+      await untilPhase(fleet.anchor, "web", "completed", ROLLED_OUT_MS)
       const first = await noise()
 
       await rollOut("team/index:1", "/bin/false")
-      await until(fleet.anchor, ({ phase }) => phase === "aborted")
-      await until(edge, ({ here }) => here?.step === "went-back")
+      await untilPhase(fleet.anchor, "web", "aborted", ROLLED_OUT_MS)
+      await untilRollout(edge, "web", ({ here }) => here?.step === "went-back", ROLLED_OUT_MS)
       expect(await noise()).toBe(first)
       const log = await done(edge.sealift("log", "--count", "60"))
       expect(log).toMatch(

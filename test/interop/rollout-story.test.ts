@@ -2,26 +2,23 @@
  * The story of a rollout as its operator types it: nodes that are processes, plans that are files, links
  * that are switched.
  */
-import { existsSync } from "node:fs"
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { rm, writeFile } from "node:fs/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { stringify } from "yaml"
 import type { RolloutAnswer } from "../../src/api/rollout-api.ts"
+import { LinkedSites } from "../support/linked-sites.ts"
 import { pollUntil } from "../support/process.ts"
 import { done, ReleaseFleet, refused } from "../support/release-fleet.ts"
+import { createRollout, untilPhase as phaseReached, publishModel } from "../support/rollout-acts.ts"
 import type { SealiftNode } from "../support/sealift-node.ts"
 import { openWorkspace, type Workspace } from "../support/workspace.ts"
 
 const PARTIES = ["owner", "safety"] as const
 const WEIGHTS = "weights.bin"
-/** Filled in on each node. */
-const NODE = "$\u007bnode}"
 
 let workspace: Workspace
 let fleet: ReleaseFleet
 let edges: readonly SealiftNode[]
-let site: string
+let sites: LinkedSites
 
 beforeAll(async () => {
   workspace = await openWorkspace("rollout-story")
@@ -30,8 +27,7 @@ beforeAll(async () => {
   const nodes: SealiftNode[] = []
   for (const name of names) nodes.push(await fleet.join(name, "--group", "edge"))
   edges = nodes
-  site = await workspace.folder("site")
-  for (const { peerId } of edges) await mkdir(join(site, peerId))
+  sites = await LinkedSites.open(workspace, edges, WEIGHTS)
 }, 180_000)
 
 afterAll(async () => {
@@ -39,15 +35,8 @@ afterAll(async () => {
 })
 
 /** Publishes content of one file, approved by everybody and held by the gate. */
-async function publish(content: string): Promise<string> {
-  const folder = await workspace.folder("model")
-  await writeFile(join(folder, WEIGHTS), content)
-  const { anchor } = fleet
-  const flags = ["--seal", "--hold", "--audience", "edge"]
-  const ref = await done(anchor.sealift("publish", "acme/model", folder, ...flags))
-  await fleet.approve(anchor, ref, PARTIES)
-  return ref
-}
+const publish = (content: string) =>
+  publishModel(fleet, { file: WEIGHTS, content, parties: PARTIES })
 
 /** The fields of a plan that every story has: a canary, then all the others. */
 const planOf = (release: string, more: object = {}): object => ({
@@ -60,38 +49,14 @@ const planOf = (release: string, more: object = {}): object => ({
   success: { threshold: "90%", minSample: 1 },
   error: { threshold: "40%", action: "pause" },
   reportDeadline: "60s",
-  activate: { files: { path: join(site, NODE, "current") } },
+  activate: sites.activation,
   ...more,
 })
 
-async function create(plan: object): Promise<string> {
-  const path = fleet.path("plan.yaml")
-  await writeFile(path, stringify(plan))
-  return await done(fleet.anchor.sealift("rollout", "create", path))
-}
-
-async function statusOf(node: SealiftNode, name = "model"): Promise<RolloutAnswer> {
-  return JSON.parse(await done(node.sealift("rollout", "status", name, "--json"))) as RolloutAnswer
-}
-
-async function untilPhase(phase: RolloutAnswer["phase"]): Promise<RolloutAnswer> {
-  let status = await statusOf(fleet.anchor)
-  const isThere = await pollUntil(async () => {
-    status = await statusOf(fleet.anchor)
-    return status.phase === phase
-  }, 60_000)
-  if (!isThere) throw new Error(`the rollout is not ${phase}: ${JSON.stringify(status)}`)
-  return status
-}
-
-/** What the link of a node leads to. */
-async function contentAt({ peerId }: SealiftNode): Promise<string | undefined> {
-  const path = join(site, peerId, "current", WEIGHTS)
-  return existsSync(path) ? await readFile(path, "utf8") : undefined
-}
-
-const contents = async (): Promise<readonly (string | undefined)[]> =>
-  await Promise.all(edges.map(contentAt))
+const create = (plan: object) => createRollout(fleet, plan)
+const untilPhase = (phase: RolloutAnswer["phase"]) => phaseReached(fleet.anchor, "model", phase)
+const contentAt = (node: SealiftNode) => sites.contentAt(node)
+const contents = () => sites.contents(edges)
 
 describe("A release that is held", () => {
   test("is opened by nobody before a plan, and wave by wave after its start", async () => {
@@ -115,7 +80,7 @@ describe("A release that is held", () => {
 
   test("goes on after what failed was mended", async () => {
     const ref = await publish("two")
-    const flag = join(site, NODE, "ready")
+    const flag = sites.planned("ready")
     const probe = {
       exec: ["/usr/bin/test", "-e", flag],
       timeout: "5s",
@@ -123,13 +88,13 @@ describe("A release that is held", () => {
       interval: "100ms",
     }
     const [canary, ...rest] = await inWaves(planOf(ref, { probe }))
-    await writeFile(join(site, canary!.peerId, "ready"), "")
+    await writeFile(sites.at(canary!, "ready"), "")
     await done(fleet.anchor.sealift("rollout", "start", "model"))
     const paused = await untilPhase("paused")
     expect(paused.reason).toMatch(/wave rest: \d of 2 have failed/)
     expect(await contentAt(canary!)).toBe("two")
 
-    for (const { peerId } of rest) await writeFile(join(site, peerId, "ready"), "")
+    for (const node of rest) await writeFile(sites.at(node, "ready"), "")
     await done(fleet.anchor.sealift("rollout", "resume", "model"))
     await untilPhase("completed")
     expect(await contents()).toEqual(["two", "two", "two"])
@@ -137,10 +102,10 @@ describe("A release that is held", () => {
 
   test("takes the nodes of a wave that fails back to what they ran", async () => {
     const ref = await publish("three")
-    const probe = { exec: ["/usr/bin/test", "-e", join(site, NODE, "good")], timeout: "5s" }
+    const probe = { exec: ["/usr/bin/test", "-e", sites.planned("good")], timeout: "5s" }
     const error = { threshold: "40%", action: "abort+rollback" }
     const [canary, ...rest] = await inWaves(planOf(ref, { probe, error }))
-    await writeFile(join(site, canary!.peerId, "good"), "")
+    await writeFile(sites.at(canary!, "good"), "")
     await done(fleet.anchor.sealift("rollout", "start", "model"))
     await untilPhase("aborted")
     const isBack = async (node: SealiftNode) => (await contentAt(node)) === "two"
@@ -161,9 +126,7 @@ describe("A release that is held", () => {
 
 /** Makes a plan, and gives its nodes: first the canary, then the others. */
 async function inWaves(plan: object): Promise<readonly SealiftNode[]> {
-  const path = fleet.path("plan.yaml")
-  await writeFile(path, stringify(plan))
-  const outcome = await done(fleet.anchor.sealift("rollout", "create", path, "--json"))
+  const outcome = await createRollout(fleet, plan, "--json")
   const { waves } = JSON.parse(outcome) as { waves: { nodes: string[] }[] }
   return waves
     .flatMap(({ nodes }) => nodes)
