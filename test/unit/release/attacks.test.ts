@@ -27,7 +27,6 @@ import {
   deviceOf,
   FleetScene,
   memoryHome,
-  NAMES,
   newPeer,
   request,
   type SceneNode,
@@ -35,6 +34,7 @@ import {
   sceneNode,
   watch,
 } from "./fleet-scene.ts"
+import { approveByAll } from "./gated-nodes.ts"
 import { EPOCH, KEEPERS, type Node, OpeningWorld } from "./opening-world.ts"
 import { ASSET, FLEET, fileOf, keyOf, knownNone, NOW, RELEASE, trustOf } from "./world.ts"
 
@@ -257,12 +257,7 @@ test("a node whose releases are restored from an old copy hears of a withdrawal 
   await newScene()
   const other = await sceneNode(scene, hub.join(), await workspace.folder("other"))
   await other.catchUp()
-  const bundle = await node.bundles.export(find(node))
-  for (const name of NAMES) {
-    const task = { bundle, device: deviceOf(name), home: memoryHome(), nowMs: scene.clock.now() }
-    const { approval, grants } = await approveBundle(task)
-    await node.book.addApproval(approval, grants)
-  }
+  await approveByAll(scene, node, find(node))
   const copy = new Map(node.files.contents)
   const envelope = await withdrawByDevice({
     ...{ fleet: scene.fleet, release: nameOfRelease(find(node).release) },

@@ -5,22 +5,10 @@ import { gzipSync } from "node:zlib"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
-import { approveBundle } from "../../../src/release/approving.ts"
 import type { KnownRelease, PublishRequest } from "../../../src/release/releases.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
-import {
-  deviceOf,
-  EPOCHS,
-  FleetScene,
-  memoryHome,
-  NAMES,
-  newPeer,
-  request,
-  type SceneNode,
-  sceneNode,
-  watch,
-} from "./fleet-scene.ts"
-import { sceneOpener } from "./scene-opener.ts"
+import { FleetScene, newPeer, request, type SceneNode, sceneNode, watch } from "./fleet-scene.ts"
+import { approveByAll, GatedNodes } from "./gated-nodes.ts"
 import { type TarEntry, tarOf } from "./tar-file.ts"
 
 const MODEL: readonly TarEntry[] = [
@@ -30,7 +18,6 @@ const MODEL: readonly TarEntry[] = [
 ]
 
 let workspace: Workspace
-let scene: FleetScene
 let node: SceneNode
 let root: string
 let count = 0
@@ -55,7 +42,7 @@ const codeOfWork = (work: Promise<unknown>) => work.then(() => "ok", codeOf)
 
 describe("an archive that is published to be unpacked", () => {
   beforeEach(async () => {
-    scene = await FleetScene.create({ peers: [await newPeer()] })
+    const scene = await FleetScene.create({ peers: [await newPeer()] })
     node = await sceneNode(scene, hub.join(), await workspace.folder(`node-${count}`))
   })
 
@@ -99,31 +86,12 @@ describe("an archive that is published to be unpacked", () => {
 })
 
 test("an archive of a sealed release comes out unpacked, or as it is for who asks for that", async () => {
-  const peers = [await newPeer(), await newPeer()]
-  const nodes = peers.map(({ peer }) => ({ peer, groups: ["edge"], labels: {} }))
-  const rules = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
-  scene = await FleetScene.create({ peers, access: { nodes, rules } })
-  const open = async (index: number) => {
-    const self = peers[index]!
-    const folder = await workspace.folder(`place-${count}-${index}`)
-    return { self, folder, node: await sceneNode(scene, hub.join({ id: self.peer }), folder) }
-  }
-  const gate = await open(1)
-  node = gate.node
-  await sceneOpener(scene, node, { ...gate, source: node.store, device: deviceOf("keeper") })
+  const nodes = await GatedNodes.open(workspace, [{}, {}])
+  node = nodes.gate
   await publish(["model.tgz", "README"])
-  const bundle = await node.bundles.export(found())
-  for (const name of NAMES) {
-    const task = { bundle, device: deviceOf(name), home: memoryHome(), nowMs: scene.clock.now() }
-    const { approval, grants } = await approveBundle(task)
-    await node.book.addApproval(approval, grants)
-  }
+  await approveByAll(nodes.scene, node, found())
   node.book.start()
-  const edge = await open(0)
-  hub.connect(edge.self.peer, gate.self.peer)
-  const opener = await sceneOpener(scene, edge.node, {
-    ...{ ...edge, source: node.store, epoch: EPOCHS[0]! },
-  })
+  const { opener, ...edge } = await nodes.join(0)
   const [whole, packed] = [join(edge.folder, "whole"), join(edge.folder, "packed")]
   expect(await opener.open(found(edge.node), whole, watch())).toEqual({ path: whole, files: 3 })
   expect((await readdir(whole)).sort()).toEqual(["README", "bin", "config.json"])

@@ -5,25 +5,13 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 import type { Labels } from "../../../src/fleet/access-field.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
-import { approveBundle } from "../../../src/release/approving.ts"
 import { collectVariants } from "../../../src/release/asset-collection.ts"
 import { carriedFiles, type Release } from "../../../src/release/release.ts"
-import type { PublishRequest } from "../../../src/release/releases.ts"
+import type { KnownRelease, PublishRequest } from "../../../src/release/releases.ts"
 import { wantedFiles } from "../../../src/release/staging.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
-import {
-  deviceOf,
-  EPOCHS,
-  FleetScene,
-  memoryHome,
-  NAMES,
-  newPeer,
-  request,
-  type SceneNode,
-  sceneNode,
-  watch,
-} from "./fleet-scene.ts"
-import { sceneOpener } from "./scene-opener.ts"
+import { FleetScene, newPeer, request, type SceneNode, sceneNode, watch } from "./fleet-scene.ts"
+import { approveByAll, GatedNodes } from "./gated-nodes.ts"
 
 let workspace: Workspace
 let root: string
@@ -63,7 +51,8 @@ const variants = () => [
 ]
 const publish = (change: Partial<PublishRequest> = {}, paths = [at("common")]) =>
   node.publisher.publish(request(paths, { variants: variants(), ...change }), watch())
-const published = (): Release => node.book.find({ namespace: "acme", name: "model" })!.release.said
+const known = (of = node): KnownRelease => of.book.find({ namespace: "acme", name: "model" })!
+const published = (): Release => known().release.said
 const codeOfWork = (work: Promise<unknown>) => work.then(() => "ok", codeOf)
 
 test("has in each variant its own files and the common ones, and seals equal ones once", async () => {
@@ -142,40 +131,15 @@ test("labels of the files of one variant are looked at before the work", async (
 
 test("is opened by each node as its labels say, and by one without any of them not at all", async () => {
   const places = [ARM, { ...AMD, gpu: "none" }, { arch: "riscv64" }, {}]
-  const [arm, amd, other, keeper] = await Promise.all(places.map(() => newPeer()))
-  const peers = [arm!, amd!, other!, keeper!]
-  const nodes = peers.map(({ peer }, index) => ({
-    ...{ peer, groups: ["edge"], labels: places[index]! },
-  }))
-  const rules = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
-  const scene = await FleetScene.create({ peers, access: { nodes, rules } })
-  const hub = createMemoryHub()
-  const open = async (index: number) => {
-    const self = peers[index]!
-    const folder = await workspace.folder(`place-${count}-${index}`)
-    return { self, folder, node: await sceneNode(scene, hub.join({ id: self.peer }), folder) }
-  }
-  const gate = await open(3)
-  node = gate.node
-  await sceneOpener(scene, node, { ...gate, source: node.store, device: deviceOf("keeper") })
+  const nodes = await GatedNodes.open(workspace, places)
+  node = nodes.gate
   await publish()
-  const known = node.book.find({ namespace: "acme", name: "model" })!
-  const bundle = await node.bundles.export(known)
-  for (const name of NAMES) {
-    const task = { bundle, device: deviceOf(name), home: memoryHome(), nowMs: scene.clock.now() }
-    const { approval, grants } = await approveBundle(task)
-    await node.book.addApproval(approval, grants)
-  }
+  await approveByAll(nodes.scene, node, known())
   node.book.start()
   const outcome = async (index: number) => {
-    const place = await open(index)
-    hub.connect(place.self.peer, gate.self.peer)
-    const opener = await sceneOpener(scene, place.node, {
-      ...{ ...place, source: node.store, epoch: EPOCHS[0]! },
-    })
+    const { opener, ...place } = await nodes.join(index)
     const out = join(place.folder, "out")
-    const found = place.node.book.find({ namespace: "acme", name: "model" })!
-    const code = await codeOfWork(opener.open(found, out, watch()))
+    const code = await codeOfWork(opener.open(known(place.node), out, watch()))
     if (code !== "ok") return code
     const entries = await readdir(out, { recursive: true, withFileTypes: true })
     const paths = entries.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name))

@@ -25,28 +25,17 @@ import { chooseVariant, type Variant } from "../../../src/release/variant.ts"
 import { readWithdrawal } from "../../../src/release/withdrawal.ts"
 import { parsePolicy } from "../../../src/trust/policy.ts"
 import type { PublicKey } from "../../../src/trust/public-key.ts"
-import { fromBase64, fromHex, outcomeOf, type Vector, vectorsOf } from "../trust/vectors.ts"
+import { fromBase64, fromHex, outcomeOf, testVectors, vectorsOf } from "../trust/vectors.ts"
 
 interface Input {
   readonly [name: string]: string
 }
-type Any = Vector<Input, Record<string, unknown>>
 // biome-ignore lint/suspicious/noExplicitAny: vectors hold values of many forms.
 const raw = (input: Input): any => input
 const digest = (text: string): Digest => `sha256:${text}`
 
-/** Checks a vector's code, and what is said where there is no fault. */
-function check({ expect: code, output }: Any, work: () => unknown): void {
-  const outcome = outcomeOf(work)
-  expect(outcome.code).toBe(code)
-  if (code === "ok") expect(outcome.value).toEqual(output)
-}
-
-function each(prefix: string, work: (input: Input) => unknown): void {
-  const vectors = vectorsOf<Input, Record<string, unknown>>("release", prefix)
-  test("there are vectors", () => expect(vectors.length).toBeGreaterThan(4))
-  test.each(vectors)("$case: $comment", (vector) => check(vector, () => work(vector.input)))
-}
+const each = (prefix: string, work: (input: Input) => unknown) =>
+  testVectors<Input>("release", prefix, work)
 
 const trustOf = (input: Input) => ({
   keys: new Set(raw(input).keys as PublicKey[]),

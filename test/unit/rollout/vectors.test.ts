@@ -18,24 +18,14 @@ import {
 import { rosterOf } from "../../../src/rollout/wave-choosing.ts"
 import { type Findings, judge, type ReceivedReport } from "../../../src/rollout/wave-judging.ts"
 import { closesAt, isOpen, nextOpening } from "../../../src/rollout/window.ts"
-import { fromBase64, fromHex, outcomeOf, type Vector, vectorsOf } from "../trust/vectors.ts"
+import { fromBase64, fromHex, testVectors, vectorsOf } from "../trust/vectors.ts"
 import { OPEN_PLAN, reportOf, viewOf } from "./rollout-scene.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: vectors hold values of many forms.
 type Input = any
 
-function each(prefix: string, work: (input: Input) => unknown): void {
-  const vectors = vectorsOf<Input, unknown>("rollout", prefix)
-  test("there are vectors", () => expect(vectors.length).toBeGreaterThan(4))
-  test.each(vectors)(
-    "$case: $comment",
-    ({ input, expect: code, output }: Vector<Input, unknown>) => {
-      const outcome = outcomeOf(() => work(input))
-      expect(outcome.code).toBe(code)
-      if (code === "ok") expect(outcome.value).toEqual(output)
-    },
-  )
-}
+const each = (prefix: string, work: (input: Input) => unknown) =>
+  testVectors<Input>("rollout", prefix, work)
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 

@@ -1,6 +1,7 @@
 /** Reads the vectors of a protocol page, and vectors of others that lie beside the repository. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 
 /** One vector; bytes in it are base64. */
@@ -34,6 +35,21 @@ export function outcomeOf<T>(work: () => T): { readonly code: string; readonly v
   } catch (error) {
     return { code: codeOf(error) ?? String(error) }
   }
+}
+
+/** One test for each vector of a page whose case begins with a prefix. @param work - gives its output */
+export function testVectors<Input>(
+  page: string,
+  prefix: string,
+  work: (input: Input) => unknown,
+): void {
+  const vectors = vectorsOf<Input, unknown>(page, prefix)
+  test("there are vectors", () => expect(vectors.length).toBeGreaterThan(4))
+  test.each(vectors)("$case: $comment", ({ input, expect: code, output }) => {
+    const outcome = outcomeOf(() => work(input))
+    expect(outcome.code).toBe(code)
+    if (code === "ok") expect(outcome.value).toEqual(output)
+  })
 }
 
 const OUTSIDE = join(import.meta.dirname, "../../../../shared/vectors")
