@@ -18,3 +18,17 @@ export async function prepareInWorkspace(
     throw error
   }
 }
+
+/** Does something in a folder of its own below another one, which goes with all that began in it. */
+export async function inWorkspace<T>(
+  name: string,
+  parent: Workspace,
+  act: (workspace: Workspace) => Promise<T>,
+): Promise<T> {
+  const workspace = openWorkspace(name, parent.root)
+  try {
+    return await act(workspace)
+  } finally {
+    await workspace.close()
+  }
+}

@@ -77,6 +77,11 @@ export interface Contender {
   measure(options: { signal: AbortSignal }): Promise<Sample>
 }
 
+/** Gives why a contender cannot run, of what it needs and is not there; undefined when all is. */
+export function missingText(missing: readonly string[]): string | undefined {
+  return missing.length > 0 ? missing.join(", ") : undefined
+}
+
 /** A scenario whose input is ready. */
 export interface Prepared {
   readonly contenders: readonly Contender[]

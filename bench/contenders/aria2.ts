@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { LabHost } from "../../test/support/network-lab.ts"
-import type { Contender, Sample } from "../scenario.ts"
+import { type Contender, missingText, type Sample } from "../scenario.ts"
 import { removeFolder, verifyCopy, type Workload } from "../workload.ts"
 import { Aria2 } from "./aria2-rpc.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
@@ -81,7 +81,7 @@ export function createAria2Crowd(crowd: Crowd): Contender {
   return {
     name: "aria2",
     about: "aria2 on every host, default settings, plaintext, SHA-1 pieces",
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    missing: missingText(missing),
     measure: ({ signal }) =>
       measureCrowd(
         {

@@ -6,7 +6,7 @@
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { pieceLayout } from "../../src/core/piece.ts"
-import type { Contender } from "../scenario.ts"
+import { type Contender, missingText } from "../scenario.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { KRAKEN_PIECES, krakenBlobPath } from "./kraken-settings.ts"
 import { findProgram, isExecutable, peerScript } from "./program.ts"
@@ -43,7 +43,7 @@ function createKrakenCrowd(crowd: Crowd, shape: { name: string; pieces: string }
   return {
     name,
     about: `Kraken v0.1.4, an agent on every host, plaintext, CRC-32 of pieces of ${pieces}`,
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    missing: missingText(missing),
     measure: ({ signal }) =>
       measureCrowd(
         {

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path"
 import { PeerProcess } from "../peer-process.ts"
-import type { Contender } from "../scenario.ts"
+import { type Contender, missingText } from "../scenario.ts"
 import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
@@ -64,7 +64,7 @@ export function createLibtorrentCrowd(crowd: Crowd): Contender {
   return {
     name: "libtorrent",
     about: "libtorrent 2.0 on every host, default settings, plaintext, SHA-1 pieces",
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    missing: missingText(missing),
     measure: ({ signal }) =>
       measureCrowd(
         {

@@ -6,7 +6,7 @@
 import { join } from "node:path"
 import type { LabHost } from "../../test/support/network-lab.ts"
 import { PeerProcess } from "../peer-process.ts"
-import type { Contender } from "../scenario.ts"
+import { type Contender, missingText } from "../scenario.ts"
 import { verifyCopy, type Workload } from "../workload.ts"
 import { type Crowd, measureCrowd } from "./crowd.ts"
 import { measurePair } from "./pair.ts"
@@ -104,7 +104,7 @@ export async function createSealiftCrowd(
   return {
     name: "sealift",
     about: "Sealift on every host, TLS 1.3 data channels, SHA-256 per piece and of the whole",
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
+    missing: missingText(missing),
     measure: ({ signal }) =>
       measureCrowd(
         {

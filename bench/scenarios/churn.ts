@@ -4,20 +4,19 @@
  */
 
 import { pieceLayout } from "../../src/core/piece.ts"
-import { type Fetched, type Member, Mesh } from "../contenders/mesh.ts"
-import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import type { Fetched, Member, Mesh } from "../contenders/mesh.ts"
 import { prepareInWorkspace } from "../prepared-workspace.ts"
-import type {
-  BenchOptions,
-  Contender,
-  NetworkShape,
-  Prepared,
-  Sample,
-  Scenario,
+import {
+  type BenchOptions,
+  type Contender,
+  missingText,
+  type NetworkShape,
+  type Prepared,
+  type Sample,
+  type Scenario,
 } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
-import { createWorkload, type Workload } from "../workload.ts"
-import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
+import { inMesh, type MeshSetting, openMeshSetting } from "./mesh-setting.ts"
 
 const MIB = 1024 ** 2
 const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
@@ -31,11 +30,6 @@ interface Disturbance {
   readonly doLeave: boolean
   /** The seeder is killed as soon as those who stay have one full copy between them. */
   readonly doesSeedDie: boolean
-}
-
-interface Setting extends LabNetwork {
-  readonly workload: Workload
-  readonly seed: SealiftSeed
 }
 
 export const churn: Scenario = {
@@ -54,36 +48,30 @@ export const churn: Scenario = {
   baseline: "undisturbed",
   generate(options, tools): Promise<Prepared> {
     return prepareInWorkspace(async (workspace) => {
-      const workload = await createWorkload(await workspace.folder("work"), options)
-      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
-      const seed = await fillMeshSeed(workload, { ...tools, rateMbit })
+      const shape = options.network ?? DEFAULT_NETWORK
+      const { hosts } = shape
       // The seeder, the fetchers, those that join, and one that comes when all is over.
       const hostsCount = 1 + hosts + leavingOf(hosts) + 1
-      const network = await openLabNetwork(workspace, { hostsCount, rateMbit, delayMs })
-      const setting = { ...network, workload, seed }
+      const setting = await openMeshSetting(workspace, options, { shape, hostsCount, ...tools })
       return {
-        payloadBytes: hosts * workload.sizeBytes,
+        payloadBytes: hosts * setting.workload.sizeBytes,
         contenders: contendersOf(setting, options),
       }
     })
   },
 }
 
-function contendersOf(setting: Setting, options: BenchOptions): Contender[] {
+function contendersOf(setting: MeshSetting, options: BenchOptions): Contender[] {
   const count = options.network?.hosts ?? DEFAULT_NETWORK.hosts
   const leaving = leavingOf(count)
   const make = (name: string, about: string, disturbance: Disturbance): Contender => ({
     name,
     about,
-    missing: setting.missing.length > 0 ? setting.missing.join(", ") : undefined,
-    measure: async ({ signal }) => {
-      const mesh = new Mesh(setting.workload, { seed: setting.seed, signal })
-      try {
-        return await measureChurn(mesh, setting, { ...disturbance, count, leaving })
-      } finally {
-        await mesh.close()
-      }
-    },
+    missing: missingText(setting.missing),
+    measure: ({ signal }) =>
+      inMesh(setting, signal, (mesh) =>
+        measureChurn(mesh, setting, { ...disturbance, count, leaving }),
+      ),
   })
   return [
     make("undisturbed", `${count} fetchers, nothing happens`, {
@@ -105,7 +93,7 @@ const leavingOf = (count: number) => Math.max(1, Math.round(count * LEAVING_SHAR
 
 async function measureChurn(
   mesh: Mesh,
-  { hosts, rateMbit, workload }: Setting,
+  { hosts, rateMbit, workload }: MeshSetting,
   plan: Disturbance & { readonly count: number; readonly leaving: number },
 ): Promise<Sample> {
   const { count, leaving } = plan

@@ -1,10 +1,15 @@
-import { type Fetched, type Member, Mesh, type RogueKind } from "../contenders/mesh.ts"
-import { fillMeshSeed, type SealiftSeed } from "../contenders/sealift-seed.ts"
+import type { Fetched, Member, Mesh, RogueKind } from "../contenders/mesh.ts"
 import { prepareInWorkspace } from "../prepared-workspace.ts"
-import type { Contender, NetworkShape, Prepared, Sample, Scenario } from "../scenario.ts"
+import {
+  type Contender,
+  missingText,
+  type NetworkShape,
+  type Prepared,
+  type Sample,
+  type Scenario,
+} from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
-import { createWorkload, type Workload } from "../workload.ts"
-import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
+import { inMesh, type MeshSetting, openMeshSetting } from "./mesh-setting.ts"
 
 const MIB = 1024 ** 2
 /** Peers beside the seeder, the hostile ones included. */
@@ -12,12 +17,6 @@ const DEFAULT_NETWORK: NetworkShape = { hosts: 10, rateMbit: 20 }
 const SHARES = [0.1, 0.3]
 /** In this order as many as there are. */
 const KINDS: readonly RogueKind[] = ["garbage", "stall", "false-have", "wrong-list"]
-
-interface Setting extends LabNetwork {
-  readonly workload: Workload
-  readonly seed: SealiftSeed
-  readonly peersCount: number
-}
 
 interface Rogue {
   readonly kind: RogueKind
@@ -40,18 +39,14 @@ export const hostile: Scenario = {
   baseline: "undisturbed",
   generate(options, tools): Promise<Prepared> {
     return prepareInWorkspace(async (workspace) => {
-      const workload = await createWorkload(await workspace.folder("work"), options)
-      const { hosts: peersCount, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
-      const seed = await fillMeshSeed(workload, { ...tools, rateMbit })
-      const network = await openLabNetwork(workspace, {
-        hostsCount: 1 + peersCount,
-        rateMbit,
-        delayMs,
+      const shape = options.network ?? DEFAULT_NETWORK
+      const { hosts: peersCount } = shape
+      const setting = await openMeshSetting(workspace, options, {
+        ...{ shape, hostsCount: 1 + peersCount, ...tools },
       })
-      const setting = { ...network, workload, seed, peersCount }
       const honest = peersCount - roguesOf(peersCount, Math.max(...SHARES))
       return {
-        payloadBytes: honest * workload.sizeBytes,
+        payloadBytes: honest * setting.workload.sizeBytes,
         contenders: [
           contenderOf(setting, { name: "undisturbed", honest, rogues: 0 }),
           ...SHARES.map((share) => {
@@ -68,7 +63,7 @@ const roguesOf = (peersCount: number, share: number) => Math.max(1, Math.round(p
 
 /** Every contender has the same number of honest fetchers, so that only the hostile ones differ. */
 function contenderOf(
-  setting: Setting,
+  setting: MeshSetting,
   crew: { readonly name: string; readonly honest: number; readonly rogues: number },
 ): Contender {
   const { name, honest, rogues } = crew
@@ -76,21 +71,15 @@ function contenderOf(
   return {
     name,
     about: `${honest} honest fetchers${rogues === 0 ? "" : `, beside them ${kinds.join(", ")}`}`,
-    missing: setting.missing.length > 0 ? setting.missing.join(", ") : undefined,
-    measure: async ({ signal }) => {
-      const mesh = new Mesh(setting.workload, { seed: setting.seed, signal })
-      try {
-        return await measureHostile(mesh, setting, { honest, kinds })
-      } finally {
-        await mesh.close()
-      }
-    },
+    missing: missingText(setting.missing),
+    measure: ({ signal }) =>
+      inMesh(setting, signal, (mesh) => measureHostile(mesh, setting, { honest, kinds })),
   }
 }
 
 async function measureHostile(
   mesh: Mesh,
-  { hosts, rateMbit, workload }: Setting,
+  { hosts, rateMbit, workload }: MeshSetting,
   { honest, kinds }: { readonly honest: number; readonly kinds: readonly RogueKind[] },
 ): Promise<Sample> {
   await mesh.startSeed(hosts[0]!)

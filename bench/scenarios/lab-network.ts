@@ -6,6 +6,7 @@ import { HUB, LAB_TOOLS, type LabHost, openLab } from "../../test/support/networ
 import { missingTools } from "../../test/support/process.ts"
 import type { Workspace } from "../../test/support/workspace.ts"
 import { compileDelay, DELAY_TOOLS, delayBridge } from "../link-delay.ts"
+import type { NetworkShape } from "../scenario.ts"
 
 /** The hosts and their links. */
 export interface LabNetwork {
@@ -18,23 +19,20 @@ export interface LabNetwork {
 
 /**
  * Builds the network; the workspace takes it down.
- * @param options.delayMs - of each way between two hosts
+ * @param hostsCount - the hosts that fetch, and one more, unless told otherwise
  */
 export async function openLabNetwork(
   workspace: Workspace,
-  options: {
-    readonly hostsCount: number
-    readonly rateMbit: number
-    readonly delayMs?: number | undefined
-  },
+  { hosts: fetchersCount, rateMbit, delayMs = 0 }: NetworkShape,
+  hostsCount: number = 1 + fetchersCount,
 ): Promise<LabNetwork> {
-  const { rateMbit, delayMs = 0 } = options
   const missing = missingTools(...LAB_TOOLS, ...(delayMs > 0 ? DELAY_TOOLS : []))
   if (missing.length > 0) return { hosts: [], rateMbit, missing }
-  if (delayMs === 0) return { hosts: await openLab(workspace, options), rateMbit, missing }
+  if (delayMs === 0)
+    return { hosts: await openLab(workspace, { hostsCount, rateMbit }), rateMbit, missing }
   const delay = await compileDelay(workspace)
   if (delay.missing.length > 0) return { hosts: [], rateMbit, missing: delay.missing }
-  const hosts = await openLab(workspace, options)
+  const hosts = await openLab(workspace, { hostsCount, rateMbit })
   await delayBridge(workspace, { namespace: HUB, program: delay.program, delayMs })
   return { hosts, rateMbit, missing }
 }

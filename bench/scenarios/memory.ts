@@ -8,13 +8,13 @@ import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { Pool } from "undici"
 import { type Digest, digestOfRaw, hexOf } from "../../src/core/digest.ts"
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import type { Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { type BenchObject, createObjects } from "../object-workload.ts"
 import { OriginRegistry } from "../origin-registry.ts"
 import { resetUsage, usageSince } from "../peer-process.ts"
-import { prepareInWorkspace } from "../prepared-workspace.ts"
+import { inWorkspace, prepareInWorkspace } from "../prepared-workspace.ts"
 import type { BenchOptions, Prepared, Sample, Scenario } from "../scenario.ts"
 import { slopeOf } from "../statistics.ts"
 import { REPOSITORY, randomImage, TAG } from "./test-image.ts"
@@ -122,8 +122,7 @@ async function soak(
   signal: AbortSignal,
 ): Promise<Soak> {
   const { objects, image } = setting
-  const workspace = openWorkspace("soak", setting.workspace.root)
-  try {
+  return await inWorkspace("soak", setting.workspace, async (workspace) => {
     const origin = new OriginRegistry(image, { repository: REPOSITORY, tag: TAG })
     await origin.start()
     workspace.defer(() => origin.kill())
@@ -151,9 +150,7 @@ async function soak(
     }
     const copies = origin.blobBytes / (objects.length * BLOB_BYTES)
     return { first: await first.sample(copies), second: await second.sample(copies) }
-  } finally {
-    await workspace.close()
-  }
+  })
 }
 
 /** A node under soak and what was seen of it. */

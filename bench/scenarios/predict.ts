@@ -45,11 +45,11 @@ export const predict: Scenario = {
   generate(options, tools): Promise<Prepared> {
     return prepareInWorkspace(async (workspace) => {
       const workload = await createWorkload(await workspace.folder("work"), options)
-      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
-      const network = await openLabNetwork(workspace, { hostsCount: hosts + 1, rateMbit, delayMs })
+      const shape = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, shape)
       const lab = await createSealiftCrowd({ workload, ...network }, tools)
       return {
-        payloadBytes: workload.sizeBytes * hosts,
+        payloadBytes: workload.sizeBytes * shape.hosts,
         contenders: [besideSimulation(lab, options)],
       }
     })

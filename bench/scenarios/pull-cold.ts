@@ -5,12 +5,12 @@
  */
 import { startServer } from "../../test/support/docker-registry.ts"
 import { findTool } from "../../test/support/process.ts"
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import { measureSkopeo } from "../http-pull.ts"
 import type { Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { OriginRegistry } from "../origin-registry.ts"
-import { prepareInWorkspace } from "../prepared-workspace.ts"
+import { inWorkspace, prepareInWorkspace } from "../prepared-workspace.ts"
 import { pullImage } from "../registry-client.ts"
 import type { Contender, Prepared, Sample, Scenario } from "../scenario.ts"
 import { REPOSITORY, randomImage, TAG, warmUpImage } from "./test-image.ts"
@@ -100,17 +100,14 @@ async function fresh<T>(
   setting: { readonly image: Image; readonly open: OpenStop; readonly signal: AbortSignal },
   act: (stop: Stop, more: { origin: OriginRegistry; folder: string }) => Promise<T>,
 ): Promise<T> {
-  const workspace = openWorkspace("pull", parent.root)
-  try {
+  return await inWorkspace("pull", parent, async (workspace) => {
     const limit = { bytesPerSecond: UPLINK_BYTES_PER_SECOND }
     const origin = new OriginRegistry(setting.image, { repository: REPOSITORY, tag: TAG, ...limit })
     await origin.start()
     workspace.defer(() => origin.kill())
     const stop = await setting.open(workspace, origin.url, setting.signal)
     return await act(stop, { origin, folder: workspace.root })
-  } finally {
-    await workspace.close()
-  }
+  })
 }
 
 const direct: OpenStop = async (_workspace, originUrl) => {

@@ -5,20 +5,21 @@
  * suite with an error.
  * @module
  */
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import { sumOf } from "../contenders/crowd.ts"
 import { resetUsage, usageSince } from "../peer-process.ts"
-import { prepareInWorkspace } from "../prepared-workspace.ts"
+import { inWorkspace, prepareInWorkspace } from "../prepared-workspace.ts"
 import { randomChunks } from "../random-bytes.ts"
 import { RolloutFleet } from "../rollout/fleet.ts"
 import { RolloutStory } from "../rollout/story.ts"
-import type {
-  BenchOptions,
-  Contender,
-  NetworkShape,
-  Prepared,
-  Sample,
-  Scenario,
+import {
+  type BenchOptions,
+  type Contender,
+  missingText,
+  type NetworkShape,
+  type Prepared,
+  type Sample,
+  type Scenario,
 } from "../scenario.ts"
 import { percentileOf } from "../statistics.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
@@ -51,10 +52,10 @@ export const rollout: Scenario = {
   baseline: "none",
   generate: (options): Promise<Prepared> =>
     prepareInWorkspace(async (workspace) => {
-      const { hosts, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
-      const network = await openLabNetwork(workspace, { hostsCount: 1 + hosts, rateMbit, delayMs })
+      const shape = options.network ?? DEFAULT_NETWORK
+      const network = await openLabNetwork(workspace, shape)
       return {
-        payloadBytes: 2 * options.sizeBytes * hosts,
+        payloadBytes: 2 * options.sizeBytes * shape.hosts,
         contenders: [contenderOf(network, workspace, options)],
       }
     }),
@@ -65,16 +66,12 @@ function contenderOf(network: LabNetwork, within: Workspace, options: BenchOptio
   return {
     name: "sealift",
     about: `${hosts.length - 1} nodes and an anchor that is desk, gate and controller`,
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
-    async measure({ signal }): Promise<Sample> {
-      const workspace = openWorkspace("rollout", within.root)
-      try {
+    missing: missingText(missing),
+    measure: ({ signal }) =>
+      inWorkspace("rollout", within, async (workspace) => {
         const fleet = await RolloutFleet.found({ workspace, hosts, signal })
         return await tell(fleet, options, signal)
-      } finally {
-        await workspace.close()
-      }
-    },
+      }),
   }
 }
 

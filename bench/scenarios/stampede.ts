@@ -7,21 +7,22 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { LabHost } from "../../test/support/network-lab.ts"
-import { openWorkspace, type Workspace } from "../../test/support/workspace.ts"
+import type { Workspace } from "../../test/support/workspace.ts"
 import { sumOf } from "../contenders/crowd.ts"
 import { peerScript } from "../contenders/program.ts"
 import { encodeImage, type Image } from "../layered-image.ts"
 import { NodeProcess } from "../node-process.ts"
 import { PeerProcess, resetUsage, usageSince } from "../peer-process.ts"
-import { prepareInWorkspace } from "../prepared-workspace.ts"
+import { inWorkspace, prepareInWorkspace } from "../prepared-workspace.ts"
 import type { PullTarget } from "../registry-client.ts"
-import type {
-  BenchOptions,
-  Contender,
-  NetworkShape,
-  Prepared,
-  Sample,
-  Scenario,
+import {
+  type BenchOptions,
+  type Contender,
+  missingText,
+  type NetworkShape,
+  type Prepared,
+  type Sample,
+  type Scenario,
 } from "../scenario.ts"
 import { spreadOf } from "../statistics.ts"
 import { type LabNetwork, openLabNetwork } from "./lab-network.ts"
@@ -99,8 +100,9 @@ async function prepare(
     writeFileSync(path, encodeImage(one))
     return path
   })
-  const { hosts: count, rateMbit, delayMs } = options.network ?? DEFAULT_NETWORK
-  const network = await openLabNetwork(workspace, { hostsCount: 1 + count, rateMbit, delayMs })
+  const shape = options.network ?? DEFAULT_NETWORK
+  const network = await openLabNetwork(workspace, shape)
+  const { hosts: count } = shape
   const setting = { ...network, image, imagePaths, workspace }
   const tooMany = count > DIRECT_MAX ? [`${count} copies over one link; at most ${DIRECT_MAX}`] : []
   return {
@@ -144,18 +146,14 @@ function contender(
   return {
     name,
     about,
-    missing: missing.length > 0 ? missing.join(", ") : undefined,
-    async measure({ signal }) {
-      const workspace = openWorkspace("stampede", setting.workspace.root)
-      try {
+    missing: missingText(missing),
+    measure: ({ signal }) =>
+      inWorkspace("stampede", setting.workspace, async (workspace) => {
         const origin = await startOrigin(setting, workspace, signal)
         const { pullers, nodes } = await open(setting, origin, { workspace, signal })
         if (isOverAtFirstBytes) return await measureStart(origin, pullers)
         return await measureStampede(setting, { origin, pullers, nodes })
-      } finally {
-        await workspace.close()
-      }
-    },
+      }),
   }
 }
 

@@ -17,7 +17,7 @@ describe.skipIf(missing.length > 0)("two hosts on a bridge", () => {
   /** Milliseconds until a host says that nothing listens there: one round trip. */
   async function refusalMs(delayMs: number, { skip }: TestContext): Promise<number> {
     workspace = openWorkspace("delay")
-    const network = await openLabNetwork(workspace, { hostsCount: 2, rateMbit: 100, delayMs })
+    const network = await openLabNetwork(workspace, { hosts: 1, rateMbit: 100, delayMs })
     const { hosts } = network
     if (network.missing.length > 0) {
       process.stderr.write(`link-delay: skipped, there is no ${network.missing.join(", ")}\n`)
