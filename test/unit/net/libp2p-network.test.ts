@@ -420,6 +420,9 @@ describe("data channels", () => {
 
 describe("stopping", () => {
   test("is quick with peers, channels and requests under way, and leaves no socket", async () => {
+    // Tests of other files may have run in this process, and have left some that are reused.
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => /^TCP|^TLS/.test(name))
+    const before = sockets().length
     const [left, right] = await pair()
     right.network.onChannel(() => {})
     right.network.onRequest(PROTOCOL, () => new Promise(() => {}))
@@ -434,8 +437,7 @@ describe("stopping", () => {
     expect(performance.now() - started).toBeLessThan(2_000)
     expect(await asked).toMatchObject({ code: "PEER_UNREACHABLE" })
     silent.destroy()
-    const sockets = () => process.getActiveResourcesInfo().filter((name) => /^TCP|^TLS/.test(name))
-    await until(() => sockets().length === 0)
+    await until(() => sockets().length <= before)
   })
 
   test("frees the port", async () => {
