@@ -1,6 +1,6 @@
 /**
  * The gate's shares for this node: kept ones that count still, else asked of keepers, one after the
- * other (protocol/release.md §5, the gate's exchange).
+ * other where they answer (protocol/release.md §5, the gate's exchange).
  * @module
  */
 import { encodeHex } from "../core/byte-text.ts"
@@ -29,6 +29,8 @@ import type { KnownRelease } from "./releases.ts"
 
 /** A keeper that says nothing for this long is passed over. */
 const ASK_TIMEOUT_MS = 10_000
+/** While one says nothing for this long the next is asked too; a refusal takes 250 ms and the way. */
+const PATIENCE_MS = 400
 /** Most nodes that are asked for one release. */
 const ASKED_MAX = 32
 
@@ -56,7 +58,7 @@ type Answer = "granted" | "refused" | "nothing"
 
 export class GateAsker {
   readonly #deps: GateAskingDeps
-  /** Nodes that have granted before, the latest first. */
+  /** Nodes that are known to keep a gate, for they granted or refused before, the latest first. */
   #keepers: readonly PeerId[] = []
 
   constructor(deps: GateAskingDeps) {
@@ -65,18 +67,28 @@ export class GateAsker {
 
   /**
    * Gives as many shares of the gate as its threshold says; none for a release without a gate.
+   * @param options - `onGranted`: called when a keeper has granted just now
    * @returns for the caller to erase
    * @throws {@link ReleaseError} `GATE_REFUSED` when a keeper was reached, `GATE_MISSING` when none was
    */
   async shares(
     target: GateTarget,
-    options: { readonly signal: AbortSignal },
+    {
+      signal,
+      onGranted,
+    }: { readonly signal: AbortSignal; readonly onGranted?: (() => void) | undefined },
   ): Promise<readonly GrantedShare[]> {
     const needed = gateThreshold(target)
     const taken = await this.#keptShares(target, needed)
     try {
-      if (taken.size < needed) await this.#ask(target, { taken, needed }, options.signal)
-      return [...taken.values()]
+      if (taken.size < needed) {
+        await this.#ask(target, { taken, needed }, signal)
+        onGranted?.()
+      }
+      const shares = [...taken.values()]
+      // Two that were asked at once may both have granted.
+      erase(shares.slice(needed).map(({ share }) => share))
+      return shares.slice(0, needed)
     } catch (error) {
       erase([...taken.values()].map(({ share }) => share))
       throw error
@@ -152,21 +164,44 @@ export class GateAsker {
     { taken, needed }: { readonly taken: Map<string, TakenGrant>; readonly needed: number },
     signal: AbortSignal,
   ): Promise<void> {
-    let isRefused = false
+    const ending = new AbortController()
+    const both = AbortSignal.any([signal, ending.signal])
+    const asked: Promise<Answer>[] = []
+    const waiting = new Set<Promise<Answer>>()
     for (const peer of keepersInOrder(this.#deps, this.#keepers)) {
-      const answer = await this.#askOne(target, peer, { taken, signal })
-      if (answer === "refused") isRefused = true
-      if (answer === "granted")
-        this.#keepers = [peer, ...this.#keepers.filter((one) => one !== peer)]
-      if (taken.size >= needed) return
+      const asking = this.#askOne(target, peer, { taken, signal: both })
+      const end = () => void waiting.delete(asking)
+      asked.push(asking)
+      waiting.add(asking)
+      asking.then(end, end)
+      await this.#patient(asking)
+      if (taken.size >= needed || signal.aborted) break
     }
+    while (waiting.size > 0 && taken.size < needed && !signal.aborted) {
+      await Promise.race(waiting).catch(() => {})
+    }
+    // One that grants meanwhile is taken or erased with the others, and not after them.
+    ending.abort(new Error("enough have granted"))
+    const ended = await Promise.allSettled(asked)
+    signal.throwIfAborted()
+    if (taken.size >= needed) return
+    for (const one of ended) if (one.status === "rejected") throw one.reason
     const details = { needed, granted: taken.size }
-    if (isRefused) {
+    if (ended.some((one) => one.status === "fulfilled" && one.value === "refused")) {
       const message = "the gate does not open for this node, or not yet"
       throw new ReleaseError("GATE_REFUSED", message, { details })
     }
     const message = `no keeper of the gate can be reached: ${taken.size} of ${needed} have granted`
     throw new ReleaseError("GATE_MISSING", message, { details })
+  }
+
+  /** Waits for an answer, and for a silent one no longer than one is patient. */
+  async #patient(asking: Promise<Answer>): Promise<void> {
+    let cancel = () => {}
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.#deps.clock.after(PATIENCE_MS, resolve)
+    })
+    await Promise.race([asking.then(cancel, cancel), patience])
   }
 
   async #askOne(
@@ -182,11 +217,19 @@ export class GateAsker {
       signal.throwIfAborted()
       const code = refusalCode(error)
       this.#deps.log.debug({ peer, code, reason: messageOf(error) }, "no grant of the gate")
-      return code === "GATE_REFUSED" ? "refused" : "nothing"
+      if (code !== "GATE_REFUSED") return "nothing"
+      this.#noteKeeper(peer)
+      return "refused"
     } finally {
       deadline.clear()
     }
-    return await this.#accept(target, envelope, { peer, taken })
+    const answer = await this.#accept(target, envelope, { peer, taken })
+    if (answer === "granted") this.#noteKeeper(peer)
+    return answer
+  }
+
+  #noteKeeper(peer: PeerId): void {
+    this.#keepers = [peer, ...this.#keepers.filter((one) => one !== peer)]
   }
 
   async #accept(
@@ -220,7 +263,7 @@ export class GateAsker {
   }
 }
 
-/** This node, those that have granted before, the fleet's anchors, then whoever is connected. */
+/** This node, those that keep a gate for sure, the fleet's anchors, then whoever is connected. */
 function keepersInOrder(
   { fleet, net, keeper }: Pick<GateAskingDeps, "fleet" | "net" | "keeper">,
   earlier: readonly PeerId[],

@@ -39,6 +39,12 @@ export interface GatheringRequest extends SealedTarget {
   readonly entries: readonly OwnEntry[]
 }
 
+export interface GatheringOptions {
+  readonly signal: AbortSignal
+  /** Whether it is only tried, and what is missing now is nothing to warn of. */
+  readonly isTrial?: boolean
+}
+
 /**
  * Gathers shares.
  * @returns those of all parties; for the caller to erase
@@ -48,9 +54,9 @@ export interface GatheringRequest extends SealedTarget {
 export async function gatherShares(
   deps: GatheringDeps,
   request: GatheringRequest,
-  options: { readonly signal: AbortSignal },
+  options: GatheringOptions,
 ): Promise<readonly GrantedShare[]> {
-  const gathering = new Gathering(deps, request, options.signal)
+  const gathering = new Gathering(deps, request, options)
   try {
     return await gathering.run()
   } catch (error) {
@@ -82,15 +88,21 @@ class Gathering {
   readonly #deps: GatheringDeps
   readonly #request: GatheringRequest
   readonly #signal: AbortSignal
+  readonly #isTrial: boolean
   readonly #taken: TakenGrant[] = []
   /** Why grants of a holder could not be taken. */
   readonly #faults = new Map<string, CodedError>()
   readonly #epochIdentities = new Map<string, Promise<AgeIdentity>>()
 
-  constructor(deps: GatheringDeps, request: GatheringRequest, signal: AbortSignal) {
+  constructor(
+    deps: GatheringDeps,
+    request: GatheringRequest,
+    { signal, isTrial = false }: GatheringOptions,
+  ) {
     this.#deps = deps
     this.#request = request
     this.#signal = signal
+    this.#isTrial = isTrial
   }
 
   async run(): Promise<readonly GrantedShare[]> {
@@ -162,7 +174,8 @@ class Gathering {
   #note(holder: string, error: unknown): void {
     this.#signal.throwIfAborted()
     if (!(error instanceof CodedError)) throw error
-    this.#deps.log.warn({ holder, code: error.code }, "a grant cannot be taken")
+    const level = this.#isTrial ? "debug" : "warn"
+    this.#deps.log[level]({ holder, code: error.code }, "a grant cannot be taken")
     const isWorse = error.code === "SHARE_WRONG" || !this.#faults.has(holder)
     if (isWorse) this.#faults.set(holder, error)
   }

@@ -19,11 +19,11 @@ import { serveGate } from "./gate-exchange.ts"
 import { GateGrantFiles } from "./gate-grant-files.ts"
 import { readGateGrantHere } from "./gate-grant-taking.ts"
 import { GateKeeper, type GateKeeperDeps } from "./gate-keeper.ts"
-import { usableApprovals } from "./grant-gathering.ts"
 import { type KeyChange, rewrapGrants } from "./live-grants.ts"
 import { copyPlainFiles, type OpeningDeps, openSealedFiles } from "./opening-files.ts"
 import { makeFolderWhole, sweepQuarantine, verifyFree } from "./opening-folder.ts"
-import { decideNow, ownEntries, standingOf } from "./opening-standing.ts"
+import { approvedHere, decideNow, ownEntries, standingOf } from "./opening-standing.ts"
+import { OpeningPreparer } from "./preparing.ts"
 import { reportRelease } from "./release-report.ts"
 import type {
   KnownRelease,
@@ -34,12 +34,10 @@ import type {
   Watch,
 } from "./releases.ts"
 import { isStaged, labelsHere, type StagingDeps, stageRelease, wantedFiles } from "./staging.ts"
-import { type UnsealingRequest, unsealRelease } from "./unsealing.ts"
+import { type BegunOpening, unsealRelease } from "./unsealing.ts"
 import { chooseVariant } from "./variant.ts"
 import { type VerifyingDeps, verifyHere } from "./verifying.ts"
 
-/** Grants are brought along when a release is staged; peers are waited for this long. */
-const GRANTS_TIMEOUT_MS = 10_000
 /** The node key of somebody who is granted to by hand is waited for this long. */
 const KEY_TIMEOUT_MS = 30_000
 
@@ -91,6 +89,7 @@ class ReleaseOpener implements NodeOpener {
   readonly #deps: Omit<OpenerDeps, "files"> & VerifyingDeps
   readonly #options: OpenerOptions
   readonly #keeper: GateKeeper
+  readonly #preparer: OpeningPreparer
 
   constructor(deps: OpenerDeps, options: OpenerOptions, keeper: GateKeeper) {
     const files = new GateGrantFiles(deps.files)
@@ -98,6 +97,7 @@ class ReleaseOpener implements NodeOpener {
     this.#deps = { ...deps, files, gate }
     this.#options = options
     this.#keeper = keeper
+    this.#preparer = new OpeningPreparer(this.#deps)
   }
 
   async report(known: KnownRelease): Promise<ReleaseReport> {
@@ -106,8 +106,12 @@ class ReleaseOpener implements NodeOpener {
 
   async stage(known: KnownRelease, watch: Watch): Promise<ReleaseReport> {
     await stageRelease(this.#deps, known.release.said, watch)
-    await this.#bringGrants(known, watch.signal)
+    await this.#preparer.bring(known, { signal: watch.signal, isAsking: true })
     return await this.report(known)
+  }
+
+  async prepare(known: KnownRelease, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#preparer.bring(known, { signal, isAsking: false })
   }
 
   async open(
@@ -117,14 +121,16 @@ class ReleaseOpener implements NodeOpener {
   ): Promise<{ path: string; files: number }> {
     const { said } = known.release
     const { store, fleet } = this.#deps
-    let request = await this.#decided(known, watch.signal)
+    let begun = await this.#begin(known, watch.signal)
     await verifyFree(folder)
     if (!isStaged(store, wantedFiles(said, labelsHere(fleet)))) {
+      await begun.confirmed
       await stageRelease(this.#deps, said, watch)
       // That may have taken hours, and somebody may have taken the release back.
-      request = await this.#decided(known, watch.signal)
+      begun = await this.#begin(known, watch.signal)
     }
-    const opened = await this.#openInto(folder, request, watch)
+    const opened = await this.#openInto(folder, begun, watch)
+    this.#preparer.forget(known)
     await this.#noteOpened(known, opened.path)
     return opened
   }
@@ -153,24 +159,33 @@ class ReleaseOpener implements NodeOpener {
     await rewrapGrants(this.#deps, change, options)
   }
 
-  /** Steps 1 to 3 of opening; first of all, nothing may be known against this node. */
-  async #decided(known: KnownRelease, signal: AbortSignal): Promise<UnsealingRequest> {
+  /**
+   * Steps 1 to 3 of opening; first of all, nothing may be known against this node. What is approved by
+   * what is here goes on while peers are asked.
+   */
+  async #begin(known: KnownRelease, signal: AbortSignal): Promise<BegunOpening> {
     await this.#deps.self?.verify()
     const standing = await standingOf(this.#deps, known)
-    const devices = await decideNow(this.#deps, known, { signal })
+    const granted = new AbortController()
+    const asking = decideNow(this.#deps, known, { signal, granted: granted.signal })
+    const confirmed = asking.then((devices) => ({ known, standing, devices }))
+    // Whoever combines anything awaits it; until then it may have failed.
+    confirmed.catch(() => {})
+    const devices = (await approvedHere(this.#deps, known)) ?? (await asking)
     ownEntries(this.#deps, known.release.said, standing)
-    return { known, standing, devices }
+    return { known, standing, devices, confirmed, onGranted: () => granted.abort() }
   }
 
   async #openInto(
     target: string,
-    request: UnsealingRequest,
+    begun: BegunOpening,
     watch: Watch & OpeningChoice,
   ): Promise<Opened> {
-    const { content } = request.known.release.said
+    const { content } = begun.known.release.said
     const place = { target, notes: this.#options.notes }
-    if (content.visibility === "sealed") return await this.#openSealed(place, request, watch)
-    const files = this.#chosen(request.known, content.files)
+    if (content.visibility === "sealed") return await this.#openSealed(place, begun, watch)
+    await begun.confirmed
+    const files = this.#chosen(begun.known, content.files)
     return await makeOpened(place, files, watch, async (placing) => {
       await copyPlainFiles(this.#deps, files, { placing, watch })
     })
@@ -178,14 +193,14 @@ class ReleaseOpener implements NodeOpener {
 
   async #openSealed(
     place: Place,
-    request: UnsealingRequest,
+    begun: BegunOpening,
     watch: Watch & OpeningChoice,
   ): Promise<Opened> {
-    const bag = await unsealRelease(this.#deps, request, watch)
+    const bag = await unsealRelease(this.#deps, begun, watch)
     const { pool: lasting } = this.#deps
     const pool = lasting ?? new PayloadPool()
     try {
-      const files = this.#chosen(request.known, bag)
+      const files = this.#chosen(begun.known, bag)
       return await makeOpened(place, files, watch, async (placing) => {
         await openSealedFiles({ ...this.#deps, pool }, files, { placing, watch })
       })
@@ -210,25 +225,6 @@ class ReleaseOpener implements NodeOpener {
     } catch (error) {
       // It is open, whole and in its place: only reports will not know.
       log.warn({ code: codeOf(error), release: formatAssetVersion(asset) }, "not noted as opened")
-    }
-  }
-
-  /** Brings what opens it along with the bytes, as far as it is there: its givers may go. */
-  async #bringGrants(known: KnownRelease, signal: AbortSignal): Promise<void> {
-    const { book, clock, log } = this.#deps
-    const deadline = startDeadline(clock, GRANTS_TIMEOUT_MS, signal)
-    try {
-      const { standing, devices } = await this.#decided(known, deadline.signal)
-      const entries = ownEntries(this.#deps, known.release.said, standing).map(({ to }) => to)
-      if (entries.length === 0) return
-      for (const kept of usableApprovals(book, { known, devices, ...standing })) {
-        await book.grants(known, kept, entries, deadline)
-      }
-    } catch (error) {
-      signal.throwIfAborted()
-      log.debug({ code: codeOf(error) }, "grants are not here yet")
-    } finally {
-      deadline.clear()
     }
   }
 }

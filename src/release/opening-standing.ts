@@ -22,6 +22,8 @@ import type { KnownRelease, ReleaseBook } from "./releases.ts"
 
 /** Peers that tell of approvals and withdrawals are waited for no longer than this. */
 const GATHER_TIMEOUT_MS = 2_000
+/** And no longer than this once a keeper of the gate, who has decided too, has just granted. */
+const GRANTED_TIMEOUT_MS = 250
 
 export interface StandingDeps {
   readonly book: ReleaseBook
@@ -64,22 +66,43 @@ export async function standingOf(
 }
 
 /**
+ * Decides by what is here, without a word to anybody.
+ * @returns the devices whose approvals count; undefined when it is not approved
+ */
+export async function approvedHere(
+  { book }: Pick<StandingDeps, "book">,
+  known: KnownRelease,
+): Promise<ReadonlySet<PublicKey> | undefined> {
+  const decision = await book.decide(known)
+  return decision.kind === "approved" ? decision.devices : undefined
+}
+
+/**
  * Decides, after a look at what peers have: one of them may know of a withdrawal.
+ * @param options - `granted`: aborted when a keeper of the gate has granted meanwhile
  * @returns the devices whose approvals count
  * @throws {@link ReleaseError} as `verifyApproved`
  */
 export async function decideNow(
   { book, clock, log }: Omit<StandingDeps, "fleet">,
   known: KnownRelease,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, granted }: { readonly signal: AbortSignal; readonly granted?: AbortSignal },
 ): Promise<ReadonlySet<PublicKey>> {
-  const deadline = startDeadline(clock, GATHER_TIMEOUT_MS, signal)
+  const hurry = new AbortController()
+  const deadline = startDeadline(clock, GATHER_TIMEOUT_MS, AbortSignal.any([signal, hurry.signal]))
+  let clear = () => {}
+  const onGranted = () => {
+    clear = clock.after(GRANTED_TIMEOUT_MS, () => hurry.abort(new Error("a keeper has granted")))
+  }
+  granted?.addEventListener("abort", onGranted, { once: true })
   try {
     await book.gather(known, { signal: deadline.signal })
   } catch (error) {
     signal.throwIfAborted()
     log.debug({ code: codeOf(error) }, "peers told nothing of a release")
   } finally {
+    granted?.removeEventListener("abort", onGranted)
+    clear()
     deadline.clear()
   }
   const decision = await book.decide(known)

@@ -202,6 +202,11 @@ export interface Opener {
   /** Brings and verifies the files that this node's labels choose; opens nothing. */
   stage(release: KnownRelease, watch: Watch): Promise<ReleaseReport>
   /**
+   * Brings and tries what opens an approved release, but for the gate's share; nothing is opened, and no
+   * share is kept. What cannot be had now `open` looks for again.
+   */
+  prepare(release: KnownRelease, options: { readonly signal: AbortSignal }): Promise<void>
+  /**
    * Opens into a folder that is made for it, whole or not at all.
    * @returns where it is, and how many files are there
    * @throws ReleaseError `APPROVALS_MISSING`, `NOT_GRANTED`, `GATE_MISSING`, `RELEASE_WITHDRAWN`,

@@ -70,7 +70,9 @@ export async function verifyPlainFiles(
   try {
     const standing = await standingOf(deps, known)
     const devices = await decideNow(deps, known, watch)
-    bag = await unsealRelease(deps, { known, standing, devices }, watch)
+    const confirmed = { known, standing, devices }
+    const begun = { ...confirmed, confirmed: Promise.resolve(confirmed), onGranted: () => {} }
+    bag = await unsealRelease(deps, begun, watch)
     const variant = chooseVariant(known.release.said.variants, labelsHere(deps.fleet))
     const files = variant.files.map((place) => bag[place]!)
     const wrong = await wrongFilesOf(deps.store, files, watch)

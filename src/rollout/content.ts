@@ -21,6 +21,11 @@ export interface RolloutContent {
    * @returns false when it could not be done now
    */
   stage(release: NamedRelease, options: { readonly signal: AbortSignal }): Promise<boolean>
+  /**
+   * Brings and tries what opens a staged release, but for the gate's share. What cannot be had now is
+   * looked for again when it opens.
+   */
+  prepare(release: NamedRelease, options: { readonly signal: AbortSignal }): Promise<void>
   /** Opens into the node's own folder of opened releases; what was opened there before is given. */
   open(release: NamedRelease, options: { readonly signal: AbortSignal }): Promise<OpenAnswer>
   /**

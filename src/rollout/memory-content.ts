@@ -23,6 +23,8 @@ export class MemoryContent implements RolloutContent {
   readonly outsiders: Set<PeerId> = new Set()
   /** Folders that were opened and are still there. */
   readonly opened: Set<string> = new Set()
+  /** Releases that were prepared, as often as they were. */
+  readonly prepared: string[] = []
   readonly #listeners = new Set<() => void>()
 
   async stage(
@@ -31,6 +33,10 @@ export class MemoryContent implements RolloutContent {
   ): Promise<boolean> {
     signal.throwIfAborted()
     return !this.missing.has(nameOf(release))
+  }
+
+  async prepare(release: NamedRelease): Promise<void> {
+    this.prepared.push(nameOf(release))
   }
 
   async open(

@@ -84,6 +84,8 @@ export class PlanRun {
   #isWoken = false
   #reported = ""
   #hasDoubted = false
+  /** Whether what opens the releases is being brought, and whether something has changed meanwhile. */
+  #preparing: "no" | "yes" | "again" = "no"
   #hasMet = false
   #ended: Promise<void> = Promise.resolve()
   /** Resolves once the last step that was told is kept. */
@@ -145,6 +147,7 @@ export class PlanRun {
         await this.#tell(scene)
         const work = workOf(this.state, scene)
         if (work.kind === "wait") {
+          this.#prepare(scene)
           tries = 0
           await this.#wait(this.#waitMs(scene))
           continue
@@ -278,6 +281,28 @@ export class PlanRun {
       if (!(await content.stage(release, { signal }))) return undefined
     }
     return { kind: "staged" }
+  }
+
+  /**
+   * Whoever waits for its wave has all that opens the releases by then but the gate's share. Approvals and
+   * secrets may come long after the bytes: each time that the run is woken it looks again, and nothing
+   * waits for that.
+   */
+  #prepare({ plan, isStageOnly }: Scene): void {
+    const { signal } = this.#closing
+    if (this.state.step !== "staged" || isStageOnly || signal.aborted) return
+    const isIdle = this.#preparing === "no"
+    this.#preparing = isIdle ? "yes" : "again"
+    if (!isIdle) return
+    const prepare = async () => {
+      for (const release of plan.releases) await this.#deps.content.prepare(release, { signal })
+    }
+    const end = () => {
+      const isStale = this.#preparing === "again" && this.state.step === "staged"
+      this.#preparing = isStale ? "yes" : "no"
+      if (isStale) void prepare().then(end, end)
+    }
+    void prepare().then(end, end)
   }
 
   async #open(release: NamedRelease, signal: AbortSignal): Promise<Happening | undefined> {

@@ -65,6 +65,11 @@ export class ReleaseContent implements RolloutContent {
     }
   }
 
+  async prepare(release: NamedRelease, options: { readonly signal: AbortSignal }): Promise<void> {
+    const known = this.#find(release)
+    if (known !== undefined) await this.#deps.opener.prepare(known, options)
+  }
+
   async open(
     release: NamedRelease,
     options: { readonly signal: AbortSignal },

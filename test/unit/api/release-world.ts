@@ -321,6 +321,7 @@ function releasesOf(
         await work("stage", [release.release.said.asset.sequence], watch)
         return releaseReport(world(), release)
       },
+      prepare: async () => {},
       async open(_release, path, watch) {
         const choice = watch.unpack === undefined ? [] : [watch.unpack]
         await work("open", [path, ...choice], watch)

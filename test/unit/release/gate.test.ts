@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import { digestOf, hexOf } from "../../../src/core/digest.ts"
 import { codeOf } from "../../../src/core/errors.ts"
 import { encodeJson } from "../../../src/core/json.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import type { SelfFault } from "../../../src/fleet/self-standing.ts"
 import {
   encodeGateRequest,
@@ -263,6 +264,27 @@ describe("a node", () => {
     world.hub.connectAll()
     expect(await opened(node)).toBe("ok")
     expect(second.granted.length).toBe(1)
+  })
+
+  test("asks the next one while a keeper says nothing", async () => {
+    await begin()
+    const time = new VirtualClock(NOW)
+    const silent = world.hub.join()
+    const asked = Promise.withResolvers<void>()
+    silent.onRequest(GATE_PROTOCOL, () => {
+      asked.resolve()
+      return new Promise(() => {})
+    })
+    const late = await world.join({ clock: time })
+    const { list } = world.sight
+    const first = { ...list.members.get(keeper.peer)!, peer: silent.id }
+    world.sight.list = { ...list, members: new Map([[silent.id, first], ...list.members]) }
+    world.hub.connectAll()
+    const opening = opened(late)
+    await asked.promise
+    await time.advance(400)
+    expect(await opening).toBe("ok")
+    expect(keeper.granted).toHaveLength(1)
   })
 
   test("passes over a keeper that answers with something else", async () => {

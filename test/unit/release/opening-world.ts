@@ -146,6 +146,10 @@ export class OpeningWorld {
   readonly root: string
   readonly nodes: Node[] = []
   readonly sight: Sight
+  /** What is heard of a release, when peers are asked. */
+  onGather: () => Promise<void> = async () => {}
+  /** A keeper has granted. */
+  onGranted: () => void = () => {}
   /** All ciphertexts, as a swarm would give them. */
   readonly blobs: Map<Digest, Uint8Array> = new Map()
 
@@ -222,7 +226,10 @@ export class OpeningWorld {
       plan: options.plan,
       self: options.self,
       blobPath: options.blobPath,
-      onGranted: (note: { node: string }) => void parts.granted.push(note),
+      onGranted: (note: { node: string }) => {
+        parts.granted.push(note)
+        this.onGranted()
+      },
       clock: options.clock ?? systemClock,
       log: silentLogger,
       pool: POOL,
@@ -445,7 +452,7 @@ export class OpeningWorld {
         policy: sight.policy,
         file: { version: sight.policy.version, digest: POLICY_DIGEST },
       }),
-      gather: async () => {},
+      gather: () => this.onGather(),
       grants: async (_, { approval }, entries) => {
         const list = sight.lists.get(approval.digest)
         if (list === undefined) return []

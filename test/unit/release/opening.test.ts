@@ -50,6 +50,15 @@ async function opened(one: Node, known: KnownRelease, change?: Partial<Watch>): 
   }
 }
 
+/** All nodes know of it at once. */
+async function withdraw({ release: { said, digest } }: KnownRelease): Promise<void> {
+  const release = { asset: said.asset, digest }
+  const by = { kind: "targets" } as const
+  const draft = encodeWithdrawal({ fleet: FLEET, release, by, reason: "wrong" })
+  const withdrawal = readWithdrawal(await fileOf(draft, keyOf(51)), trustOf(keyOf(51)))
+  world.sight.withdrawals.set(digest, [withdrawal])
+}
+
 async function textsIn(folder: string): Promise<Record<string, string>> {
   const paths = Object.keys(TEXTS)
   const rows = paths.map(
@@ -262,12 +271,7 @@ describe("a release is not opened", () => {
   })
 
   test("once it was taken back", async () => {
-    const by = { kind: "targets" } as const
-    const { asset } = known.release.said
-    const release = { asset, digest: known.release.digest }
-    const draft = encodeWithdrawal({ fleet: FLEET, release, by, reason: "wrong" })
-    const withdrawal = readWithdrawal(await fileOf(draft, keyOf(51)), trustOf(keyOf(51)))
-    world.sight.withdrawals.set(known.release.digest, [withdrawal])
+    await withdraw(known)
     expect(await opened(node, known)).toBe("RELEASE_WITHDRAWN")
     expect((await node.opener.report(known)).state).toBe("withdrawn")
   })
@@ -316,6 +320,22 @@ describe("a release is not opened", () => {
         "interrupted",
       )
     }
+  })
+})
+
+describe("a withdrawal that a peer tells of while the node opens", () => {
+  test("stops the opening, though the keeper has granted meanwhile", async () => {
+    const known = await world.publish([GROUP])
+    await world.approveAll(known)
+    await node.opener.stage(known, watch())
+    const granted = Promise.withResolvers<void>()
+    world.onGranted = granted.resolve
+    world.onGather = async () => {
+      await granted.promise
+      await withdraw(known)
+    }
+    expect(await opened(node, known)).toBe("RELEASE_WITHDRAWN")
+    expect(keeper.granted).toHaveLength(1)
   })
 })
 

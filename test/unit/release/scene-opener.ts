@@ -1,5 +1,5 @@
 /** Openers for the nodes of a fleet scene: all but the transport of blobs is the code under test. */
-import { systemClock } from "../../../src/core/clock.ts"
+import { type Clock, systemClock } from "../../../src/core/clock.ts"
 import type { Digest } from "../../../src/core/digest.ts"
 import { silentLogger } from "../../../src/core/log.ts"
 import type { Delivery } from "../../../src/delivery/delivery.ts"
@@ -9,6 +9,7 @@ import { FleetError } from "../../../src/fleet/errors.ts"
 import type { Fleet } from "../../../src/fleet/fleet.ts"
 import { type NodeKey, parseNodeKey } from "../../../src/fleet/node-key.ts"
 import type { NodeKeys } from "../../../src/fleet/node-key-port.ts"
+import type { PlanView } from "../../../src/release/gate-keeper.ts"
 import { createOpener, type NodeOpener } from "../../../src/release/opener.ts"
 import type { AgeIdentity } from "../../../src/seal/age-key.ts"
 import { PayloadPool } from "../../../src/seal/payload-pool.ts"
@@ -27,6 +28,11 @@ export interface SceneOpenerOptions {
   readonly self?: ScenePeer
   /** Of a group's epoch, for who has it; left out: no anchor gives it. */
   readonly epoch?: AgeIdentity
+  /** Told each time that the secret of an epoch is asked for. */
+  readonly onEpoch?: () => void
+  /** What plans say to the keeper. */
+  readonly plan?: PlanView
+  readonly clock?: Clock
   /** Of the gate. */
   readonly device?: DeviceKey
 }
@@ -34,17 +40,18 @@ export interface SceneOpenerOptions {
 export async function sceneOpener(
   scene: FleetScene,
   node: SceneNode,
-  { source, folder, self, epoch, device }: SceneOpenerOptions,
+  { source, folder, self, epoch, onEpoch, device, plan, clock }: SceneOpenerOptions,
 ): Promise<NodeOpener> {
   const { member, net, store, files } = node
   return await createOpener(
     {
-      ...{ net, store, files, pool: POOL, clock: systemClock, log: silentLogger },
+      ...{ net, store, files, pool: POOL, clock: clock ?? systemClock, log: silentLogger },
       book: node.book,
       fleet: fleetOf(node),
       nodeKeys: nodeKeysOf(scene, self),
       epochs: {
         of: async () => {
+          onEpoch?.()
           if (epoch !== undefined) return epoch
           throw new FleetError("EPOCH_REFUSED", "no anchor gives it")
         },
@@ -52,6 +59,7 @@ export async function sceneOpener(
       delivery: deliveryFrom(source, store),
       places: { add: () => {} },
       device: () => device,
+      plan,
     },
     { notes: `${folder}/notes` },
   )

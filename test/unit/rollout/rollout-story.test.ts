@@ -67,6 +67,18 @@ describe("a rollout", () => {
     )
   })
 
+  it("has what opens it brought while its wave is to come, and again when something changes", async () => {
+    const plan = await threeWith()
+    await world.until(() => world.state(3, plan)?.step === "staged")
+    const { content } = world.remainsOf(3)
+    expect(new Set(content.prepared)).toEqual(new Set([NEW]))
+    // An approval came, or the secret of a group may be had now.
+    const before = content.prepared.length
+    content.change()
+    await world.clock.advance(1)
+    expect(content.prepared.length).toBeGreaterThan(before)
+  })
+
   it("is known at once where the plan comes after its start was told", async () => {
     world.admit(1, 2, 3)
     await world.startAll()

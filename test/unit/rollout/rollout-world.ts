@@ -436,6 +436,7 @@ class Mortal {
   content(content: MemoryContent): RolloutContent {
     return {
       stage: (release, options) => this.#alive(() => content.stage(release, options)),
+      prepare: (release) => this.#alive(() => content.prepare(release)),
       open: (release, options) => this.#act(() => content.open(release, options)),
       objection: (release) => this.#alive(() => content.objection(release)),
       activationOf: (release) => content.activationOf(release),
