@@ -199,7 +199,8 @@ function fileIn(base: FleetRepository, role: string): DraftFile | undefined {
   return role === "targets" ? base.targets : undefined
 }
 
-function hasSigned(file: DraftFile, key: PublicKey): boolean {
+/** Whether a key has signed a file. */
+export function hasSigned(file: DraftFile, key: PublicKey): boolean {
   const hex = file.signatures[tufKeyId(key)]?.sig ?? ""
   if (!SIGNATURE_HEX.test(hex)) return false
   return isAccepted({ key, bytes: signedBytesOf(file), signature: Buffer.from(hex, "hex") })

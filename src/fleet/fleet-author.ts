@@ -34,6 +34,7 @@ import { FleetError } from "./errors.ts"
 import { sourceOfFiles } from "./fleet-files.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember, Refresh } from "./fleet-member.ts"
+import { leavingPlans } from "./lacking-plans.ts"
 import {
   isDue,
   isDueAtStandBy,
@@ -102,7 +103,8 @@ export class FleetAuthor {
       const desk = await this.#desk(repository, change)
       const signed = await withNewHolders(base, change ?? {}, this.#deps.ring)
       const renewal = { nowMs, isWhole, keyOf: this.#keysIn(repository) }
-      return publishChange(repository, await withRenewals(repository, signed, renewal), desk)
+      const whole = await withRenewals(repository, signed, renewal)
+      return publishChange(repository, leavingPlans(repository, whole), desk)
     })
   }
 
@@ -133,7 +135,7 @@ export class FleetAuthor {
       const desk = await keyOf("desk")
       if (desk.length === 0) return undefined
       const renewal = { nowMs, isWhole: false, keyOf }
-      const change = await withRenewals(repository, {}, renewal)
+      const change = leavingPlans(repository, await withRenewals(repository, {}, renewal))
       const isChange = change.root !== undefined || change.targets !== undefined
       const isOver = (role: "snapshot" | "timestamp") =>
         isDue(role, Date.parse(repository[role].signed.expires), nowMs)
@@ -172,7 +174,7 @@ export class FleetAuthor {
   /** Makes this node the desk. @throws FleetError `ROLE_KEY_MISSING` */
   takeDesk(): Promise<void> {
     return this.#act(async ({ repository }) =>
-      takeOverDesk(repository, await this.#desk(repository)),
+      takeOverDesk(repository, leavingPlans(repository, {}), await this.#desk(repository)),
     )
   }
 

@@ -93,11 +93,13 @@ export async function withNewHolders(
   let next: FleetChange = change
   for (const [role, file] of filesBeside(repository, change)) {
     const before = holdersIn(repository, role)?.keys ?? []
-    const now = holdersIn({ root, targets }, role)?.keys ?? []
+    const holders = holdersIn({ root, targets }, role)
+    const now = holders?.keys ?? []
     if (now.every((key) => before.includes(key))) continue
     // A reader that has the root before takes the targets that the snapshot names already.
     const signers = await ring.among(role, role === "targets" ? [...now, ...before] : now)
-    if (signers.length > 0) {
+    // Fewer make a file that nobody takes.
+    if (signers.length >= (holders?.threshold ?? 1)) {
       next = await withSigned(base, next, { role, file, signers, before, now })
     }
   }

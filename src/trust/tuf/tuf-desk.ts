@@ -98,9 +98,10 @@ export async function renewTimestamp(
  */
 export async function takeOverDesk(
   before: FleetRepository,
+  change: Pick<FleetChange, "mayLack">,
   options: DeskOptions,
 ): Promise<Publication> {
-  return publishFrom(before, {}, options, TAKE_OVER_STEP)
+  return publishFrom(before, change, options, TAKE_OVER_STEP)
 }
 
 async function publishFrom(

@@ -231,6 +231,26 @@ describe("a stand-by with keys of its own", () => {
   })
 })
 
+describe("plans that were signed by the node alone", () => {
+  test("count no more once others hold their role, and stop nothing else of the fleet", async () => {
+    await first.desk.publishTarget("plans/p/1.json", Buffer.from("{}"))
+    const plans = () =>
+      first.fleet.membership!.targets().filter(({ path }) => path.startsWith("plans/"))
+    expect(plans()).toHaveLength(1)
+    const own = [...first.fleet.membership!.roleHolders("plan")!.keys]
+    // One of two is no more than none: the list is not signed anew by half.
+    for (const keys of [[...own, people[0]!.key], people.map(({ key }) => key)]) {
+      const draft = await first.desk.draft({ act: "hold", roles: ["plan"], keys, threshold: 2 })
+      await first.desk.submit(draft)
+      expect(plans()).toEqual([])
+    }
+    await first.desk.renew()
+    await first.desk.takeDesk()
+    const second = await world.joiner(first, "second")
+    expect(second.fleet.membership!.access()!.isStale).toBe(false)
+  })
+})
+
 describe("a draft", () => {
   const held = (threshold = 2) => {
     const keys = people.map(({ key }) => key)

@@ -149,7 +149,7 @@ test("leaves the old desk behind for good when another takes over", async () => 
   const files = memoryFiles()
   await writePublication(fleet, files)
   const client = await readerOf(fleet.fleet, files)
-  const taken = await takeOverDesk(fleet.repository, desk("stand-by"))
+  const taken = await takeOverDesk(fleet.repository, {}, desk("stand-by"))
   expect(taken.repository.snapshot.signed.version).toBe(1_001)
   await writePublication(taken, files)
   await client.refresh(files)
