@@ -6,11 +6,13 @@ import type { FastifyInstance } from "fastify"
 import type { Clock } from "../core/clock.ts"
 import { formatAssetVersion } from "../release/asset-name.ts"
 import type { NamedRelease } from "../release/signed.ts"
+import { PLAN_DRAFT_BYTES_MAX } from "../rollout/plan-draft.ts"
 import { parsePlanFile } from "../rollout/plan-file.ts"
-import type { RolloutReport, Rollouts } from "../rollout/rollout.ts"
+import type { PlanReceipt, RolloutReport, Rollouts } from "../rollout/rollout.ts"
 import { ApiError } from "./errors.ts"
 import { type FleetRouteDeps, membershipOf } from "./fleet-deps.ts"
 import { sendLines } from "./line-stream.ts"
+import { acceptRawBodies, rawBodyOf, sendRaw } from "./raw-body.ts"
 import { choiceOf, fieldsOf, required } from "./request.ts"
 import type {
   PlanAnswer,
@@ -37,8 +39,18 @@ export function addRolloutRoutes(app: FastifyInstance, deps: RolloutRouteDeps): 
   app.post("/v1/rollouts", async (request): Promise<PlanAnswer> => {
     const { plan, dryRun } = fieldsOf(request.body, { plan: "object", dryRun: "boolean" })
     const terms = parsePlanFile(required(plan, "plan"))
-    const made = await rolloutsOf(deps).create(terms, { isDryRun: dryRun === true })
-    return { ...made, digest: made.digest ?? null, releases: made.releases.map(releaseOf) }
+    return planAnswerOf(await rolloutsOf(deps).create(terms, { isDryRun: dryRun === true }))
+  })
+  app.post("/v1/rollouts/draft", async (request, reply) => {
+    const { plan } = fieldsOf(request.body, { plan: "object" })
+    return sendRaw(reply, await rolloutsOf(deps).draft(parsePlanFile(required(plan, "plan"))))
+  })
+  app.register(async (scope) => {
+    acceptRawBodies(scope)
+    const limits = { bodyLimit: PLAN_DRAFT_BYTES_MAX }
+    scope.post("/v1/rollouts/submit", limits, async (request): Promise<PlanAnswer> => {
+      return planAnswerOf(await rolloutsOf(deps).submit(rawBodyOf(request.body)))
+    })
   })
   app.get("/v1/rollouts", async (): Promise<RolloutsAnswer> => {
     return { rollouts: rolloutsOf(deps).list().map(answerOf) }
@@ -105,6 +117,10 @@ export async function* followed(
   } finally {
     forget()
   }
+}
+
+function planAnswerOf(made: PlanReceipt): PlanAnswer {
+  return { ...made, digest: made.digest ?? null, releases: made.releases.map(releaseOf) }
 }
 
 function answerOf(report: RolloutReport): RolloutAnswer {

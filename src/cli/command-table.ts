@@ -371,6 +371,18 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     group: "rollout",
+    usage: "sign <draft...>",
+    summary: "show what a plan would do, and sign it; no node is needed",
+    load: async () => (await import("./command/rollout-draft.ts")).rolloutSignCommand,
+  },
+  {
+    group: "rollout",
+    usage: "submit <draft...>",
+    summary: "publish a plan that enough keys have signed",
+    load: async () => (await import("./command/rollout-draft.ts")).rolloutSubmitCommand,
+  },
+  {
+    group: "rollout",
     usage: "start <name>",
     summary: "freeze the waves and release the first one",
     load: async () => (await import("./command/rollout.ts")).rolloutStartCommand,

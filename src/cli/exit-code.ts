@@ -46,6 +46,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["NODE_CLONED", 3],
   ["NODE_RESTORED", 3],
   ["DRAFT_CONFLICT", 3],
+  ["DRAFT_SIGNED", 3],
   ["TUF_SIGNATURES_MISSING", 5],
   ["INVITE_REFUSED", 3],
   ["INVITE_EXPIRED", 3],

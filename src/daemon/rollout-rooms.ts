@@ -67,7 +67,7 @@ export interface RolloutRoomsDeps {
   readonly membership: FleetMember
   readonly fleet: Fleet
   readonly self: SelfStanding
-  readonly desk: Pick<FleetDesk, "publishTarget" | "signersOf" | "report">
+  readonly desk: Pick<FleetDesk, "publishTarget" | "publishSigned" | "signersOf" | "report">
   readonly releases: ReleaseBook
   readonly opener: Opener
   readonly kv: Kv

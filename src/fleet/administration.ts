@@ -12,8 +12,10 @@ import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
+import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
+import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { WITNESSES_PATH } from "../trust/witness-list.ts"
 import { type Admission, addingTo, admitting, removingFrom, revoking } from "./access-acts.ts"
 import { AccessAuthor, type EditAccess } from "./access-author.ts"
@@ -315,6 +317,10 @@ export class Administration implements FleetDesk {
         return { ...change, mayDrop: new Set(remove) }
       })
     })
+  }
+
+  publishSigned(make: (newest: FleetRepository) => Promise<FleetChange>): Promise<void> {
+    return this.#publish(({ author }) => author.publish(({ repository }) => make(repository)))
   }
 
   async signersOf(role: string): Promise<readonly Signer[]> {

@@ -34,6 +34,9 @@ const SIGNATURE_HEX = /^[0-9a-f]{128}$/
 const SIGNED_NAME = "signed-roles.json"
 const SIGNED_BYTES_MAX: number = 64 * 1024
 const ROLES_MAX = 256
+const PLANS_PREFIX = "plans/"
+/** Rollouts of which a key remembers the last plan that it signed. */
+const PLANS_MAX = 128
 
 /** Where a key that signs drafts stands. */
 export interface SigningPlace {
@@ -177,7 +180,8 @@ export async function signDraft(
     const message = `${key} signs for none of the roles in this draft`
     throw new FleetError("ROLE_KEY_MISSING", message)
   }
-  await remember(state, mine, { fleet: draft.fleet, isAgain })
+  const versions = mine.map(([role, file]) => versionOf(role, file))
+  await rememberSigned(state, versions, { fleet: draft.fleet, isAgain })
   const signed = new Map<string, DraftFile>()
   for (const [role, file] of mine) {
     signed.set(role, await signMetadata(file, [signer], signal === undefined ? {} : { signal }))
@@ -206,24 +210,44 @@ export function hasSigned(file: DraftFile, key: PublicKey): boolean {
   return isAccepted({ key, bytes: signedBytesOf(file), signature: Buffer.from(hex, "hex") })
 }
 
-/** One version of a role's file is signed once: two of them would divide the fleet. */
-async function remember(
+/** Gives what is remembered of a file. */
+export function versionOf(role: string, file: DraftFile): SignedVersion {
+  return { role, version: file.signed.version, digest: hexSha256(signedBytesOf(file)) }
+}
+
+/** One version of something that a key signs: a role's file, or a plan. */
+export interface SignedVersion {
+  /** A role, or `plans/NAME` for the plans of a rollout. */
+  readonly role: string
+  readonly version: number
+  /** SHA-256 of what is signed, as hex digits. */
+  readonly digest: string
+}
+
+/**
+ * Remembers what a key is about to sign: one version is signed once, since two of them would divide the
+ * fleet.
+ * @throws {@link FleetError} `DRAFT_CONFLICT`, `FLEET_WRONG`, `DRAFT_INVALID`
+ */
+export async function rememberSigned(
   state: TufFiles,
-  files: readonly (readonly [string, DraftFile])[],
+  versions: readonly SignedVersion[],
   { fleet, isAgain }: { readonly fleet: string; readonly isAgain: boolean },
 ): Promise<void> {
   const known = await readSigned(state, fleet)
-  for (const [role, file] of files) {
-    const { version } = file.signed
-    const digest = hexSha256(signedBytesOf(file))
+  for (const { role, version, digest } of versions) {
     const before = known.get(role)
     const isSame = before?.version === version && before.digest === digest
     if (before !== undefined && before.version >= version && !isSame && !isAgain) {
       const message = `this key has signed ${role} ${before.version} with other words before; if that was given up, say --again`
       throw new FleetError("DRAFT_CONFLICT", message, { details: { role } })
     }
+    known.delete(role)
     known.set(role, { version, digest })
   }
+  // Rollouts come and go; of roles there are few.
+  const plans = [...known.keys()].filter((role) => role.startsWith(PLANS_PREFIX))
+  for (const role of plans.slice(0, -PLANS_MAX)) known.delete(role)
   const roles = [...known].map(([role, entry]) => ({ role, ...entry }))
   await state.write(SIGNED_NAME, encodeJson({ v: 1, fleet, roles }))
 }

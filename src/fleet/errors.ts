@@ -58,6 +58,8 @@ export type FleetErrorCode =
   | "DRAFT_OUTDATED"
   /** A key that has signed another file of the same version before. */
   | "DRAFT_CONFLICT"
+  /** A key that has signed the draft already: another one is to be asked. */
+  | "DRAFT_SIGNED"
   /** A desk that has met no node of its fleet since it started: what it keeps may be old. */
   | "DESK_UNMET"
   /** A node key's statement whose form, signature, fleet, counter, recipient or time is wrong (§5). */

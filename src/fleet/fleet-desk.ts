@@ -6,7 +6,9 @@
 import type { PeerId } from "../net/net.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
+import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
+import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import type { WitnessList } from "../trust/witness-list.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
@@ -197,6 +199,12 @@ export interface FleetDesk {
     bytes: Uint8Array,
     options?: { readonly drop?: readonly string[] },
   ): Promise<void>
+  /**
+   * Publishes what was signed elsewhere for a delegated role, over what is newest then.
+   * @param make - gives what is published; it throws when that was not signed enough, or for something
+   * older
+   */
+  publishSigned(make: (newest: FleetRepository) => Promise<FleetChange>): Promise<void>
   /** Signs for a role whose key lies here: gives its envelope signers. */
   signersOf(role: string): Promise<readonly Signer[]>
   /** Signs every file of this node's roles anew, before it runs out. */

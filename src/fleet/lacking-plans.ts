@@ -26,7 +26,7 @@ export function leavingPlans(
 }
 
 /** Whether enough of the keys that sign for a role now have signed its file. */
-function isSignedEnough(
+export function isSignedEnough(
   file: FleetRepository["targets"],
   { keys, threshold }: RoleSigners,
 ): boolean {

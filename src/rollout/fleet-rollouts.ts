@@ -3,22 +3,34 @@
  * node's own part (protocol/rollout.md §5).
  * @module
  */
-import type { Membership } from "../fleet/fleet.ts"
+import type { Digest } from "../core/digest.ts"
+import { codeOf } from "../core/errors.ts"
+import type { SigningPlace } from "../fleet/draft-signing.ts"
+import { FleetError } from "../fleet/errors.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
-import type { PeerId, PeerNetwork } from "../net/net.ts"
-import type { AssetVersion } from "../release/asset-name.ts"
-import { formatAssetVersion } from "../release/asset-name.ts"
-import type { ReleaseBook } from "../release/releases.ts"
-import { type NamedRelease } from "../release/signed.ts"
+import { collectFleetFiles } from "../fleet/fleet-files.ts"
+import { lifeMsOf } from "../fleet/role-renewal.ts"
+import type { PeerId } from "../net/net.ts"
 import { signDraft } from "../release/signing.ts"
+import type { Signer } from "../trust/signing-key.ts"
+import { encodeStatement } from "../trust/statement.ts"
+import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
-import type { RolloutContent } from "./content.ts"
+import { memoryFiles } from "../trust/tuf/memory-files.ts"
 import type { ActByHand, RolloutController } from "./controller.ts"
 import { RolloutError } from "./errors.ts"
 import type { NodeRollouts } from "./node-rollouts.ts"
-import type { Plan } from "./plan.ts"
+import { encodePlanDraft, type PlanDraft, parsePlanDraft } from "./plan-draft.ts"
+import {
+  publishedPlan,
+  type ReadPlanDraft,
+  readDraftedPlan,
+  readOver,
+  signPlanDraft,
+} from "./plan-draft-signing.ts"
 import type { PlanTerms } from "./plan-file.ts"
-import { planOfPath, planPath } from "./plan-path.ts"
+import { PlanMaker, type PlanMakerDeps } from "./plan-making.ts"
+import { planPath } from "./plan-path.ts"
 import { encodePlan } from "./plan-statement.ts"
 import type {
   NodeStanding,
@@ -28,21 +40,15 @@ import type {
   RolloutReport,
   Rollouts,
 } from "./rollout.ts"
-import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import type { KnownPlan } from "./rollout-book.ts"
 import type { RolloutView } from "./rollout-view.ts"
-import { rosterOf } from "./wave-choosing.ts"
 import { countWave, type Findings, judge, standingOf } from "./wave-judging.ts"
 
 /** Nodes that a report of a rollout names. */
 const LATE_SHOWN_MAX = 1_000
 
-export interface FleetRolloutsDeps {
-  readonly membership: Membership
-  readonly net: Pick<PeerNetwork, "id">
-  readonly desk: Pick<FleetDesk, "publishTarget" | "signersOf">
-  readonly releases: ReleaseBook
-  readonly book: RolloutBook
-  readonly content: RolloutContent
+export interface FleetRolloutsDeps extends PlanMakerDeps {
+  readonly desk: Pick<FleetDesk, "publishTarget" | "publishSigned" | "signersOf">
   readonly node: NodeRollouts
   /** The controller of a plan; undefined: another node decides. */
   readonly controllerOf: (known: KnownPlan) => RolloutController | undefined
@@ -52,26 +58,99 @@ export interface FleetRolloutsDeps {
 
 export class FleetRollouts implements Rollouts {
   readonly #deps: FleetRolloutsDeps
+  readonly #maker: PlanMaker
 
   constructor(deps: FleetRolloutsDeps) {
     this.#deps = deps
+    this.#maker = new PlanMaker(deps)
   }
 
   async create(
     terms: PlanTerms,
     { isDryRun }: { readonly isDryRun: boolean },
   ): Promise<PlanReceipt> {
-    const { membership, desk, book } = this.#deps
+    const { desk, book } = this.#deps
     await book.refresh()
-    const plan = this.#planOf(terms)
-    this.#verifyChannel(plan)
-    const outline = this.#outlineOf(plan)
+    const plan = this.#maker.planOf(terms)
+    this.#maker.verifyChannel(plan)
+    const outline = this.#maker.outlineOf(plan)
     if (isDryRun) return { ...outline, digest: undefined }
     const signers = await desk.signersOf(PLAN_ROLE)
     const { envelope, digest } = await signDraft(encodePlan(plan), signers)
-    await desk.publishTarget(planPath(plan), envelope, { drop: this.#replacedBy(plan) })
+    await desk.publishTarget(planPath(plan), envelope, { drop: this.#maker.replacedBy(plan) })
+    return await this.#published({ ...outline, digest })
+  }
+
+  async draft(terms: PlanTerms): Promise<Uint8Array> {
+    const { membership, book } = this.#deps
     await book.refresh()
-    const receipt = { ...outline, digest }
+    const plan = this.#maker.planOf(terms)
+    this.#maker.verifyChannel(plan)
+    // What could not be started is not sent around to be signed.
+    this.#maker.outlineOf(plan)
+    const draft: PlanDraft = {
+      fleet: membership.fleet,
+      files: await collectFleetFiles(membership),
+      statement: encodeStatement(encodePlan(plan)),
+      signatures: [],
+      listing: {
+        expiresAtMs: membership.nowMs() + lifeMsOf(PLAN_ROLE),
+        drops: this.#maker.replacedBy(plan),
+        signatures: [],
+      },
+    }
+    return encodePlanDraft(await this.#signedHere(draft))
+  }
+
+  async submit(bytes: Uint8Array): Promise<PlanReceipt> {
+    const { desk } = this.#deps
+    const draft = await this.#signedHere(parsePlanDraft(bytes))
+    await this.#deps.book.refresh()
+    const { plan, digest } = await readDraftedPlan(draft, this.#place())
+    this.#maker.verifyNext(plan)
+    this.#maker.verifyChannel(plan)
+    const outline = this.#maker.outlineOf(plan)
+    await desk.publishSigned(async (newest) => {
+      const read = await readDraftedPlan(draft, this.#place())
+      verifyNewest(read, newest)
+      return publishedPlan(await readOver(draft, newest))
+    })
+    return await this.#published({ ...outline, digest })
+  }
+
+  /** Signs a draft by the keys of the role that lie here, as far as they are due. */
+  async #signedHere(draft: PlanDraft): Promise<PlanDraft> {
+    let read = await readDraftedPlan(draft, this.#place())
+    for (const signer of await this.#signersHere()) {
+      try {
+        const options = { state: memoryFiles(), isAgain: true }
+        read = (await signPlanDraft(read, signer, options)).read
+      } catch (error) {
+        if (codeOf(error) !== "DRAFT_SIGNED") throw error
+      }
+    }
+    return read.draft
+  }
+
+  async #signersHere(): Promise<readonly Signer[]> {
+    try {
+      return await this.#deps.desk.signersOf(PLAN_ROLE)
+    } catch (error) {
+      if (codeOf(error) !== "ROLE_KEY_MISSING") throw error
+      return []
+    }
+  }
+
+  /** What a node signs it has just made, or was given by its operator: nothing of it is kept. */
+  #place(): SigningPlace {
+    const { fleet: expectedFleet } = this.#deps.membership
+    return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
+  }
+
+  async #published(receipt: PlanReceipt & { readonly digest: Digest }): Promise<PlanReceipt> {
+    const { membership, book } = this.#deps
+    const { digest } = receipt
+    await book.refresh()
     if (book.get(digest) === undefined) {
       const message = `the plan of ${membership.fleet} was published and does not count here`
       throw new RolloutError("PLAN_INVALID", message)
@@ -134,88 +213,6 @@ export class FleetRollouts implements Rollouts {
     )
   }
 
-  #planOf(terms: PlanTerms): Plan {
-    const { membership, net, book } = this.#deps
-    const nowMs = membership.nowMs()
-    const { name, controller = net.id, lifeMs } = terms
-    if (membership.access()?.list.members.has(controller) !== true) {
-      throw new RolloutError("PLAN_INVALID", `controller: ${controller} is not in the fleet`)
-    }
-    // One moment each: of two plans of a channel it says which one is newer.
-    const newest = Math.max(0, ...book.plans().map(({ plan }) => plan.said.createdAtMs))
-    const createdAtMs = Math.max(nowMs, newest + 1)
-    return {
-      ...terms,
-      fleet: membership.fleet,
-      version: this.#nextVersion(name),
-      createdAtMs,
-      expiresAtMs: createdAtMs + lifeMs,
-      controller,
-      releases: terms.releases.map((asset) => this.#namedRelease(asset)),
-    }
-  }
-
-  #namedRelease(asset: Omit<AssetVersion, "sequence"> & { sequence?: number }): NamedRelease {
-    const known = this.#deps.releases.find(asset)
-    if (known !== undefined)
-      return { asset: known.release.said.asset, digest: known.release.digest }
-    const text = formatAssetVersion({ sequence: 1, ...asset })
-    throw new RolloutError("PLAN_INVALID", `releases: ${text} is not known here: publish it first`)
-  }
-
-  #nextVersion(name: string): number {
-    const { membership, book } = this.#deps
-    const listed = membership.targets().flatMap(({ path }) => planOfPath(path) ?? [])
-    const kept = book.plans().map(({ named }) => named)
-    const versions = [...listed, ...kept].flatMap((one) => (one.name === name ? [one.version] : []))
-    return Math.max(0, ...versions) + 1
-  }
-
-  /** Another rollout of the channel goes on: it is ended first, or this is its next version. */
-  #verifyChannel(plan: Plan): void {
-    const { book } = this.#deps
-    const busy = book.active().find((known) => {
-      const { said } = known.plan
-      if (said.channel !== plan.channel || said.name === plan.name) return false
-      return ["running", "paused"].includes(book.view(known).phase)
-    })
-    if (busy === undefined) return
-    const { name } = busy.named
-    const message = `channel ${plan.channel} has rollout ${name}, which is not over: let it end, or abort it`
-    throw new RolloutError("CHANNEL_BUSY", message, { details: { rollout: name } })
-  }
-
-  /** Plans of the channel that the new one takes the place of. */
-  #replacedBy(plan: Plan): readonly string[] {
-    return this.#deps.book
-      .active()
-      .filter(({ plan: { said } }) => said.channel === plan.channel)
-      .map(({ named }) => planPath(named))
-  }
-
-  #outlineOf(plan: Plan): Omit<PlanReceipt, "digest"> {
-    const { membership, content } = this.#deps
-    const list = membership.access()?.list
-    if (list === undefined)
-      throw new RolloutError("PLAN_INVALID", "there is no access list here yet")
-    const choice = rosterOf(plan, list, (peer) => content.isFor(plan.releases, peer))
-    const { name, version, channel, controller, releases, expiresAtMs } = plan
-    const waves = plan.waves.map((wave, index) => ({
-      name: wave.name,
-      nodes: choice.waves[index] ?? [],
-    }))
-    return {
-      name,
-      version,
-      channel,
-      controller,
-      releases,
-      waves,
-      others: choice.others,
-      expiresAtMs,
-    }
-  }
-
   #reportOf(known: KnownPlan): RolloutReport {
     const { book, net, node, controllerOf } = this.#deps
     const { said } = known.plan
@@ -267,6 +264,14 @@ export class FleetRollouts implements Rollouts {
       nodes: shown.map((peer) => standingLine(findings!, peer, standing(peer))),
     }
   }
+}
+
+/** The list that was signed follows the newest one, and was signed by keys that count still. */
+function verifyNewest({ base, draft }: ReadPlanDraft, newest: FleetRepository): void {
+  const [before, now] = [base, newest].map(({ roles }) => roles.get(PLAN_ROLE)?.signed.version ?? 0)
+  if (before === now) return
+  const message = `list ${before} of plans was followed, and ${now} is what counts: draft it anew`
+  throw new FleetError("DRAFT_OUTDATED", message, { details: { fleet: draft.fleet } })
 }
 
 function actOf(act: RolloutAct, known: KnownPlan, wave: string | undefined): ActByHand {

@@ -13,7 +13,7 @@ import {
   type Signed,
   subjectOf,
 } from "../release/signed.ts"
-import type { StatementDraft, Subject } from "../trust/statement.ts"
+import { readPayload, type StatementDraft, type Subject } from "../trust/statement.ts"
 import { refusal } from "./errors.ts"
 import { PLAN_RELEASES_MAX, type Plan } from "./plan.ts"
 import { encodePlanPredicate, PLAN_FIELDS, parsePlanPredicate } from "./plan-predicate.ts"
@@ -44,6 +44,18 @@ export function encodePlan(plan: Plan): StatementDraft<typeof PLAN_KIND> {
  */
 export function readPlan(file: Uint8Array, trust: ReaderTrust): Signed<Plan> {
   return readSaid(file, trust, { kind: PLAN_KIND, fields: PLAN_FIELDS, parse: parsePlan })
+}
+
+/**
+ * Reads a plan that is about to be signed.
+ * @throws {@link TrustError} as `readStatement`; {@link RolloutError} `PLAN_INVALID`
+ */
+export function readUnsignedPlan(
+  payload: Uint8Array,
+  fleet: string,
+): Pick<Signed<Plan>, "said" | "digest"> {
+  const statement = readPayload(payload, { fleet, kinds: { [PLAN_KIND]: PLAN_FIELDS } })
+  return { said: parsePlan(statement, fleet), digest: statement.digest }
 }
 
 function parsePlan(

@@ -90,6 +90,18 @@ export interface Rollouts {
    * @throws {@link RolloutError} `PLAN_INVALID`, `CHANNEL_BUSY`; FleetError `ROLE_KEY_MISSING`
    */
   create(terms: PlanTerms, options: { readonly isDryRun: boolean }): Promise<PlanReceipt>
+  /**
+   * Makes a plan for keys that lie elsewhere, signed by those of the role that lie here; nothing is
+   * published (`plan-draft.ts`).
+   * @throws as `create`; FleetError `DRAFT_INVALID` when it is too large
+   */
+  draft(terms: PlanTerms): Promise<Uint8Array>
+  /**
+   * Publishes a plan that was drafted and signed.
+   * @throws {@link RolloutError} `PLAN_INVALID`, `CHANNEL_BUSY`, `PLAN_EXPIRED`; FleetError
+   * `DRAFT_INVALID`, `DRAFT_OUTDATED`, `FLEET_WRONG`; TrustError `TUF_SIGNATURES_MISSING`
+   */
+  submit(draft: Uint8Array): Promise<PlanReceipt>
   /** The one that was made last first. */
   list(): readonly RolloutReport[]
   counts(): RolloutCounts

@@ -108,7 +108,18 @@ export function readStatement<Kind extends string>(
 ): Statement<Kind> {
   const envelope = parseEnvelope(file) // step 1
   const signers = verifyEnvelope(envelope, keys) // steps 2 and 3
-  const { payload } = envelope
+  return { ...readPayload(envelope.payload, { fleet, kinds }), signers }
+}
+
+/**
+ * Reads what is about to be signed, as one of the expected kinds; whoever reads what was signed calls
+ * {@link readStatement}.
+ * @throws {@link TrustError} as it
+ */
+export function readPayload<Kind extends string>(
+  payload: Uint8Array,
+  { fleet, kinds }: Omit<Expectation<Kind>, "keys">,
+): Omit<Statement<Kind>, "signers"> {
   const parsed = parsePayload(payload) // step 4
   const { predicateType: kind, subject, predicate } = parsed
   // Step 5.
@@ -120,7 +131,7 @@ export function readStatement<Kind extends string>(
     throw new TrustError("FLEET_WRONG", `a statement of fleet ${parsed.fleet}, expected ${fleet}`)
   }
   checkCritical(parsed, kinds[kind]) // step 7
-  return { kind, subject, predicate, digest: digestOf(payload), signers, payload }
+  return { kind, subject, predicate, digest: digestOf(payload), payload }
 }
 
 /** Own keys only, so that no statement is of the kind `constructor`. */

@@ -4,10 +4,11 @@
  */
 import { rm, writeFile } from "node:fs/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { stringify } from "yaml"
 import type { RolloutAnswer } from "../../src/api/rollout-api.ts"
 import { LinkedSites } from "../support/linked-sites.ts"
 import { pollUntil } from "../support/process.ts"
-import { done, ReleaseFleet, refused } from "../support/release-fleet.ts"
+import { apart, done, ReleaseFleet, refused } from "../support/release-fleet.ts"
 import { createRollout, untilPhase as phaseReached, publishModel } from "../support/rollout-acts.ts"
 import type { SealiftNode } from "../support/sealift-node.ts"
 import { openWorkspace, type Workspace } from "../support/workspace.ts"
@@ -54,7 +55,8 @@ const planOf = (release: string, more: object = {}): object => ({
 })
 
 const create = (plan: object) => createRollout(fleet, plan)
-const untilPhase = (phase: RolloutAnswer["phase"]) => phaseReached(fleet.anchor, "model", phase)
+const untilPhase = (phase: RolloutAnswer["phase"], name = "model") =>
+  phaseReached(fleet.anchor, name, phase)
 const contentAt = (node: SealiftNode) => sites.contentAt(node)
 const contents = () => sites.contents(edges)
 
@@ -122,6 +124,50 @@ describe("A release that is held", () => {
     await refused(edges[0]!.sealift("rollout", "status", "nothing"), "PLAN_NOT_FOUND")
     await rm(fleet.path("plan.yaml"))
   })
+})
+
+describe("A plan that two of three must sign", () => {
+  const sign = async (name: string, draft: string, out: string) => {
+    const shown = JSON.parse(await done(fleet.anchor.sealift("fleet", "show", "--json")))
+    const who = ["--key", fleet.keyOf(name), "--fleet", String(shown.fleet)]
+    return await apart(
+      ...["rollout", "sign", fleet.path(draft), ...who, "-o", fleet.path(out), "--quiet"],
+    )
+  }
+  const submit = (name: string) => fleet.anchor.sealift("rollout", "submit", fleet.path(name))
+
+  test("is carried to their keys, and goes to every node once they have signed it", async () => {
+    const { anchor } = fleet
+    const names = ["alice", "bob", "carol"]
+    for (const name of names) await fleet.makeParty(name)
+    const by = names.flatMap((name) => ["--by", `${fleet.keyOf(name)}.pub`])
+    const held = fleet.path("held.draft")
+    await done(anchor.sealift("fleet", "hold", "plan", ...by, "--threshold", "2", "-o", held))
+    await done(anchor.sealift("fleet", "submit", held))
+    const ref = await publish("four")
+    const path = fleet.path("held.yaml")
+    // It is no fleet of one person any more: what is run on a node that node's own settings allow.
+    await writeFile(path, stringify(planOf(ref, { rollout: "held", activate: undefined })))
+    await refused(anchor.sealift("rollout", "create", path), "ROLE_KEY_MISSING")
+    const drafted = anchor.sealift("rollout", "create", path, "--draft", fleet.path("plan.draft"))
+    expect((await drafted).stderr).toContain(`  canary: 1 of group edge, stands for 0.5 s; 1 nodes`)
+
+    const shown = await done(apart("rollout", "sign", fleet.path("plan.draft"), "--dry-run"))
+    expect(shown).toContain(`  ${ref}  sha256:`)
+    for (const { peerId } of edges) expect(shown).toContain(`    ${peerId}\n`)
+    await refused(submit("plan.draft"), "TUF_SIGNATURES_MISSING")
+    await done(sign("alice", "plan.draft", "one.draft"))
+    await refused(sign("alice", "one.draft", "twice.draft"), "DRAFT_SIGNED")
+    await done(sign("bob", "one.draft", "two.draft"))
+    await refused(submit("two.draft"), "TUF_SIGNATURES_MISSING")
+    await done(sign("alice", "two.draft", "all.draft"))
+    expect(await done(submit("all.draft"))).toBe("held")
+    await refused(submit("all.draft"), "DRAFT_OUTDATED")
+
+    await done(anchor.sealift("rollout", "start", "held"))
+    const { waves } = await untilPhase("completed", "held")
+    expect(waves.map(({ healthy }) => healthy)).toEqual([1, 2])
+  }, 120_000)
 })
 
 /** Makes a plan, and gives its nodes: first the canary, then the others. */

@@ -4,12 +4,11 @@
  * @module
  */
 import type { DraftRequest, RoleKeyReport } from "../../api/fleet-api.ts"
+import { addSigningOptions, apart, openDraftSigner } from "../../cli/draft-signer.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { collect, countOf, listOf, requiredText, textOf } from "../../cli/option.ts"
-import { openSigner } from "../../cli/outside-signer.ts"
-import { PASSPHRASE_OPTION, readDevice } from "../../cli/passphrase.ts"
 import { DEVICE_BYTES_MAX, parseDevicePublic } from "../../fleet/device.ts"
 import {
   type DraftStanding,
@@ -27,11 +26,7 @@ import {
   parseRoleDraft,
   type RoleDraft,
 } from "../../fleet/role-draft.ts"
-import { deviceFolderOf, openDeviceHome } from "../../release/device-pin.ts"
 import { type PublicKey, parsePublicKey } from "../../trust/public-key.ts"
-import type { Signer } from "../../trust/signing-key.ts"
-import { firstRootOf } from "../../trust/tuf/joining.ts"
-import { memoryFiles } from "../../trust/tuf/memory-files.ts"
 
 const KEY_HEX = /^[0-9a-f]{64}$/
 
@@ -94,16 +89,7 @@ export const fleetSignCommand: CommandSpec = {
     "sealift fleet sign held.draft --key alice.key -o alice.draft",
     "sealift fleet sign held.draft --signer ./hsm-signer --state ./hsm.state -o hsm.draft",
   ],
-  define: (command) =>
-    command
-      .option("--key <file>", "key file that signs")
-      .option(...PASSPHRASE_OPTION)
-      .option("--signer <program>", "program that signs, run as PROGRAM public and PROGRAM sign")
-      .option("--state <dir>", "with --signer: where it is kept what it signed")
-      .option("--fleet <id>", "id of the fleet, for a key that knows none yet")
-      .option("--again", "sign although this key has signed other words of the same version")
-      .option("--dry-run", "show what the draft changes; sign nothing")
-      .option("-o, --out <file>", "where the signed draft is written"),
+  define: (command) => addSigningOptions(command, "show what the draft changes; sign nothing"),
   async work(invocation) {
     const { args, options, out, signal } = invocation
     const draft = parseRoleDraft(await readLocalFile(args[0]!, DRAFT_BYTES_MAX))
@@ -116,11 +102,7 @@ export const fleetSignCommand: CommandSpec = {
       return
     }
     const target = requiredText(options.out, "--out")
-    const { signer, home } = await signerOf(invocation)
-    if (options.fleet === undefined && (await firstRootOf(home.fleet)) === undefined) {
-      const message = `this key knows no fleet yet; compare ${draft.fleet} with "sealift fleet show", and give it by --fleet`
-      throw new CliError("USAGE_INVALID", message)
-    }
+    const { signer, home } = await openDraftSigner(invocation, draft.fleet)
     const place = { ...home, expectedFleet: textOf(options.fleet) }
     const base = await readDraftBase(draft, place)
     out.note(describeDraft(draft, base).join("\n"))
@@ -148,28 +130,6 @@ export const fleetSubmitCommand: CommandSpec = {
     )
     out.note('next: "sealift fleet show" says who signs for what, and until when it is good')
   },
-}
-
-/** A look at a draft leaves nothing behind. */
-function apart(expectedFleet: string | undefined): Parameters<typeof readDraftBase>[1] {
-  return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
-}
-
-async function signerOf(invocation: Invocation): Promise<{
-  readonly signer: Signer
-  readonly home: ReturnType<typeof openDeviceHome>
-}> {
-  const { options, signal } = invocation
-  const [key, program] = [textOf(options.key), textOf(options.signer)]
-  if ((key === undefined) === (program === undefined)) {
-    throw new CliError("USAGE_INVALID", "give one of --key FILE, --signer PROGRAM and --dry-run")
-  }
-  if (program !== undefined) {
-    const home = openDeviceHome(requiredText(options.state, "--state"))
-    return { signer: await openSigner(program, signal), home }
-  }
-  const { signing } = await readDevice(invocation, key!)
-  return { signer: signing, home: openDeviceHome(deviceFolderOf(key!)) }
 }
 
 function noteStanding({ out }: Invocation, standing: readonly DraftStanding[], path: string): void {

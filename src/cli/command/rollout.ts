@@ -6,8 +6,11 @@ import { resolve } from "node:path"
 import type { Command } from "commander"
 import type { PlanAnswer, RolloutAnswer } from "../../api/rollout-api.ts"
 import { definePlanFlags, readPlan } from "../../cli/command/plan-flags.ts"
+import { writePlanDraft } from "../../cli/command/rollout-draft.ts"
 import { rolloutText } from "../../cli/command/rollout-text.ts"
+import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
+import { textOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
 import { systemClock } from "../../core/clock.ts"
 
@@ -20,17 +23,24 @@ export const rolloutCreateCommand: CommandSpec = {
     "sealift rollout create plan.yaml",
     "sealift rollout create plan.yaml --error 20% --on-error abort+rollback",
     "sealift rollout create --rollout model --release acme/model@1 --wave 'name: all, nodes: all'",
+    "sealift rollout create plan.yaml --draft model.draft",
   ],
   define: (command: Command) =>
-    definePlanFlags(command).option(
-      "--dry-run",
-      "show who would get what when; sign and publish nothing",
-    ),
-  async work({ args, options, out, connect }) {
+    definePlanFlags(command)
+      .option("--dry-run", "show who would get what when; sign and publish nothing")
+      .option("--draft <file>", "publish nothing: write the plan for others to sign"),
+  async work(invocation) {
+    const { args, options, out, connect } = invocation
     const path = args[0] === undefined ? undefined : resolve(args[0])
     const plan = await readPlan(path, options)
-    const node = await connect()
     const dryRun = options.dryRun === true
+    const draft = textOf(options.draft)
+    if (draft !== undefined) {
+      if (dryRun) throw new CliError("USAGE_INVALID", "give one of --draft and --dry-run")
+      await writePlanDraft(invocation, plan, draft)
+      return
+    }
+    const node = await connect()
     const made = await node.ask<PlanAnswer>("POST", "/v1/rollouts", { plan, dryRun })
     const { name } = made
     out.note(outlineText(made))

@@ -182,6 +182,7 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
       ),
     },
     desk: {
+      publishSigned: act("publishSigned", () => {}),
       init: act("init", reportOf),
       report: act("report", reportOf),
       invite: act("invite", () => ({ token: "sealift-invite-1.abc", expiresAtMs: NOW })),
