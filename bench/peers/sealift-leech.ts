@@ -30,7 +30,11 @@ const connect = (await hear()) as { addresses: string[] }
 for (const address of connect.addresses) await net.dial(address)
 while (swarm.holders(digest).length === 0) await sleep(HOLDER_POLL_MS)
 const limit = { signal: AbortSignal.timeout(TRANSFER_MS_MAX) }
-if (warmUp !== undefined) await delivery.ensure({ digest: parseDigest(warmUp) }, limit)
+if (warmUp !== undefined) {
+  const first = parseDigest(warmUp)
+  while (swarm.holders(first).length === 0) await sleep(HOLDER_POLL_MS)
+  await delivery.ensure({ digest: first }, limit)
+}
 say({ event: "connected" })
 const order = await hear()
 const rejected = new Map<string, number>()
