@@ -8,6 +8,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
+import { codeOf } from "../src/core/errors.ts"
 import { newestReports, readReport, renderHtml } from "./html-report.ts"
 import { parseCommand, scenarioList, UsageError, usage } from "./invocation.ts"
 import { describeMachine } from "./machine.ts"
@@ -146,8 +147,8 @@ try {
   else if (name === "report") writePage(words)
   else await run(args, controller.signal)
 } catch (error) {
-  const isUsage =
-    error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")
+  // The codes of some errors are numbers: those of time limits, for one.
+  const isUsage = error instanceof UsageError || codeOf(error)?.startsWith("ERR_PARSE_ARGS")
   // Whatever fails after Ctrl-C fails because of it.
   const fault: unknown = controller.signal.aborted ? controller.signal.reason : error
   process.stderr.write(`bench: ${fault instanceof Error ? fault.message : String(fault)}\n`)
