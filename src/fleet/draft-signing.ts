@@ -16,7 +16,7 @@ import { firstRootOf, joinFleet } from "../trust/tuf/joining.ts"
 import { parseMetadataFile } from "../trust/tuf/metadata-file.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import { verifyTarget } from "../trust/tuf/target-file.ts"
-import { signMetadata } from "../trust/tuf/tuf-author.ts"
+import { type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
 import { hexSha256, signedBytesOf, tufKeyId } from "../trust/tuf/tuf-bytes.ts"
 import { TufClient } from "../trust/tuf/tuf-client.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
@@ -51,14 +51,18 @@ export interface SigningPlace {
 /** A draft is on its way for days, and what has run out may be followed: nothing is too old to read. */
 const READ_AT_MS = 0
 
-/** Signatures that a file of a draft has and needs by the word of one file above it. */
-export interface DraftStanding {
-  readonly role: string
-  /** `now`: by the keys that count; `next`: by those that the draft itself names. */
-  readonly by: "now" | "next"
+/** Signatures that something has and needs. */
+export interface SignatureCount {
   readonly threshold: number
   readonly signed: readonly PublicKey[]
   readonly missing: readonly PublicKey[]
+}
+
+/** Signatures that a file of a draft has and needs by the word of one file above it. */
+export interface DraftStanding extends SignatureCount {
+  readonly role: string
+  /** `now`: by the keys that count; `next`: by those that the draft itself names. */
+  readonly by: "now" | "next"
 }
 
 /**
@@ -132,25 +136,39 @@ export function standingOfDraft(
     const rows = [{ by: "next", above: next } as const]
     const both = role === "root" ? [{ by: "now", above: base } as const, ...rows] : rows
     return both.map(({ by, above }) => {
-      const { keys, threshold } = holdersIn(above, role) ?? { keys: [], threshold: 1 }
-      const signed = keys.filter((key) => hasSigned(file, key))
-      return { role, by, threshold, signed, missing: keys.filter((key) => !signed.includes(key)) }
+      const holders = holdersIn(above, role) ?? { keys: [], threshold: 1 }
+      return { role, by, ...countSignatures(holders, (key) => hasSigned(file, key)) }
     })
   })
 }
 
-/** Whether a file of a draft has the signatures that it needs. */
-export function isSigned({ signed, threshold }: DraftStanding): boolean {
+/** Counts the signatures of a role's keys. @param hasSigned - whether a key has given one */
+export function countSignatures(
+  { keys, threshold }: RoleSigners,
+  hasSigned: (key: PublicKey) => boolean,
+): SignatureCount {
+  const signed = keys.filter(hasSigned)
+  return { threshold, signed, missing: keys.filter((key) => !signed.includes(key)) }
+}
+
+/** Whether there are as many as are needed. */
+export function isSigned({ signed, threshold }: SignatureCount): boolean {
   return signed.length >= threshold
+}
+
+/** Says it to people. @param by - more about the keys, such as "by the keys that count now" */
+export function signaturesText(count: SignatureCount, by?: string): string {
+  const { signed, threshold, missing } = count
+  const asked = isSigned(count) ? "" : `; still to ask: ${missing.join(", ")}`
+  return `${signed.length} of ${threshold} signatures${by === undefined ? "" : ` ${by}`}${asked}`
 }
 
 /** Refuses a draft that lacks signatures. @throws {@link TrustError} `TUF_SIGNATURES_MISSING` */
 export function verifySigned(standing: readonly DraftStanding[]): void {
   const open = standing.find((row) => !isSigned(row))
   if (open === undefined) return
-  const { role, threshold, signed, missing } = open
-  const message = `${role}: ${signed.length} of ${threshold} signatures; still to ask: ${missing.join(", ")}`
-  throw new TrustError("TUF_SIGNATURES_MISSING", message, {
+  const { role, missing } = open
+  throw new TrustError("TUF_SIGNATURES_MISSING", `${role}: ${signaturesText(open)}`, {
     details: { role, missing: [...missing] },
   })
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { digestOf } from "../core/digest.ts"
-import { NOT_SHOWN } from "../core/shown-text.ts"
+import { shownLine } from "../core/shown-text.ts"
 import { countingDevices, parsePolicy } from "../trust/policy.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
@@ -36,7 +36,7 @@ export function describeDraft(
     if (namespace !== undefined) lines.push(...policyLines(bytes, fleet, namespace))
     if (path === WITNESSES_PATH) lines.push(...witnessLines(bytes, fleet))
   }
-  return lines.map((line) => line.replace(NOT_SHOWN, "?"))
+  return lines.map(shownLine)
 }
 
 type Above = Pick<FleetRepository, "root" | "targets">

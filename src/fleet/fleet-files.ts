@@ -45,8 +45,7 @@ const refuse: Refuse = (reason, cause) =>
  * @throws {@link FleetError} `FLEET_FILES_INVALID` when they are too many for one bundle
  */
 export function encodeFleetFiles(files: readonly NamedBytes[]): Uint8Array {
-  const entries = files.map(({ name, bytes }) => ({ name, bytes: encodeBase64(bytes) }))
-  const bundle = encodeJson({ v: 1, files: entries })
+  const bundle = encodeJson({ v: 1, files: fleetFilesJson(files) })
   if (bundle.length > FLEET_FILES_BYTES_MAX) throw refuse(`${bundle.length} bytes in one bundle`)
   return bundle
 }
@@ -57,6 +56,13 @@ export function encodeFleetFiles(files: readonly NamedBytes[]): Uint8Array {
  */
 export function parseFleetFiles(bundle: Uint8Array): readonly NamedBytes[] {
   return fleetFilesIn(parseSection(bundle, { bytesMax: FLEET_FILES_BYTES_MAX, refuse }))
+}
+
+/** Gives the field `files` of an object that may have more fields. */
+export function fleetFilesJson(
+  files: readonly NamedBytes[],
+): readonly { readonly name: string; readonly bytes: string }[] {
+  return files.map(({ name, bytes }) => ({ name, bytes: encodeBase64(bytes) }))
 }
 
 /** Reads the files of an object that may have more fields. @throws what its section refuses with */

@@ -8,7 +8,7 @@ import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
-import { hasSigned } from "./draft-signing.ts"
+import { countSignatures, hasSigned, isSigned } from "./draft-signing.ts"
 
 /** Gives a change that may leave the list as it is. One that is signed anew must be signed enough. */
 export function leavingPlans(
@@ -26,9 +26,6 @@ export function leavingPlans(
 }
 
 /** Whether enough of the keys that sign for a role now have signed its file. */
-export function isSignedEnough(
-  file: FleetRepository["targets"],
-  { keys, threshold }: RoleSigners,
-): boolean {
-  return keys.filter((key) => hasSigned(file, key)).length >= threshold
+export function isSignedEnough(file: FleetRepository["targets"], holders: RoleSigners): boolean {
+  return isSigned(countSignatures(holders, (key) => hasSigned(file, key)))
 }

@@ -20,7 +20,7 @@ import { hexSha256, signedBytesOf } from "../trust/tuf/tuf-bytes.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
 import { FleetError } from "./errors.ts"
-import { FLEET_FILES_BYTES_MAX, fleetFilesIn } from "./fleet-files.ts"
+import { FLEET_FILES_BYTES_MAX, fleetFilesIn, fleetFilesJson } from "./fleet-files.ts"
 
 /** Largest draft. */
 export const DRAFT_BYTES_MAX: number = FLEET_FILES_BYTES_MAX
@@ -52,7 +52,7 @@ export function encodeRoleDraft({ fleet, files, change }: RoleDraft): Uint8Array
   const draft = encodeJson({
     v: 1,
     fleet,
-    files: files.map(({ name, bytes }) => ({ name, bytes: encodeBase64(bytes) })),
+    files: fleetFilesJson(files),
     draft: [...filesOfChange(change)].map(([role, file]) => {
       return { role, bytes: encodeBase64(encodeDraft(file)) }
     }),

@@ -5,6 +5,7 @@
  */
 import type { AccessList } from "../fleet/access-list.ts"
 import { parseAudienceEntry } from "./audience.ts"
+import type { Release } from "./release.ts"
 
 /** Earlier epochs that a group's secret leads back to (protocol/fleet.md §4, `previous`). */
 const EARLIER_EPOCHS_MAX = 16
@@ -47,6 +48,26 @@ export function entriesOf(
     ofGroups.push({ to, group: { name: entry.name, epochs } })
   }
   return [...own, ...ofGroups]
+}
+
+/**
+ * Tells whether a release is for a node at all: one that is sealed for whoever may open it and is in its
+ * audience, any other for whoever may fetch it.
+ */
+export function isForNode(
+  { content }: Pick<Release, "content">,
+  {
+    list,
+    peer,
+    may,
+  }: {
+    readonly list: AccessList
+    readonly peer: string
+    readonly may: (verb: "fetch" | "open") => boolean
+  },
+): boolean {
+  if (content.visibility !== "sealed") return may("fetch")
+  return entriesOf(content.sealed.fields.audience, list, peer).length > 0 && may("open")
 }
 
 /** An approval seals to the epoch that it finds: mostly the newest one, or that of the release. */

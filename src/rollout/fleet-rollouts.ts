@@ -99,27 +99,26 @@ export class FleetRollouts implements Rollouts {
         signatures: [],
       },
     }
-    return encodePlanDraft(await this.#signedHere(draft))
+    return encodePlanDraft((await this.#signedHere(draft)).draft)
   }
 
   async submit(bytes: Uint8Array): Promise<PlanReceipt> {
     const { desk } = this.#deps
-    const draft = await this.#signedHere(parsePlanDraft(bytes))
+    const read = await this.#signedHere(parsePlanDraft(bytes))
     await this.#deps.book.refresh()
-    const { plan, digest } = await readDraftedPlan(draft, this.#place())
+    const { plan, digest } = read
     this.#maker.verifyNext(plan)
     this.#maker.verifyChannel(plan)
     const outline = this.#maker.outlineOf(plan)
     await desk.publishSigned(async (newest) => {
-      const read = await readDraftedPlan(draft, this.#place())
       verifyNewest(read, newest)
-      return publishedPlan(await readOver(draft, newest))
+      return publishedPlan(await readOver(read.draft, newest))
     })
     return await this.#published({ ...outline, digest })
   }
 
   /** Signs a draft by the keys of the role that lie here, as far as they are due. */
-  async #signedHere(draft: PlanDraft): Promise<PlanDraft> {
+  async #signedHere(draft: PlanDraft): Promise<ReadPlanDraft> {
     let read = await readDraftedPlan(draft, this.#place())
     for (const signer of await this.#signersHere()) {
       try {
@@ -129,7 +128,7 @@ export class FleetRollouts implements Rollouts {
         if (codeOf(error) !== "DRAFT_SIGNED") throw error
       }
     }
-    return read.draft
+    return read
   }
 
   async #signersHere(): Promise<readonly Signer[]> {

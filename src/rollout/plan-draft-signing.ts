@@ -6,11 +6,15 @@
  */
 import { type Digest, hexOf } from "../core/digest.ts"
 import {
+  countSignatures,
   hasSigned,
+  isSigned,
   readDraftBase,
   rememberSigned,
+  type SignatureCount,
   type SignedVersion,
   type SigningPlace,
+  signaturesText,
   versionOf,
 } from "../fleet/draft-signing.ts"
 import { FleetError } from "../fleet/errors.ts"
@@ -57,11 +61,8 @@ export interface ReadPlanDraft {
 }
 
 /** Signatures that the plan, or the list that names it, has and needs. */
-export interface PlanDraftStanding {
+export interface PlanDraftStanding extends SignatureCount {
   readonly part: "plan" | "list"
-  readonly threshold: number
-  readonly signed: readonly PublicKey[]
-  readonly missing: readonly PublicKey[]
 }
 
 /**
@@ -102,15 +103,11 @@ export function standingOfPlan({
   envelope,
   list,
 }: ReadPlanDraft): readonly [PlanDraftStanding, PlanDraftStanding] {
-  const { keys, threshold } = holders
   const ofPlan = new Set(envelope.signatures.map(({ keyid }) => keyid))
-  const row = (part: "plan" | "list", has: (key: PublicKey) => boolean): PlanDraftStanding => {
-    const signed = keys.filter(has)
-    return { part, threshold, signed, missing: keys.filter((key) => !signed.includes(key)) }
-  }
+  const inList = (key: PublicKey) => list !== undefined && hasSigned(list, key)
   return [
-    row("plan", (key) => ofPlan.has(key)),
-    row("list", (key) => list !== undefined && hasSigned(list, key)),
+    { part: "plan", ...countSignatures(holders, (key) => ofPlan.has(key)) },
+    { part: "list", ...countSignatures(holders, inList) },
   ]
 }
 
@@ -163,11 +160,11 @@ export function publishedPlan(
   read: ReadPlanDraft,
 ): Required<Pick<FleetChange, "roles" | "contents" | "mayDrop">> {
   const { envelope, list, path, draft } = read
-  for (const { part, threshold, signed, missing } of standingOfPlan(read)) {
-    if (signed.length >= threshold) continue
+  const open = standingOfPlan(read).find((row) => !isSigned(row))
+  if (open !== undefined) {
+    const { part, missing } = open
     const what = part === "plan" ? "the plan" : "the list that names the plan"
-    const message = `${what}: ${signed.length} of ${threshold} signatures; still to ask: ${missing.join(", ")}`
-    throw new TrustError("TUF_SIGNATURES_MISSING", message, {
+    throw new TrustError("TUF_SIGNATURES_MISSING", `${what}: ${signaturesText(open)}`, {
       details: { role: PLAN_ROLE, part, missing: [...missing] },
     })
   }

@@ -20,7 +20,7 @@ import {
   textSetField,
 } from "../core/section.ts"
 import { FleetError } from "../fleet/errors.ts"
-import { FLEET_FILES_BYTES_MAX, fleetFilesIn } from "../fleet/fleet-files.ts"
+import { FLEET_FILES_BYTES_MAX, fleetFilesIn, fleetFilesJson } from "../fleet/fleet-files.ts"
 import { type EnvelopeSignature, PAYLOAD_BYTES_MAX, SIGNATURES_MAX } from "../trust/envelope.ts"
 import { isKeyText } from "../trust/public-key.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
@@ -70,7 +70,7 @@ export function encodePlanDraft(draft: PlanDraft): Uint8Array {
     v: 1,
     kind: KIND,
     fleet,
-    files: files.map((file) => ({ name: file.name, bytes: encodeBase64(file.bytes) })),
+    files: fleetFilesJson(files),
     plan: { statement: encodeBase64(statement), signatures: signatures.map(signatureJson) },
     listing: {
       expiresAt: expiresAtMs,

@@ -4,8 +4,8 @@
  * @module
  */
 import { FleetError } from "../fleet/errors.ts"
-import type { Membership } from "../fleet/fleet.ts"
-import type { PeerNetwork } from "../net/net.ts"
+import { isMember, type Membership } from "../fleet/fleet.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { type AssetVersion, formatAssetVersion } from "../release/asset-name.ts"
 import type { ReleaseBook } from "../release/releases.ts"
 import type { NamedRelease } from "../release/signed.ts"
@@ -35,15 +35,11 @@ export class PlanMaker {
 
   /** Gives the plan that some terms make now. @throws {@link RolloutError} `PLAN_INVALID` */
   planOf(terms: PlanTerms): Plan {
-    const { membership, net, book } = this.#deps
-    const nowMs = membership.nowMs()
+    const { membership, net } = this.#deps
     const { name, controller = net.id, lifeMs } = terms
-    if (membership.access()?.list.members.has(controller) !== true) {
-      throw new RolloutError("PLAN_INVALID", `controller: ${controller} is not in the fleet`)
-    }
+    this.#verifyController(controller)
     // One moment each: of two plans of a channel it says which one is newer.
-    const newest = Math.max(0, ...book.plans().map(({ plan }) => plan.said.createdAtMs))
-    const createdAtMs = Math.max(nowMs, newest + 1)
+    const createdAtMs = Math.max(membership.nowMs(), this.#newestMs() + 1)
     return {
       ...terms,
       fleet: membership.fleet,
@@ -60,23 +56,30 @@ export class PlanMaker {
    * @throws FleetError `DRAFT_OUTDATED`; {@link RolloutError} `PLAN_EXPIRED`, `PLAN_INVALID`
    */
   verifyNext({ name, version, createdAtMs, expiresAtMs, controller, releases }: Plan): void {
-    const { membership, book } = this.#deps
-    const newest = Math.max(0, ...book.plans().map(({ plan }) => plan.said.createdAtMs))
-    if (version !== this.#nextVersion(name) || createdAtMs <= newest) {
+    const { membership } = this.#deps
+    if (version !== this.#nextVersion(name) || createdAtMs <= this.#newestMs()) {
       const message = `another plan was made since plan ${version} of ${name} was drafted: draft it anew`
       throw new FleetError("DRAFT_OUTDATED", message)
     }
     if (membership.nowMs() > expiresAtMs) {
       throw new RolloutError("PLAN_EXPIRED", `plan ${version} of ${name} is over: draft it anew`)
     }
-    if (membership.access()?.list.members.has(controller) !== true) {
-      throw new RolloutError("PLAN_INVALID", `controller: ${controller} is not in the fleet`)
-    }
+    this.#verifyController(controller)
     for (const { asset, digest } of releases) {
       if (this.#namedRelease(asset).digest === digest) continue
       const text = formatAssetVersion(asset)
       throw new RolloutError("PLAN_INVALID", `releases: ${text} is another one here`)
     }
+  }
+
+  #verifyController(peer: PeerId): void {
+    if (isMember(this.#deps.membership, peer)) return
+    throw new RolloutError("PLAN_INVALID", `controller: ${peer} is not in the fleet`)
+  }
+
+  /** When the newest plan here was made; 0 where there is none. */
+  #newestMs(): number {
+    return Math.max(0, ...this.#deps.book.plans().map(({ plan }) => plan.said.createdAtMs))
   }
 
   #namedRelease(asset: Omit<AssetVersion, "sequence"> & { sequence?: number }): NamedRelease {

@@ -84,8 +84,9 @@ export class PlanRun {
   #isWoken = false
   #reported = ""
   #hasDoubted = false
-  /** Whether what opens the releases is being brought, and whether something has changed meanwhile. */
-  #preparing: "no" | "yes" | "again" = "no"
+  /** Whether what opens the releases is being brought, and whether that is due: something has changed. */
+  #isPreparing = false
+  #isPreparingDue = false
   #hasMet = false
   #ended: Promise<void> = Promise.resolve()
   /** Resolves once the last step that was told is kept. */
@@ -291,18 +292,22 @@ export class PlanRun {
   #prepare({ plan, isStageOnly }: Scene): void {
     const { signal } = this.#closing
     if (this.state.step !== "staged" || isStageOnly || signal.aborted) return
-    const isIdle = this.#preparing === "no"
-    this.#preparing = isIdle ? "yes" : "again"
-    if (!isIdle) return
-    const prepare = async () => {
-      for (const release of plan.releases) await this.#deps.content.prepare(release, { signal })
+    this.#isPreparingDue = true
+    if (!this.#isPreparing) void this.#prepareAll(plan.releases, signal)
+  }
+
+  async #prepareAll(releases: readonly NamedRelease[], signal: AbortSignal): Promise<void> {
+    const { content } = this.#deps
+    this.#isPreparing = true
+    while (this.#isPreparingDue && this.state.step === "staged") {
+      this.#isPreparingDue = false
+      try {
+        for (const release of releases) await content.prepare(release, { signal })
+      } catch {
+        // It was ended.
+      }
     }
-    const end = () => {
-      const isStale = this.#preparing === "again" && this.state.step === "staged"
-      this.#preparing = isStale ? "yes" : "no"
-      if (isStale) void prepare().then(end, end)
-    }
-    void prepare().then(end, end)
+    this.#isPreparing = false
   }
 
   async #open(release: NamedRelease, signal: AbortSignal): Promise<Happening | undefined> {

@@ -4,13 +4,13 @@
  * @module
  */
 import { codeOf, messageOf } from "../core/errors.ts"
-import { NOT_SHOWN } from "../core/shown-text.ts"
+import { shownLine } from "../core/shown-text.ts"
 import { type AccessList, parseAccessList } from "../fleet/access-list.ts"
 import { may } from "../fleet/access-rule.ts"
 import { sourceOfFiles } from "../fleet/fleet-files.ts"
 import type { PeerId } from "../net/net.ts"
 import { formatAssetVersion } from "../release/asset-name.ts"
-import { entriesOf } from "../release/audience-standing.ts"
+import { isForNode } from "../release/audience-standing.ts"
 import { keysInside } from "../release/evidence.ts"
 import { type Release, readRelease } from "../release/release.ts"
 import { releasePath } from "../release/release-listing.ts"
@@ -44,7 +44,7 @@ export async function describePlan(read: ReadPlanDraft): Promise<readonly string
     ...keptPaths(read).map((path) => `stays listed: ${path}`),
     `listed until ${timeText(draft.listing.expiresAtMs)}, or until the next plan`,
   ]
-  return lines.map((line) => line.replace(NOT_SHOWN, "?"))
+  return lines.map(shownLine)
 }
 
 async function releaseLine(read: ReadPlanDraft, release: NamedRelease): Promise<string> {
@@ -81,7 +81,7 @@ async function chosen(read: ReadPlanDraft): Promise<ReturnType<typeof rosterOf> 
   const list = parseAccessList(file, draft.fleet)
   const releases = await Promise.all(plan.releases.map((release) => releaseOf(read, release)))
   const isFor = (peer: PeerId) =>
-    releases.every((release) => release !== undefined && isForNode(release, list, peer))
+    releases.every((release) => release !== undefined && isForPeer(release, list, peer))
   try {
     return rosterOf(plan, list, isFor)
   } catch (error) {
@@ -90,10 +90,9 @@ async function chosen(read: ReadPlanDraft): Promise<ReturnType<typeof rosterOf> 
   }
 }
 
-function isForNode({ asset, content }: Release, list: AccessList, peer: PeerId): boolean {
-  if (content.visibility !== "sealed") return may(list, peer, "fetch", asset.namespace)
-  const { audience } = content.sealed.fields
-  return entriesOf(audience, list, peer).length > 0 && may(list, peer, "open", asset.namespace)
+function isForPeer(release: Release, list: AccessList, peer: PeerId): boolean {
+  const { namespace } = release.asset
+  return isForNode(release, { list, peer, may: (verb) => may(list, peer, verb, namespace) })
 }
 
 /** Its listing is signed by the role of its namespace: whoever signed the statement itself is not asked. */

@@ -13,7 +13,7 @@ import { namesIn } from "../disk/folder.ts"
 import type { Fleet } from "../fleet/fleet.ts"
 import type { PeerId } from "../net/net.ts"
 import { formatAssetVersion } from "../release/asset-name.ts"
-import { entriesOf } from "../release/audience-standing.ts"
+import { isForNode } from "../release/audience-standing.ts"
 import { isSameName } from "../release/release-listing.ts"
 import type { KnownRelease, Opener, ReleaseBook } from "../release/releases.ts"
 import type { NamedRelease } from "../release/signed.ts"
@@ -147,11 +147,9 @@ export class ReleaseContent implements RolloutContent {
   #isForOne({ release: { said } }: KnownRelease, node: PeerId): boolean {
     const { fleet } = this.#deps
     const list = fleet.membership?.access()?.list
-    const { namespace } = said.asset
     if (list === undefined) return false
-    if (said.content.visibility !== "sealed") return fleet.may(node, "fetch", namespace)
-    const { audience } = said.content.sealed.fields
-    return entriesOf(audience, list, node).length > 0 && fleet.may(node, "open", namespace)
+    const may = (verb: "fetch" | "open") => fleet.may(node, verb, said.asset.namespace)
+    return isForNode(said, { list, peer: node, may })
   }
 
   /** Of the newest release of the asset that is approved and says one; it only rises. */

@@ -14,6 +14,7 @@ import {
   type DraftStanding,
   isSigned,
   readDraftBase,
+  signaturesText,
   signDraft,
   standingOfDraft,
 } from "../../fleet/draft-signing.ts"
@@ -133,10 +134,9 @@ export const fleetSubmitCommand: CommandSpec = {
 }
 
 function noteStanding({ out }: Invocation, standing: readonly DraftStanding[], path: string): void {
-  for (const { role, by, threshold, signed, missing } of standing) {
-    const words = by === "now" ? "by the keys that count now" : "by those that will count"
-    const asked = signed.length < threshold ? `; still to ask: ${missing.join(", ")}` : ""
-    out.note(`${role}: ${signed.length} of ${threshold} signatures ${words}${asked}`)
+  for (const row of standing) {
+    const words = row.by === "now" ? "by the keys that count now" : "by those that will count"
+    out.note(`${row.role}: ${signaturesText(row, words)}`)
   }
   out.note(
     standing.every(isSigned)

@@ -9,6 +9,7 @@ import { addSigningOptions, apart, openDraftSigner } from "../../cli/draft-signe
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { requiredText, textOf } from "../../cli/option.ts"
+import { isSigned, signaturesText } from "../../fleet/draft-signing.ts"
 import {
   encodePlanDraft,
   mergePlanDrafts,
@@ -17,7 +18,6 @@ import {
   parsePlanDraft,
 } from "../../rollout/plan-draft.ts"
 import {
-  type PlanDraftStanding,
   type ReadPlanDraft,
   readDraftedPlan,
   signPlanDraft,
@@ -97,21 +97,12 @@ function factsOf(read: ReadPlanDraft): object {
 
 function noteStanding(out: Invocation["out"], read: ReadPlanDraft, path: string): void {
   const [plan, list] = standingOfPlan(read)
-  out.note(`the plan: ${countText(plan)}`)
-  if (isWhole(plan)) out.note(`the list that names it: ${countText(list)}`)
-  const isDone = isWhole(plan) && isWhole(list)
+  out.note(`the plan: ${signaturesText(plan)}`)
+  if (isSigned(plan)) out.note(`the list that names it: ${signaturesText(list)}`)
+  const isDone = isSigned(plan) && isSigned(list)
   out.note(
     isDone
       ? `next, on a node of the fleet that is its desk: "sealift rollout submit ${path}"`
       : `next, where another key is: "sealift rollout sign ${path} --key FILE -o SIGNED"`,
   )
-}
-
-function countText({ threshold, signed, missing }: PlanDraftStanding): string {
-  const asked = signed.length < threshold ? `; still to ask: ${missing.join(", ")}` : ""
-  return `${signed.length} of ${threshold} signatures${asked}`
-}
-
-function isWhole({ threshold, signed }: PlanDraftStanding): boolean {
-  return signed.length >= threshold
 }
