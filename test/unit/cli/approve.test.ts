@@ -8,7 +8,14 @@ import { parseApprovalFile } from "../../../src/release/approval-file.ts"
 import { readEvidence } from "../../../src/release/evidence.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
 import { openReleaseWorld, type ReleaseWorld } from "../api/release-world.ts"
-import { deviceOf, FleetScene, request, sceneNode, watch } from "../release/fleet-scene.ts"
+import {
+  deviceOf,
+  FleetScene,
+  findModel,
+  request,
+  sceneNode,
+  watch,
+} from "../release/fleet-scene.ts"
 import { type CommandWorld, openCommandWorld, runSealift } from "./command-world.ts"
 
 const REF = "acme/model@1"
@@ -27,7 +34,7 @@ beforeAll(async () => {
   const scene = await FleetScene.create({ peers: [] }, Date.now() - 1_000)
   const node = await sceneNode(scene, createMemoryHub().join(), await workspace.folder("node"))
   await node.publisher.publish(request([asset], { audience: ["edge"] }), watch())
-  bundle = await node.bundles.export(node.book.find({ namespace: "acme", name: "model" })!)
+  bundle = await node.bundles.export(findModel(node))
   fleet = scene.fleet
 })
 afterAll(() => workspace.close())

@@ -22,11 +22,11 @@ import {
   parseStatements,
 } from "../../../src/release/evidence-message.ts"
 import { GRANTS_PROTOCOL } from "../../../src/release/grant-exchange.ts"
-import type { KnownRelease } from "../../../src/release/releases.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
 import {
   deviceOf,
   FleetScene,
+  findModel,
   memoryHome,
   NAMES,
   newPeer,
@@ -44,9 +44,7 @@ let second: SceneNode
 let approvals: readonly { approval: Uint8Array; grants: Uint8Array | undefined }[]
 let count = 0
 const never = { signal: new AbortController().signal }
-const find = (node: SceneNode): KnownRelease =>
-  node.book.find({ namespace: "acme", name: "model" })!
-const kept = (node: SceneNode) => node.book.evidence(find(node)).approvals.length
+const kept = (node: SceneNode) => node.book.evidence(findModel(node)).approvals.length
 
 /** Runs what is due, one step after the other. */
 async function pass(ms: number): Promise<void> {
@@ -75,7 +73,7 @@ beforeAll(async () => {
   publisher.keys.set(peer.peer, await scene.nodeKey(peer))
   const audience = ["edge", `node:${peer.peer}`]
   await publisher.publisher.publish(request([folder], { audience }), watch())
-  const bundle = await publisher.bundles.export(find(publisher))
+  const bundle = await publisher.bundles.export(findModel(publisher))
   const made: (typeof approvals)[number][] = []
   for (const name of NAMES) {
     const device = deviceOf(name)
@@ -106,13 +104,13 @@ describe("two nodes", () => {
     await add(second, 1)
     await add(second, 2)
     await pass(2_000)
-    expect(await first.book.decide(find(first))).toMatchObject({ kind: "approved" })
-    expect(await second.book.decide(find(second))).toMatchObject({ kind: "approved" })
+    expect(await first.book.decide(findModel(first))).toMatchObject({ kind: "approved" })
+    expect(await second.book.decide(findModel(second))).toMatchObject({ kind: "approved" })
     // The grants of a short audience came along: the one who had them may be gone.
     hub.drop(first.net.id)
-    const [one] = second.book.evidence(find(second)).approvals
+    const [one] = second.book.evidence(findModel(second)).approvals
     const audience = ["group:edge:1", `node:${scene.state.peers[0]!.peer}`]
-    const grants = await second.book.grants(find(second), one!, audience, never)
+    const grants = await second.book.grants(findModel(second), one!, audience, never)
     expect(grants.map(({ to }) => to)).toEqual(audience)
   })
 
@@ -140,10 +138,12 @@ describe("two nodes", () => {
   test("give a grant that only one of them has, and nothing for what nobody has", async () => {
     await add(first, 0)
     hub.connectAll()
-    await second.book.gather(find(second), never)
-    const [one] = second.book.evidence(find(second)).approvals
-    expect(await second.book.grants(find(second), one!, ["group:edge:1"], never)).toHaveLength(1)
-    expect(await second.book.grants(find(second), one!, ["group:none:1"], never)).toEqual([])
+    await second.book.gather(findModel(second), never)
+    const [one] = second.book.evidence(findModel(second)).approvals
+    expect(await second.book.grants(findModel(second), one!, ["group:edge:1"], never)).toHaveLength(
+      1,
+    )
+    expect(await second.book.grants(findModel(second), one!, ["group:none:1"], never)).toEqual([])
   })
 
   test("ask again when the teller is told of sooner than it can be reached", async () => {
@@ -170,7 +170,7 @@ describe("a node", () => {
   })
 
   test("answers what is unknown, absent and everything it has been told in one way", async () => {
-    const known = find(first).release.digest
+    const known = findModel(first).release.digest
     const unknown = `sha256:${"00".repeat(32)}` as const
     const ask = (release: typeof unknown) =>
       liar.request(
@@ -203,14 +203,14 @@ describe("a node", () => {
       const broken = Buffer.from(text.replace(/"sig":"[^"]{4}/, '"sig":"AAAA'))
       return encodeStatements([broken, Buffer.from("{}"), new Uint8Array(9)])
     })
-    await first.book.gather(find(first), never)
+    await first.book.gather(findModel(first), never)
     expect([kept(first), askedCount]).toEqual([0, 1])
   })
 
   test("takes no grant that the device did not sign", async () => {
     const { approval } = await add(first, 0)
     const given = await first.book.grants(
-      find(first),
+      findModel(first),
       { approval, envelope: approvals[0]!.approval },
       ["group:edge:1"],
       never,
@@ -220,9 +220,9 @@ describe("a node", () => {
     const lone = await newNode()
     hub.connect(lone.net.id, liar.id)
     const kept = await lone.book.addApproval(approvals[0]!.approval, undefined)
-    expect(await lone.book.grants(find(lone), kept, ["group:edge:1"], never)).toEqual([])
+    expect(await lone.book.grants(findModel(lone), kept, ["group:edge:1"], never)).toEqual([])
     liar.onRequest(GRANTS_PROTOCOL, async () => encodeGrants(given))
-    expect(await lone.book.grants(find(lone), kept, ["group:edge:1"], never)).toHaveLength(1)
+    expect(await lone.book.grants(findModel(lone), kept, ["group:edge:1"], never)).toHaveLength(1)
   })
 
   test("is not moved by notices of other fleets, of unknown releases, or of what it has", async () => {
@@ -233,7 +233,7 @@ describe("a node", () => {
       askedCount++
       return encodeStatements([])
     })
-    const release = find(first).release.digest
+    const release = findModel(first).release.digest
     const notice = { fleet: scene.fleet, release, count: 1 }
     const unknown = `sha256:${"00".repeat(32)}` as const
     for (const message of [

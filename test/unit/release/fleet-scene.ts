@@ -5,7 +5,7 @@
 
 import type { Digest } from "../../../src/core/digest.ts"
 import { digestOf } from "../../../src/core/digest.ts"
-import { encodeJson, type JsonObject } from "../../../src/core/json.ts"
+import { encodeJson, type JsonObject, type JsonValue } from "../../../src/core/json.ts"
 import { silentLogger } from "../../../src/core/log.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { type AccessList, parseAccessList } from "../../../src/fleet/access-list.ts"
@@ -19,7 +19,7 @@ import type { DeviceHome } from "../../../src/release/device-pin.ts"
 import { FileKeyStore } from "../../../src/release/file-key-store.ts"
 import { FleetPublisher } from "../../../src/release/publisher.ts"
 import { FleetReleaseBook } from "../../../src/release/release-book.ts"
-import type { PublishRequest, Watch } from "../../../src/release/releases.ts"
+import type { KnownRelease, PublishRequest, Watch } from "../../../src/release/releases.ts"
 import { type AgeIdentity, newIdentity } from "../../../src/seal/age-key.ts"
 import { PayloadPool } from "../../../src/seal/payload-pool.ts"
 import { createMemoryStore, type MemoryStore } from "../../../src/store/memory-store.ts"
@@ -394,6 +394,14 @@ export function watch(): Watch & { readonly phases: Set<string> } {
     phases,
     onProgress: ({ phase }) => void phases.add(phase),
   }
+}
+
+/** Rules by which every node may fetch and open all of `acme`. */
+export const OPEN_TO_ALL: JsonValue = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
+
+/** Gives the newest release of `acme/model` that a node knows. */
+export function findModel({ book }: SceneNode): KnownRelease {
+  return book.find({ namespace: "acme", name: "model" })!
 }
 
 export function request(

@@ -13,6 +13,7 @@ import {
   memoryHome,
   NAMES,
   newPeer,
+  OPEN_TO_ALL,
   type SceneNode,
   type ScenePeer,
   sceneNode,
@@ -54,8 +55,7 @@ export class GatedNodes {
     const nodes = peers.map(({ peer }, index) => ({
       ...{ peer, groups: ["edge"], labels: labels[index]! },
     }))
-    const rules = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
-    const scene = await FleetScene.create({ peers, access: { nodes, rules } })
+    const scene = await FleetScene.create({ peers, access: { nodes, rules: OPEN_TO_ALL } })
     const made = new GatedNodes(workspace, scene, peers)
     made.#gate = await made.#place(peers.length - 1)
     const { node } = made.#gate

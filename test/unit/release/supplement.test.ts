@@ -12,15 +12,16 @@ import { keysInside, readEvidence } from "../../../src/release/evidence.ts"
 import { encodeGrantList, type Grant, readGrantList } from "../../../src/release/grant-list.ts"
 import type { NodeOpener } from "../../../src/release/opener.ts"
 import { encodeBundle, parseBundle } from "../../../src/release/release-bundle.ts"
-import type { KnownRelease } from "../../../src/release/releases.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
 import {
   deviceOf,
   EPOCHS,
   FleetScene,
+  findModel,
   memoryHome,
   NAMES,
   newPeer,
+  OPEN_TO_ALL,
   request,
   type SceneNode,
   type ScenePeer,
@@ -29,7 +30,6 @@ import {
 } from "./fleet-scene.ts"
 import { sceneOpener } from "./scene-opener.ts"
 
-const RULES = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
 let workspace: Workspace
 let scene: FleetScene
 let anchor: SceneNode
@@ -41,9 +41,7 @@ let early: ScenePeer
 let folder: string
 const homes = new Map<string, DeviceHome>(NAMES.map((name) => [name, memoryHome()]))
 
-const find = (node: SceneNode): KnownRelease =>
-  node.book.find({ namespace: "acme", name: "model" })!
-const bundleOf = () => anchor.bundles.export(find(anchor))
+const bundleOf = () => anchor.bundles.export(findModel(anchor))
 const approve = async (name: string, change: { isWhole?: boolean; bundle?: Uint8Array } = {}) =>
   await approveBundle({
     ...{ bundle: await bundleOf(), nowMs: scene.clock.now() },
@@ -53,7 +51,7 @@ const approve = async (name: string, change: { isWhole?: boolean; bundle?: Uint8
 const hand = async (made: MadeApproval) => await anchor.book.addApproval(made.approval, made.grants)
 async function open(name: string): Promise<{ code: unknown; holders?: unknown }> {
   try {
-    await opener.open(find(late), join(folder, name), watch())
+    await opener.open(findModel(late), join(folder, name), watch())
     return { code: "ok" }
   } catch (error) {
     const { details } = error as { details?: { holders?: unknown } }
@@ -77,7 +75,7 @@ beforeAll(async () => {
   early = await newPeer()
   const keeper = await newPeer()
   const hub = createMemoryHub()
-  scene = await FleetScene.create({ peers: [peer, early, keeper], access: { rules: RULES } })
+  scene = await FleetScene.create({ peers: [peer, early, keeper], access: { rules: OPEN_TO_ALL } })
   anchor = await sceneNode(scene, hub.join({ id: keeper.peer }), await workspace.folder("anchor"))
   late = await sceneNode(scene, hub.join({ id: peer.peer }), folder)
   anchor.keys.set(early.peer, await scene.nodeKey(early))
@@ -140,7 +138,7 @@ describe("a node that had no key when the parties approved", () => {
     }
     expect(await open("out")).toEqual({ code: "ok" })
     expect(await readFile(join(folder, "out", "a"), "utf8")).toBe("weights")
-    expect(anchor.book.evidence(find(anchor)).approvals).toHaveLength(6)
+    expect(anchor.book.evidence(findModel(anchor)).approvals).toHaveLength(6)
   })
 
   test("has its grant then: who approves once more does so for all", async () => {
@@ -182,7 +180,7 @@ describe("a supplement", () => {
     ]
     expect(await supplementOf("safety", swapped)).toBeUndefined()
     const forged = (all: Parameters<typeof onlyFirst>[0]) => {
-      const grants = encodeGrantList({ approval: find(anchor).release.digest, grants: [] })
+      const grants = encodeGrantList({ approval: findModel(anchor).release.digest, grants: [] })
       return [{ approval: all[1]!.approval, grants }]
     }
     expect(await supplementOf("safety", forged)).toBeUndefined()

@@ -5,9 +5,17 @@ import { gzipSync } from "node:zlib"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
-import type { KnownRelease, PublishRequest } from "../../../src/release/releases.ts"
+import type { PublishRequest } from "../../../src/release/releases.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
-import { FleetScene, newPeer, request, type SceneNode, sceneNode, watch } from "./fleet-scene.ts"
+import {
+  FleetScene,
+  findModel,
+  newPeer,
+  request,
+  type SceneNode,
+  sceneNode,
+  watch,
+} from "./fleet-scene.ts"
 import { approveByAll, GatedNodes } from "./gated-nodes.ts"
 import { type TarEntry, tarOf } from "./tar-file.ts"
 
@@ -37,7 +45,7 @@ beforeEach(async () => {
 
 const publish = (names: readonly string[], change: Partial<PublishRequest> = {}) =>
   node.publisher.publish(request(names.map(at), { unpack: true, ...change }), watch())
-const found = (of = node): KnownRelease => of.book.find({ namespace: "acme", name: "model" })!
+const found = (of = node) => findModel(of)
 const codeOfWork = (work: Promise<unknown>) => work.then(() => "ok", codeOf)
 
 describe("an archive that is published to be unpacked", () => {

@@ -7,10 +7,18 @@ import type { Labels } from "../../../src/fleet/access-field.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
 import { collectVariants } from "../../../src/release/asset-collection.ts"
 import { carriedFiles, type Release } from "../../../src/release/release.ts"
-import type { KnownRelease, PublishRequest } from "../../../src/release/releases.ts"
+import type { PublishRequest } from "../../../src/release/releases.ts"
 import { wantedFiles } from "../../../src/release/staging.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
-import { FleetScene, newPeer, request, type SceneNode, sceneNode, watch } from "./fleet-scene.ts"
+import {
+  FleetScene,
+  findModel,
+  newPeer,
+  request,
+  type SceneNode,
+  sceneNode,
+  watch,
+} from "./fleet-scene.ts"
 import { approveByAll, GatedNodes } from "./gated-nodes.ts"
 
 let workspace: Workspace
@@ -51,7 +59,7 @@ const variants = () => [
 ]
 const publish = (change: Partial<PublishRequest> = {}, paths = [at("common")]) =>
   node.publisher.publish(request(paths, { variants: variants(), ...change }), watch())
-const known = (of = node): KnownRelease => of.book.find({ namespace: "acme", name: "model" })!
+const known = (of = node) => findModel(of)
 const published = (): Release => known().release.said
 const codeOfWork = (work: Promise<unknown>) => work.then(() => "ok", codeOf)
 

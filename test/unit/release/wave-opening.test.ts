@@ -13,15 +13,16 @@ import { approveBundle } from "../../../src/release/approving.ts"
 import { EVIDENCE_PROTOCOL } from "../../../src/release/evidence-exchange.ts"
 import { GATE_PROTOCOL } from "../../../src/release/gate-exchange.ts"
 import type { NodeOpener } from "../../../src/release/opener.ts"
-import type { KnownRelease } from "../../../src/release/releases.ts"
 import { openWorkspace, type Workspace } from "../../support/workspace.ts"
 import {
   deviceOf,
   EPOCHS,
   FleetScene,
+  findModel,
   memoryHome,
   NAMES,
   newPeer,
+  OPEN_TO_ALL,
   request,
   type SceneNode,
   sceneNode,
@@ -29,7 +30,6 @@ import {
 } from "./fleet-scene.ts"
 import { sceneOpener } from "./scene-opener.ts"
 
-const RULES = [{ who: "all", verbs: ["fetch", "open"], where: ["acme"] }]
 let workspace: Workspace
 let scene: FleetScene
 let anchor: SceneNode
@@ -42,11 +42,10 @@ let asked: string[] = []
 /** Resolved when the keeper is asked: until then no other answer arrives. */
 let gateAsked: PromiseWithResolvers<void> | undefined
 
-const find = (one: SceneNode): KnownRelease => one.book.find({ namespace: "acme", name: "model" })!
 const options = () => ({ signal: watch().signal })
 const open = async (): Promise<string> => {
   try {
-    await opener.open(find(node), join(folder, "out"), watch())
+    await opener.open(findModel(node), join(folder, "out"), watch())
     return "ok"
   } catch (error) {
     return codeOf(error) ?? String(error)
@@ -78,7 +77,7 @@ beforeAll(async () => {
   const self = await newPeer()
   const keeper = await newPeer()
   const hub = createMemoryHub()
-  scene = await FleetScene.create({ peers: [self, keeper], access: { rules: RULES } })
+  scene = await FleetScene.create({ peers: [self, keeper], access: { rules: OPEN_TO_ALL } })
   anchor = await sceneNode(scene, hub.join({ id: keeper.peer }), await workspace.folder("anchor"))
   node = await sceneNode(scene, listening(hub.join({ id: self.peer })), folder)
   const source = anchor.store
@@ -107,8 +106,8 @@ afterAll(() => {
 
 describe("a node that waits for its wave", () => {
   test("has the bytes before any approval, and no secret", async () => {
-    await opener.stage(find(node), watch())
-    await opener.prepare(find(node), options())
+    await opener.stage(findModel(node), watch())
+    await opener.prepare(findModel(node), options())
     expect(asked).not.toContain(EPOCH_PROTOCOL)
     expect(asked).not.toContain(GATE_PROTOCOL)
   })
@@ -116,22 +115,22 @@ describe("a node that waits for its wave", () => {
   test("brings what opens it once all have approved, though its bytes are here long since", async () => {
     for (const name of NAMES) {
       const made = await approveBundle({
-        bundle: await anchor.bundles.export(find(anchor)),
+        bundle: await anchor.bundles.export(findModel(anchor)),
         nowMs: scene.clock.now(),
         device: deviceOf(name),
         home: memoryHome(),
       })
       await anchor.book.addApproval(made.approval, made.grants)
     }
-    await node.book.gather(find(node), options())
-    await opener.prepare(find(node), options())
+    await node.book.gather(findModel(node), options())
+    await opener.prepare(findModel(node), options())
     expect(asked).toContain(EPOCH_PROTOCOL)
     expect(asked).not.toContain(GATE_PROTOCOL)
   })
 
   test("asks nobody again while nothing has changed", async () => {
     asked = []
-    await opener.prepare(find(node), options())
+    await opener.prepare(findModel(node), options())
     expect(asked).toEqual([])
   })
 
