@@ -26,5 +26,12 @@ export function createFleetAccess(fleet: Pick<Fleet, "membership" | "may">): Reg
       const list = { ...access.list, members: ANYBODY_ALONE, revoked: NOBODY }
       return may(list, ANYBODY.peer, verb, where)
     },
+    isAll(isSo) {
+      const list = fleet.membership?.access()?.list
+      if (list === undefined) return false
+      for (const peer of list.members.keys())
+        if (!list.revoked.has(peer) && !isSo(peer)) return false
+      return true
+    },
   }
 }

@@ -240,7 +240,9 @@ class Engine implements SwarmEngine {
       holders: (digest) => this.#holdings.index.holders(digest),
       onCounted: (wanted, nowMs) => this.#offers.run(wanted, nowMs),
     })
-    this.#providing = new Providing({ net, clock, log })
+    const isHere = (peer: PeerId) => peer === net.id || net.peer(peer) !== undefined
+    const isWhole = () => access?.isAll(isHere) === true
+    this.#providing = new Providing({ net, clock, log, isWhole })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
     this.#stopPlaces = places?.onChange((digest) => this.#onPlace(digest)) ?? (() => {})

@@ -17,6 +17,12 @@ const QUIET_MS = 5_000
 const WAIT_MS_MAX = 60_000
 /** … at most one record per this time. */
 const PROVIDE_BUSY_MS = 2_000
+/**
+ * After a walk as many times as long as it took is without one: with some dozens of nodes each walk asks all
+ * of them, and where all tell of what has just come to all, nothing else would be done for a minute.
+ */
+const REST_TIMES = 9
+const REST_MS_MAX = 30_000
 /** Records of kad-dht live 48 hours; they are renewed well before. */
 const RENEW_MS: number = 12 * 60 * 60 * 1000
 const PROVIDE_MS_MAX = 20_000
@@ -28,19 +34,30 @@ export function providerKey(digest: Digest): Uint8Array {
   return sha256(lengthPrefixed("sealift/provider/v1", rawOf(digest)))
 }
 
+export interface ProvidingDeps {
+  readonly net: Pick<PeerNetwork, "peers" | "provide">
+  readonly clock: Clock
+  readonly log: Logger
+  /** Whether all who could ask the DHT are connected: this node tells them itself. */
+  readonly isWhole: () => boolean
+}
+
 export class Providing {
-  readonly #net: PeerNetwork
+  readonly #net: ProvidingDeps["net"]
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #isWhole: () => boolean
   /** When each blob is due. A map keeps its order, and renewal goes to the end. */
   readonly #due = new Map<Digest, number>()
   readonly #closing = new AbortController()
   #isRunning = false
+  #restUntilMs = Number.NEGATIVE_INFINITY
   #lastMs = Number.NEGATIVE_INFINITY
   #busyMs = Number.NEGATIVE_INFINITY
 
-  constructor(deps: { net: PeerNetwork; clock: Clock; log: Logger }) {
+  constructor(deps: ProvidingDeps) {
     this.#net = deps.net
+    this.#isWhole = deps.isWhole
     this.#clock = deps.clock
     this.#log = deps.log
   }
@@ -59,10 +76,15 @@ export class Providing {
     if (isBusy) this.#busyMs = nowMs
     const isQuiet = nowMs - this.#busyMs >= QUIET_MS
     const everyMs = isQuiet ? PROVIDE_EVERY_MS : PROVIDE_BUSY_MS
-    if (this.#isRunning || nowMs - this.#lastMs < everyMs) return
+    if (this.#isRunning || nowMs - this.#lastMs < everyMs || nowMs < this.#restUntilMs) return
     const next = this.#nextDue(isQuiet ? nowMs : nowMs - WAIT_MS_MAX)
-    // When nobody is there to be told, what is due stays due.
+    // When nobody is there to be told, or to be told by it, what is due stays due.
     if (next === undefined || this.#net.peers().length === 0) return
+    if (this.#isWhole()) {
+      // Who is away for a moment only is told when it is back.
+      this.#busyMs = nowMs
+      return
+    }
     this.#lastMs = nowMs
     void this.#provide(next)
   }
@@ -83,7 +105,8 @@ export class Providing {
   async #provide(digest: Digest): Promise<void> {
     this.#isRunning = true
     this.#due.delete(digest)
-    this.#due.set(digest, this.#clock.monotonicMs() + RENEW_MS)
+    const beganMs = this.#clock.monotonicMs()
+    this.#due.set(digest, beganMs + RENEW_MS)
     const timeout = new AbortController()
     const cancel = this.#clock.after(PROVIDE_MS_MAX, () => timeout.abort())
     try {
@@ -94,6 +117,8 @@ export class Providing {
     } finally {
       cancel()
       this.#isRunning = false
+      const nowMs = this.#clock.monotonicMs()
+      this.#restUntilMs = nowMs + Math.min((nowMs - beganMs) * REST_TIMES, REST_MS_MAX)
     }
   }
 }

@@ -42,6 +42,10 @@ export class FleetRules implements RegistryAccess {
     return this.id === undefined || may(this.list(new Map([["", anybody]])), "", verb, where)
   }
 
+  isAll(isSo: (peer: string) => boolean): boolean {
+    return this.id !== undefined && [...this.members.keys()].every(isSo)
+  }
+
   /** The list as it is now. */
   list(members: ReadonlyMap<string, Member> = this.members): AccessList {
     const { rules } = this

@@ -386,5 +386,8 @@ test("the adapter decides by the newest list, for all nodes by what all may", ()
     expect(inside.may("P", "find", "secret/app")).toBe(true)
     expect(inside.mayAll("find", "secret/app")).toBe(false)
     expect(inside.mayAll("find", "open/app")).toBe(!isStale)
+    expect(inside.isAll((peer) => peer === "P")).toBe(true)
+    expect(inside.isAll(() => false)).toBe(false)
   }
+  expect(access.isAll(() => true)).toBe(false)
 })

@@ -223,6 +223,8 @@ describe("in a fleet", () => {
     const [seed] = await pair()
     const asker = hub.join()
     hub.connectAll()
+    // Of a fleet whose nodes are all connected the DHT is told nothing at all.
+    rules.enroll("somebody who is away")
     const closed = await give(seed, patternBytes(5_000, 2), OPEN)
     rules.allow("all", GIVEN, "acme")
     const open = await give(seed, patternBytes(5_000, 3), "acme")

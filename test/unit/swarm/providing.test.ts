@@ -4,17 +4,28 @@ import { type Digest, digestOf } from "../../../src/core/digest.ts"
 import { silentLogger } from "../../../src/core/log.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { createMemoryHub } from "../../../src/net/memory-network.ts"
+import type { PeerNetwork } from "../../../src/net/net.ts"
 import { Providing, providerKey } from "../../../src/swarm/providing.ts"
 
 const TICK_MS = 200
 
-/** A node with a neighbour, on virtual time; counts the records that its DHT was told. */
-function world() {
+/**
+ * A node with a neighbour, on virtual time; counts the records that its DHT was told.
+ * @param walkMs - how long the DHT takes for one
+ */
+function world({ walkMs = 0, isWhole = (): boolean => false } = {}) {
   const clock = new VirtualClock(1_000)
   const hub = createMemoryHub({ clock })
   const [net, neighbour] = [hub.join(), hub.join()]
   hub.connectAll()
-  const providing = new Providing({ net, clock, log: silentLogger })
+  const slow: Pick<PeerNetwork, "peers" | "provide"> = {
+    peers: () => net.peers(),
+    provide: async (key, options) => {
+      await clock.sleep(walkMs, options)
+      await net.provide(key, options)
+    },
+  }
+  const providing = new Providing({ net: slow, clock, log: silentLogger, isWhole })
   const blobs = Array.from({ length: 20 }, (_, nth): Digest => digestOf(Buffer.from(`${nth}`)))
   for (const digest of blobs) providing.add(digest)
   const pass = async (ms: number, isBusy: boolean) => {
@@ -63,4 +74,25 @@ test("one every two seconds of what has waited for a minute, however busy the no
   expect(await told()).toBe(0)
   await pass(10_000, true)
   expect(await told()).toBe(5)
+})
+
+test("a tenth of the time at most while the walks take long", async () => {
+  const { pass, told } = world({ walkMs: 1_000 })
+  await pass(40_000, false)
+  expect(await told()).toBe(4)
+})
+
+test("none while all who could ask are connected, and all once somebody has been away for a while", async () => {
+  let isWhole = true
+  const { pass, told } = world({ isWhole: () => isWhole })
+  await pass(120_000, false)
+  expect(await told()).toBe(0)
+  isWhole = false
+  await pass(1_000, false)
+  isWhole = true
+  await pass(4_000, false)
+  expect(await told()).toBeLessThanOrEqual(1)
+  isWhole = false
+  await pass(10_000, false)
+  expect(await told()).toBe(20)
 })
