@@ -242,7 +242,7 @@ class Engine implements SwarmEngine {
     })
     const isHere = (peer: PeerId) => peer === net.id || net.peer(peer) !== undefined
     const isWhole = () => access?.isAll(isHere) === true
-    this.#providing = new Providing({ net, clock, log, isWhole })
+    this.#providing = new Providing({ net, clock, log, isWhole, random: this.#random })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
     this.#stopPlaces = places?.onChange((digest) => this.#onPlace(digest)) ?? (() => {})

@@ -18,6 +18,12 @@ const WAIT_MS_MAX = 60_000
 /** … at most one record per this time. */
 const PROVIDE_BUSY_MS = 2_000
 /**
+ * Where many have got the same at one moment, one a second begins: a first walk also connects a node to
+ * all that it meets, and some dozens at once would keep every machine busy for ten seconds.
+ */
+const SPREAD_MS_A_PEER = 1_000
+const SPREAD_MS_MAX = 55_000
+/**
  * After a walk as many times as long as it took is without one: with some dozens of nodes each walk asks all
  * of them, and where all tell of what has just come to all, nothing else would be done for a minute.
  */
@@ -40,6 +46,8 @@ export interface ProvidingDeps {
   readonly log: Logger
   /** Whether all who could ask the DHT are connected: this node tells them itself. */
   readonly isWhole: () => boolean
+  /** From 0 to below 1. */
+  readonly random: () => number
 }
 
 export class Providing {
@@ -47,17 +55,19 @@ export class Providing {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #isWhole: () => boolean
+  readonly #random: () => number
   /** When each blob is due. A map keeps its order, and renewal goes to the end. */
   readonly #due = new Map<Digest, number>()
   readonly #closing = new AbortController()
   #isRunning = false
   #restUntilMs = Number.NEGATIVE_INFINITY
   #lastMs = Number.NEGATIVE_INFINITY
-  #busyMs = Number.NEGATIVE_INFINITY
+  #quietAtMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: ProvidingDeps) {
     this.#net = deps.net
     this.#isWhole = deps.isWhole
+    this.#random = deps.random
     this.#clock = deps.clock
     this.#log = deps.log
   }
@@ -73,8 +83,8 @@ export class Providing {
 
   /** @param isBusy - whether blobs come in or go out at this time */
   tick(nowMs: number, isBusy: boolean): void {
-    if (isBusy) this.#busyMs = nowMs
-    const isQuiet = nowMs - this.#busyMs >= QUIET_MS
+    if (isBusy) this.#waitForQuiet(nowMs)
+    const isQuiet = nowMs >= this.#quietAtMs
     const everyMs = isQuiet ? PROVIDE_EVERY_MS : PROVIDE_BUSY_MS
     if (this.#isRunning || nowMs - this.#lastMs < everyMs || nowMs < this.#restUntilMs) return
     const next = this.#nextDue(isQuiet ? nowMs : nowMs - WAIT_MS_MAX)
@@ -82,7 +92,7 @@ export class Providing {
     if (next === undefined || this.#net.peers().length === 0) return
     if (this.#isWhole()) {
       // Who is away for a moment only is told when it is back.
-      this.#busyMs = nowMs
+      this.#waitForQuiet(nowMs)
       return
     }
     this.#lastMs = nowMs
@@ -100,6 +110,11 @@ export class Providing {
     // New blobs stand at the end, renewals before them.
     const last = [...this.#due].findLast(([, dueMs]) => dueMs <= nowMs)
     return last?.[0]
+  }
+
+  #waitForQuiet(nowMs: number): void {
+    const spreadMs = Math.min(this.#net.peers().length * SPREAD_MS_A_PEER, SPREAD_MS_MAX)
+    this.#quietAtMs = nowMs + QUIET_MS + this.#random() * spreadMs
   }
 
   async #provide(digest: Digest): Promise<void> {

@@ -10,13 +10,15 @@ import { Providing, providerKey } from "../../../src/swarm/providing.ts"
 const TICK_MS = 200
 
 /**
- * A node with a neighbour, on virtual time; counts the records that its DHT was told.
+ * A node with neighbours, on virtual time; counts the records that its DHT was told.
  * @param walkMs - how long the DHT takes for one
+ * @param neighbourCount - how many are connected
  */
-function world({ walkMs = 0, isWhole = (): boolean => false } = {}) {
+function world({ walkMs = 0, isWhole = (): boolean => false, neighbourCount = 1 } = {}) {
   const clock = new VirtualClock(1_000)
   const hub = createMemoryHub({ clock })
   const [net, neighbour] = [hub.join(), hub.join()]
+  for (let nth = 1; nth < neighbourCount; nth++) hub.join()
   hub.connectAll()
   const slow: Pick<PeerNetwork, "peers" | "provide"> = {
     peers: () => net.peers(),
@@ -25,7 +27,8 @@ function world({ walkMs = 0, isWhole = (): boolean => false } = {}) {
       await net.provide(key, options)
     },
   }
-  const providing = new Providing({ net: slow, clock, log: silentLogger, isWhole })
+  const deps = { net: slow, clock, log: silentLogger, isWhole }
+  const providing = new Providing({ ...deps, random: () => 0.5 })
   const blobs = Array.from({ length: 20 }, (_, nth): Digest => digestOf(Buffer.from(`${nth}`)))
   for (const digest of blobs) providing.add(digest)
   const pass = async (ms: number, isBusy: boolean) => {
@@ -64,7 +67,7 @@ test("none while blobs come in, nor for five seconds after", async () => {
   await pass(30_000, true)
   await pass(4_800, false)
   expect(await told()).toBe(0)
-  await pass(2_000, false)
+  await pass(2_500, false)
   expect(await told()).toBeGreaterThanOrEqual(9)
 })
 
@@ -95,4 +98,19 @@ test("none while all who could ask are connected, and all once somebody has been
   isWhole = false
   await pass(10_000, false)
   expect(await told()).toBe(20)
+})
+
+test("not by all at one moment where many are connected, and within a minute by each", async () => {
+  for (const { neighbourCount, waitMs } of [
+    { neighbourCount: 1, waitMs: 5_500 },
+    { neighbourCount: 20, waitMs: 15_000 },
+    { neighbourCount: 100, waitMs: 32_500 },
+  ]) {
+    const { pass, told } = world({ neighbourCount })
+    await pass(1_000, true)
+    await pass(waitMs - 1_000, false)
+    expect(await told()).toBe(0)
+    await pass(2_000, false)
+    expect(await told()).toBeGreaterThan(0)
+  }
 })
