@@ -26,12 +26,10 @@ export function createFleetAccess(fleet: Pick<Fleet, "membership" | "may">): Reg
       const list = { ...access.list, members: ANYBODY_ALONE, revoked: NOBODY }
       return may(list, ANYBODY.peer, verb, where)
     },
-    isAll(isSo) {
+    nodes() {
       const list = fleet.membership?.access()?.list
-      if (list === undefined) return false
-      for (const peer of list.members.keys())
-        if (!list.revoked.has(peer) && !isSo(peer)) return false
-      return true
+      if (list === undefined) return []
+      return [...list.members.keys()].filter((peer) => !list.revoked.has(peer))
     },
   }
 }

@@ -18,8 +18,8 @@ export interface Access {
   may(peer: PeerId, verb: AccessVerb, where: string): boolean
   /** Whether every node of the fleet may. */
   mayAll(verb: AccessVerb, where: string): boolean
-  /** Whether something is so of each node of the fleet; false where nobody knows who may come. */
-  isAll(isSo: (peer: PeerId) => boolean): boolean
+  /** The nodes of the fleet; none where nobody knows who may come. */
+  nodes(): Iterable<PeerId>
 }
 
 /** Of a node without a fleet. */
@@ -27,7 +27,7 @@ export const OPEN_ACCESS: Access = {
   isFleet: () => false,
   may: () => true,
   mayAll: () => true,
-  isAll: () => false,
+  nodes: () => [],
 }
 
 export interface BlobRightsDeps {

@@ -240,9 +240,8 @@ class Engine implements SwarmEngine {
       holders: (digest) => this.#holdings.index.holders(digest),
       onCounted: (wanted, nowMs) => this.#offers.run(wanted, nowMs),
     })
-    const isHere = (peer: PeerId) => peer === net.id || net.peer(peer) !== undefined
-    const isWhole = () => access?.isAll(isHere) === true
-    this.#providing = new Providing({ net, clock, log, isWhole, random: this.#random })
+    const fleet = () => access?.nodes() ?? []
+    this.#providing = new Providing({ net, clock, log, fleet, random: this.#random })
     for (const stat of store.list()) if (stat.isComplete) this.#provide(stat.digest)
     this.#stopStore = store.onChange((change) => this.#onStoreChange(change))
     this.#stopPlaces = places?.onChange((digest) => this.#onPlace(digest)) ?? (() => {})

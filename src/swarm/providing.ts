@@ -7,7 +7,7 @@ import { type Digest, rawOf, sha256 } from "../core/digest.ts"
 import { messageOf } from "../core/errors.ts"
 import { lengthPrefixed } from "../core/length-prefix.ts"
 import type { Logger } from "../core/log.ts"
-import type { PeerNetwork } from "../net/net.ts"
+import type { PeerId, PeerNetwork } from "../net/net.ts"
 
 /** At most one record goes out per this time … */
 const PROVIDE_EVERY_MS = 200
@@ -41,11 +41,11 @@ export function providerKey(digest: Digest): Uint8Array {
 }
 
 export interface ProvidingDeps {
-  readonly net: Pick<PeerNetwork, "peers" | "provide">
+  readonly net: Pick<PeerNetwork, "id" | "peers" | "peer" | "provide">
   readonly clock: Clock
   readonly log: Logger
-  /** Whether all who could ask the DHT are connected: this node tells them itself. */
-  readonly isWhole: () => boolean
+  /** All who could ask the DHT, this node too; none where nobody knows. */
+  readonly fleet: () => Iterable<PeerId>
   /** From 0 to below 1. */
   readonly random: () => number
 }
@@ -54,7 +54,7 @@ export class Providing {
   readonly #net: ProvidingDeps["net"]
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #isWhole: () => boolean
+  readonly #fleet: ProvidingDeps["fleet"]
   readonly #random: () => number
   /** When each blob is due. A map keeps its order, and renewal goes to the end. */
   readonly #due = new Map<Digest, number>()
@@ -66,7 +66,7 @@ export class Providing {
 
   constructor(deps: ProvidingDeps) {
     this.#net = deps.net
-    this.#isWhole = deps.isWhole
+    this.#fleet = deps.fleet
     this.#random = deps.random
     this.#clock = deps.clock
     this.#log = deps.log
@@ -113,8 +113,19 @@ export class Providing {
   }
 
   #waitForQuiet(nowMs: number): void {
-    const spreadMs = Math.min(this.#net.peers().length * SPREAD_MS_A_PEER, SPREAD_MS_MAX)
+    const others = Math.max(this.#net.peers().length, [...this.#fleet()].length - 1)
+    const spreadMs = Math.min(others * SPREAD_MS_A_PEER, SPREAD_MS_MAX)
     this.#quietAtMs = nowMs + QUIET_MS + this.#random() * spreadMs
+  }
+
+  /** Whether all who could ask are connected: this node tells them itself. */
+  #isWhole(): boolean {
+    let isKnown = false
+    for (const peer of this.#fleet()) {
+      if (peer !== this.#net.id && this.#net.peer(peer) === undefined) return false
+      isKnown = true
+    }
+    return isKnown
   }
 
   async #provide(digest: Digest): Promise<void> {

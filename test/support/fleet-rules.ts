@@ -42,8 +42,8 @@ export class FleetRules implements RegistryAccess {
     return this.id === undefined || may(this.list(new Map([["", anybody]])), "", verb, where)
   }
 
-  isAll(isSo: (peer: string) => boolean): boolean {
-    return this.id !== undefined && [...this.members.keys()].every(isSo)
+  nodes(): Iterable<string> {
+    return this.id === undefined ? [] : this.members.keys()
   }
 
   /** The list as it is now. */

@@ -166,7 +166,7 @@ describe("in a fleet an offer", () => {
       isFleet: () => true,
       may: (peer, verb, where) => where === "acme" && rights[verb]?.includes(peer) === true,
       mayAll: () => false,
-      isAll: () => false,
+      nodes: () => [],
     }
     return new Scene({ access, places: { placesOf: () => places } })
   }

@@ -13,21 +13,34 @@ const TICK_MS = 200
  * A node with neighbours, on virtual time; counts the records that its DHT was told.
  * @param walkMs - how long the DHT takes for one
  * @param neighbourCount - how many are connected
+ * @param awayCount - how many others of its fleet are not; undefined without a fleet
  */
-function world({ walkMs = 0, isWhole = (): boolean => false, neighbourCount = 1 } = {}) {
+function world({
+  walkMs = 0,
+  neighbourCount = 1,
+  awayCount = (): number | undefined => undefined,
+} = {}) {
   const clock = new VirtualClock(1_000)
   const hub = createMemoryHub({ clock })
   const [net, neighbour] = [hub.join(), hub.join()]
   for (let nth = 1; nth < neighbourCount; nth++) hub.join()
   hub.connectAll()
-  const slow: Pick<PeerNetwork, "peers" | "provide"> = {
+  const slow: Pick<PeerNetwork, "id" | "peers" | "peer" | "provide"> = {
+    id: net.id,
     peers: () => net.peers(),
+    peer: (id) => net.peer(id),
     provide: async (key, options) => {
       await clock.sleep(walkMs, options)
       await net.provide(key, options)
     },
   }
-  const deps = { net: slow, clock, log: silentLogger, isWhole }
+  const fleet = () => {
+    const away = awayCount()
+    if (away === undefined) return []
+    const connected = net.peers().map(({ id }) => id)
+    return [net.id, ...connected, ...Array.from({ length: away }, (_, nth) => `away ${nth}`)]
+  }
+  const deps = { net: slow, clock, log: silentLogger, fleet }
   const providing = new Providing({ ...deps, random: () => 0.5 })
   const blobs = Array.from({ length: 20 }, (_, nth): Digest => digestOf(Buffer.from(`${nth}`)))
   for (const digest of blobs) providing.add(digest)
@@ -86,27 +99,28 @@ test("a tenth of the time at most while the walks take long", async () => {
 })
 
 test("none while all who could ask are connected, and all once somebody has been away for a while", async () => {
-  let isWhole = true
-  const { pass, told } = world({ isWhole: () => isWhole })
+  let away = 0
+  const { pass, told } = world({ awayCount: () => away })
   await pass(120_000, false)
   expect(await told()).toBe(0)
-  isWhole = false
+  away = 1
   await pass(1_000, false)
-  isWhole = true
+  away = 0
   await pass(4_000, false)
   expect(await told()).toBeLessThanOrEqual(1)
-  isWhole = false
+  away = 1
   await pass(10_000, false)
   expect(await told()).toBe(20)
 })
 
-test("not by all at one moment where many are connected, and within a minute by each", async () => {
-  for (const { neighbourCount, waitMs } of [
-    { neighbourCount: 1, waitMs: 5_500 },
-    { neighbourCount: 20, waitMs: 15_000 },
-    { neighbourCount: 100, waitMs: 32_500 },
+test("not by all at one moment where there are many, and within a minute by each", async () => {
+  for (const { neighbourCount, awayCount, waitMs } of [
+    { neighbourCount: 1, awayCount: () => undefined, waitMs: 5_500 },
+    { neighbourCount: 20, awayCount: () => undefined, waitMs: 15_000 },
+    { neighbourCount: 100, awayCount: () => undefined, waitMs: 32_500 },
+    { neighbourCount: 1, awayCount: () => 19, waitMs: 15_000 },
   ]) {
-    const { pass, told } = world({ neighbourCount })
+    const { pass, told } = world({ neighbourCount, awayCount })
     await pass(1_000, true)
     await pass(waitMs - 1_000, false)
     expect(await told()).toBe(0)
