@@ -276,16 +276,23 @@ export class Sourcing {
   /** Private content, and a node without peers: there is nobody to elect. */
   #isAlone(): boolean {
     if (!this.pull.isUsable) return false
-    return this.#host.growth.isPrivate || this.#isElectionOff || this.#members().length === 0
+    if (this.#host.growth.isPrivate || this.#isElectionOff) return true
+    const isElected = this.#memberTest()
+    return !this.#deps.net.peers().some(({ id }) => isElected(id))
   }
 
   #members(): readonly PeerId[] {
-    const { net, memory, traffic, isMember, rights } = this.#deps
+    const peers = this.#deps.net.peers()
+    return peers.map(({ id }) => id).filter(this.#memberTest())
+  }
+
+  /** Gives what says whether a connected peer takes part in the election. */
+  #memberTest(): (peer: PeerId) => boolean {
+    const { memory, traffic, isMember, rights } = this.#deps
     const { ref } = this.pull
     const mayRead = (id: PeerId) => isMember(id) && (ref === undefined || rights.mayRead(id, ref))
-    const ids = net.peers().map((peer) => peer.id)
     // What one brings that is beyond a metered way could not be taken from it.
-    return ids.filter((id) => mayRead(id) && !memory.isSilent(id) && !traffic.isMeteredPeer(id))
+    return (id) => mayRead(id) && !memory.isSilent(id) && !traffic.isMeteredPeer(id)
   }
 
   /** Whether a connected peer says that it has all of the blob, with the size that is believed. */

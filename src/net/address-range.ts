@@ -30,9 +30,11 @@ export function isAddressRange(text: string): boolean {
 /** A set of ranges. */
 export class AddressRanges {
   readonly #list = new BlockList()
+  readonly #isEmpty: boolean
 
   /** @param ranges - each as {@link isAddressRange} allows */
   constructor(ranges: readonly string[]) {
+    this.#isEmpty = ranges.length === 0
     for (const range of ranges) {
       const [address, bits] = range.split("/") as [string, string?]
       const family = isIP(address) === 4 ? "ipv4" : "ipv6"
@@ -42,6 +44,8 @@ export class AddressRanges {
 
   /** @param host - an IP address; the name of an interface after it (`fe80::1%eth0`) is ignored */
   has(host: string): boolean {
+    // Asked for each peer again and again, and most nodes configure none.
+    if (this.#isEmpty) return false
     const bare = plainHost(host.replace(/%.*$/, ""))
     const version = isIP(bare)
     if (version === 0) return false

@@ -45,10 +45,16 @@ export class ConnectedPeers {
     const connected = this.#peers.get(id)
     if (connected === undefined) return undefined
     const { reached, host } = connected
+    const book = this.#book
     return {
       id,
-      addresses: [...new Set([...reached, ...this.#book.addresses(id)])],
-      sources: new Set(this.#book.sources(id)),
+      // Made when it is asked for: what goes through all peers mostly wants their ids.
+      get addresses() {
+        return [...new Set([...reached, ...book.addresses(id)])]
+      },
+      get sources() {
+        return new Set(book.sources(id))
+      },
       host,
       connectedSinceMs: connected.sinceMs,
       roundTripMs: connected.open.find(({ rtt }) => rtt !== undefined)?.rtt,
