@@ -28,7 +28,7 @@ const TRIAL_MS = 1_000
  */
 const ROUND_MS = 1_000
 /** Fewer leave the link idle between two turns. */
-const SLOTS_LEAST = 3
+const SLOTS_LEAST = 4
 const TRIAL_PAUSE_MS = 10_000
 /** More slots are kept if the rate grows by this part of what they would bring at best. */
 const TRIAL_GAIN = 0.5
