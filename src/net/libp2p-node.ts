@@ -34,11 +34,13 @@ const MDNS_SERVICE_TAG = "_sealift._udp.local"
 const MDNS_INTERVAL_MS = 10_000
 const DHT_PROTOCOL = "/sealift/kad/1.0.0"
 /**
- * How many nodes hold a record, as in BitTorrent's DHT (BEP 5), and how many are asked at once. The
- * library's 20 and 10 ways of 10 make a first walk dial and list everybody in a fleet of dozens.
+ * How many nodes hold a record, as in BitTorrent's DHT (BEP 5), in how many ways a walk goes, and how many
+ * each way asks at once. The library's 20, 10 and 10 make a first walk dial and list everybody in a fleet
+ * of dozens.
  */
 const DHT_REPLICAS = 8
-const DHT_REQUESTS_AT_ONCE = 3
+const DHT_WAYS = 3
+const DHT_ASKED_A_WAY = 3
 /** Connections at once; beyond it new ones are refused and idle ones closed. */
 const CONNECTIONS_MAX = 256
 const PENDING_INBOUND_MAX = 64
@@ -133,8 +135,8 @@ export async function startNode(options: NodeOptions): Promise<Libp2pNode> {
         clientMode: false,
         allowQueryWithZeroPeers: true,
         kBucketSize: DHT_REPLICAS,
-        alpha: DHT_REQUESTS_AT_ONCE,
-        disjointPaths: DHT_REQUESTS_AT_ONCE,
+        disjointPaths: DHT_WAYS,
+        alpha: DHT_ASKED_A_WAY,
       }),
       gossip: gossipsub(GOSSIP_OPTIONS),
       announce: (components: ListenComponents) => ({

@@ -62,7 +62,8 @@ export class Providing {
   #isRunning = false
   #restUntilMs = Number.NEGATIVE_INFINITY
   #lastMs = Number.NEGATIVE_INFINITY
-  #quietAtMs = Number.NEGATIVE_INFINITY
+  /** From when on nothing else goes on; undefined while blobs come in or go out. */
+  #quietAtMs: number | undefined = Number.NEGATIVE_INFINITY
 
   constructor(deps: ProvidingDeps) {
     this.#net = deps.net
@@ -83,8 +84,8 @@ export class Providing {
 
   /** @param isBusy - whether blobs come in or go out at this time */
   tick(nowMs: number, isBusy: boolean): void {
-    if (isBusy) this.#waitForQuiet(nowMs)
-    const isQuiet = nowMs >= this.#quietAtMs
+    this.#quietAtMs = isBusy ? undefined : (this.#quietAtMs ?? nowMs + this.#pauseMs())
+    const isQuiet = this.#quietAtMs !== undefined && nowMs >= this.#quietAtMs
     const everyMs = isQuiet ? PROVIDE_EVERY_MS : PROVIDE_BUSY_MS
     if (this.#isRunning || nowMs - this.#lastMs < everyMs || nowMs < this.#restUntilMs) return
     const next = this.#nextDue(isQuiet ? nowMs : nowMs - WAIT_MS_MAX)
@@ -92,7 +93,7 @@ export class Providing {
     if (next === undefined || this.#net.peers().length === 0) return
     if (this.#isWhole()) {
       // Who is away for a moment only is told when it is back.
-      this.#waitForQuiet(nowMs)
+      this.#quietAtMs = nowMs + this.#pauseMs()
       return
     }
     this.#lastMs = nowMs
@@ -112,10 +113,10 @@ export class Providing {
     return last?.[0]
   }
 
-  #waitForQuiet(nowMs: number): void {
+  #pauseMs(): number {
     const others = Math.max(this.#net.peers().length, [...this.#fleet()].length - 1)
     const spreadMs = Math.min(others * SPREAD_MS_A_PEER, SPREAD_MS_MAX)
-    this.#quietAtMs = nowMs + QUIET_MS + this.#random() * spreadMs
+    return QUIET_MS + this.#random() * spreadMs
   }
 
   /** Whether all who could ask are connected: this node tells them itself. */
