@@ -549,7 +549,7 @@ class Engine implements SwarmEngine {
     const able = ordered.filter(({ peer }) => torrent.isAble(peer))
     // Who gets nothing from its peer set looks further.
     const isShort = torrent.lastProgressMs() > SHORT_MS
-    const chosen = isShort ? able : PeerSet.chosen(able, isFar)
+    const chosen = isShort ? torrent.withRoom(able) : PeerSet.chosen(able, isFar)
     if (chosen.length >= PEER_SET_MAX) {
       const peers = new Set(chosen.map(({ peer }) => peer))
       torrent.leaveIdle((peer) => !peers.has(peer))

@@ -102,6 +102,18 @@ export class SourceRoster {
     return this.#picker.isUseful(source.pieces)
   }
 
+  /** Whether no other source may be added. */
+  get isFull(): boolean {
+    return this.#live.size >= SOURCES_MAX
+  }
+
+  /** Those that answered, owe nothing and have nothing that is missing here. */
+  useless(): readonly Source[] {
+    return this.all().filter(
+      (source) => source.isOpened && source.requests.count === 0 && !this.isUseful(source),
+    )
+  }
+
   usefulCount(): number {
     return this.all().filter((source) => this.isUseful(source)).length
   }

@@ -22,7 +22,7 @@ import { doubtBelieved, settleRight, settleWrong } from "./settlement.ts"
 import { Source, type SourceEnd, type SourceOwner } from "./source.ts"
 import { SourceRoster } from "./source-roster.ts"
 import { StallPatience } from "./stall-patience.ts"
-import type { SourceReport, Torrent } from "./swarm.ts"
+import type { Holder, SourceReport, Torrent } from "./swarm.ts"
 import { ThroughputFloor } from "./throughput-floor.ts"
 import type { WasteReason } from "./waste.ts"
 import { ZoneBias } from "./zone-bias.ts"
@@ -242,6 +242,18 @@ export class EngineTorrent implements Torrent, SourceOwner {
     for (const source of this.#roster.all()) {
       if (source.requests.count === 0 && isOver(source.peer)) source.end("closed")
     }
+  }
+
+  /**
+   * Leaves sources that have nothing of use, when there is no place for others.
+   * @returns the holders, those that were left last
+   */
+  withRoom(holders: readonly Holder[]): readonly Holder[] {
+    const left = this.#roster.isFull ? this.#roster.useless() : []
+    for (const source of left) source.end("closed")
+    const isLeft = new Set(left.map(({ peer }) => peer))
+    const rest = holders.filter(({ peer }) => !isLeft.has(peer))
+    return [...rest, ...holders.filter(({ peer }) => isLeft.has(peer))]
   }
 
   /** Whether a peer is attached or may be. */
