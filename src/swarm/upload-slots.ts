@@ -30,6 +30,10 @@ const ROUND_MS = 1_000
 /** Fewer leave the link idle between two turns. */
 const SLOTS_LEAST = 4
 const TRIAL_PAUSE_MS = 10_000
+/** While hardly anybody has a piece to pass on, fewer are served, so that some have one soon: … */
+const SLOTS_FIRST = 4
+/** … until so many turns have ended since nobody was served. */
+const FIRST_TURNS = 16
 /** More slots are kept if the rate grows by this part of what they would bring at best. */
 const TRIAL_GAIN = 0.5
 
@@ -68,6 +72,8 @@ export class UploadSlots {
   readonly #isFixed: boolean
   readonly #turns = new Map<PeerId, Turn>()
   #slots: number
+  /** Turns that ended since nobody was served. */
+  #endedTurns = 0
   #isBusy = false
   #sentBytes = 0
   #windowMs: number
@@ -91,9 +97,10 @@ export class UploadSlots {
   add(host: SlotHost, upload: Upload): boolean {
     const { peer } = host
     const nowMs = this.#clock.monotonicMs()
+    if (this.#turns.size === 0) this.#endedTurns = 0
     let turn = this.#turns.get(peer)
     if (turn === undefined) {
-      const isFree = upload.isInterested && this.#takenCount() < this.#slots
+      const isFree = upload.isInterested && this.#takenCount() < this.#limit
       const state = isFree ? "served" : "waiting"
       const times = { sinceMs: nowMs, movedMs: nowMs }
       turn = { peer, uploads: new Map(), state, ...times, sentBytes: 0, hasStuck: false }
@@ -158,6 +165,12 @@ export class UploadSlots {
     if (!this.#isFixed) this.#tryMore(nowMs)
   }
 
+  /** How many may be served now. */
+  get #limit(): number {
+    const isFirst = !this.#isFixed && this.#endedTurns < FIRST_TURNS
+    return isFirst ? Math.min(this.#slots, SLOTS_FIRST) : this.#slots
+  }
+
   /** @param rate - bytes a millisecond that go out while somebody waits */
   #usualSlots(rate: number): number {
     let pieceBytes = 0
@@ -184,6 +197,7 @@ export class UploadSlots {
   }
 
   #rest(turn: Turn): void {
+    this.#endedTurns++
     for (const upload of turn.uploads.keys()) upload.choke(true)
     turn.state = "waiting"
     turn.sinceMs = this.#clock.monotonicMs()
@@ -192,7 +206,7 @@ export class UploadSlots {
 
   /** Gives free slots to those who wait longest; to who wants or takes nothing only what nobody else wants. */
   #fill(): void {
-    const free = this.#slots - this.#takenCount()
+    const free = this.#limit - this.#takenCount()
     if (free <= 0) {
       this.#isBusy = true
       return

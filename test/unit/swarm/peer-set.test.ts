@@ -3,7 +3,8 @@ import { expect, test } from "vitest"
 import { digestOf } from "../../../src/core/digest.ts"
 import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { PEER_SET_MAX, PeerSet } from "../../../src/swarm/peer-set.ts"
-import type { Holder } from "../../../src/swarm/swarm.ts"
+import { SOURCES_MAX } from "../../../src/swarm/source-roster.ts"
+import type { Holder, Torrent } from "../../../src/swarm/swarm.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { MemoryWorld } from "./memory-world.ts"
 
@@ -12,23 +13,57 @@ const holder = (peer: string, isComplete = false): Holder => ({ peer, isComplete
 const nowhere = () => false
 const peersOf = (holders: readonly Holder[]) => holders.map(({ peer }) => peer)
 
-test("two that choose by the same rank choose each other more often than not", () => {
-  const all = Array.from({ length: 64 }, (_, index) => `peer ${index}`)
-  const chosen = new Map(
+/** Whom each of some takes from, where all still fetch beside one seed. */
+function chosenByEach(all: readonly string[], seed: string): Map<string, readonly string[]> {
+  return new Map(
     all.map((self) => {
       const others = all.filter((peer) => peer !== self).map((peer) => holder(peer))
-      const ordered = new PeerSet(digest, self).ordered(others, nowhere)
-      return [self, new Set(peersOf(ordered.slice(0, PEER_SET_MAX)))]
+      const ordered = new PeerSet(digest, self).ordered([holder(seed, true), ...others], nowhere)
+      return [self, peersOf(PeerSet.chosen(ordered, nowhere))]
     }),
   )
-  let mutual = 0
-  for (const [self, theirs] of chosen) {
-    for (const peer of theirs) if (chosen.get(peer)!.has(self)) mutual++
+}
+
+test.each([12, 32, 64, 250])(
+  "%i that fetch take from the seed, and about as many take from each as it takes from itself",
+  (count) => {
+    const all = Array.from({ length: count }, (_, index) => `peer ${index}`)
+    const chosen = [...chosenByEach(all, "seed").values()]
+    for (const theirs of chosen) {
+      expect(theirs).toHaveLength(PEER_SET_MAX)
+      expect(new Set(theirs).size).toBe(PEER_SET_MAX)
+      expect(theirs[0]).toBe("seed")
+    }
+    const asked = all.map((peer) => chosen.filter((theirs) => theirs.includes(peer)).length)
+    expect(Math.max(...asked)).toBeLessThanOrEqual(PEER_SET_MAX + 2)
+    expect(Math.min(...asked)).toBeGreaterThanOrEqual(PEER_SET_MAX - 4)
+  },
+)
+
+test("what one has comes to all over few others", () => {
+  const all = Array.from({ length: 250 }, (_, index) => `peer ${index}`)
+  const chosen = chosenByEach(all, "seed")
+  let reached = new Set(["peer 0"])
+  let steps = 0
+  for (; reached.size < all.length; steps++) {
+    expect(steps).toBeLessThan(5)
+    const takers = all.filter((peer) => chosen.get(peer)!.some((other) => reached.has(other)))
+    reached = new Set([...reached, ...takers])
   }
-  expect(mutual / (64 * PEER_SET_MAX)).toBeGreaterThan(0.5)
-  const asked = all.map((peer) => [...chosen.values()].filter((theirs) => theirs.has(peer)).length)
-  expect(Math.max(...asked)).toBeLessThanOrEqual(3 * PEER_SET_MAX)
-  expect(Math.min(...asked)).toBeGreaterThan(0)
+})
+
+test("of many seeds each node takes others, and about as many take from each", () => {
+  const seeds = Array.from({ length: 32 }, (_, index) => holder(`seed ${index}`, true))
+  const takes = new Map(seeds.map(({ peer }) => [peer, 0]))
+  for (let index = 0; index < 64; index++) {
+    const ordered = new PeerSet(digest, `peer ${index}`).ordered(seeds, nowhere)
+    for (const peer of peersOf(PeerSet.chosen(ordered, nowhere))) {
+      takes.set(peer, takes.get(peer)! + 1)
+    }
+  }
+  // Sixteen each, were it even.
+  expect(Math.max(...takes.values())).toBeLessThanOrEqual(32)
+  expect(Math.min(...takes.values())).toBeGreaterThanOrEqual(5)
 })
 
 test("near ones come before far ones, and whole ones before others", () => {
@@ -105,6 +140,31 @@ test("a node whose peer set brings nothing finds another", async () => {
   }
   torrent.close()
   torrent.blob.release()
+  const disposed = world[Symbol.asyncDispose]()
+  await clock.advance(5_000)
+  await disposed
+})
+
+test("more nodes than a blob has places for wait for a seed, and it reaches them all", async () => {
+  const bytes = patternBytes(600_000)
+  const clock = new VirtualClock()
+  const world = new MemoryWorld({ clock })
+  const torrents: Torrent[] = []
+  for (let count = 0; count < SOURCES_MAX + 4; count++) {
+    torrents.push(await join(await world.add(), digestOf(bytes), bytes.length))
+  }
+  // Long enough that each looks beyond its peer set and has all places taken by who has nothing.
+  await clock.advance(10_000)
+  await ingest(await world.add(), bytes)
+  const startMs = clock.monotonicMs()
+  while (torrents.some(({ blob }) => !blob.pieces.isFull)) {
+    expect(clock.monotonicMs() - startMs).toBeLessThan(15_000)
+    await clock.advance(100)
+  }
+  for (const torrent of torrents) {
+    torrent.close()
+    torrent.blob.release()
+  }
   const disposed = world[Symbol.asyncDispose]()
   await clock.advance(5_000)
   await disposed

@@ -69,6 +69,20 @@ function createPeers(count: number, slots: UploadSlots) {
   return peers
 }
 
+type TestPeer = ReturnType<typeof createPeer>
+
+/** One of those who are served takes a piece, and others wait: its turn is over. */
+async function takePiece(peers: readonly TestPeer[]): Promise<void> {
+  const peer = peers.find(({ upload }) => !upload.isChoked)!
+  await clock.advance(60)
+  peer.ask(0)
+  peer.serve()
+  peer.have(0)
+}
+
+const servedCount = (peers: readonly TestPeer[]) =>
+  peers.filter(({ upload }) => !upload.isChoked).length
+
 const isServed = (peers: readonly { upload: Upload }[]) =>
   peers.map(({ upload }) => !upload.isChoked)
 
@@ -286,6 +300,23 @@ describe("the number of slots", () => {
     const counts = await serveFor(40, () => 4_000_000)
     expect(counts.filter((count) => count > SLOTS_MIN).length).toBeLessThan(8)
     expect(Math.max(...counts)).toBeLessThanOrEqual(1.5 * SLOTS_MIN)
+  })
+
+  test("is smaller at first, so that some soon have a piece to pass on", async () => {
+    const peers = createPeers(40, new UploadSlots({ clock }))
+    for (let turn = 0; turn < 16; turn++) {
+      expect(servedCount(peers)).toBe(4)
+      await takePiece(peers)
+    }
+    expect(servedCount(peers)).toBe(SLOTS_MIN)
+  })
+
+  test("is smaller at first again once nobody fetches any more", async () => {
+    const slots = new UploadSlots({ clock })
+    const before = createPeers(40, slots)
+    for (let turn = 0; turn < 16; turn++) await takePiece(before)
+    for (const peer of before) peer.close()
+    expect(servedCount(createPeers(40, slots))).toBe(4)
   })
 
   test("is smaller on a slow link: a piece should not be on its way to all for long", async () => {
