@@ -10,15 +10,14 @@ import {
   hasSigned,
   isSigned,
   readDraftBase,
-  rememberSigned,
   type SignatureCount,
-  type SignedVersion,
   type SigningPlace,
   signaturesText,
   versionOf,
 } from "../fleet/draft-signing.ts"
 import { FleetError } from "../fleet/errors.ts"
 import { isSignedEnough } from "../fleet/lacking-plans.ts"
+import { rememberSigned, type SignedVersion } from "../fleet/signed-memory.ts"
 import {
   addSignature,
   type Envelope,
