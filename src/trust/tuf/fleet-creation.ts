@@ -1,14 +1,13 @@
 /**
- * A fleet's first files, when all keys that must sign are at hand (protocol/tuf-profile.md §5).
- * With keys in several places the drafts of `tuf-author.ts` are carried from one to the next
- * instead.
+ * A fleet's first files (protocol/tuf-profile.md §5): made at once when all keys that must sign are at
+ * hand; otherwise root and targets are drafted, carried from one key to the next, and completed.
  * @module
  */
-import type { Metadata, Targets } from "@tufjs/models"
-import { assert } from "../../core/errors.ts"
+import type { Metadata, Root, Targets } from "@tufjs/models"
 import type { Signer } from "../signing-key.ts"
 import { ACCESS_ROLE, PLAN_ROLE, releasesRole, roleOfTarget } from "./fleet-role.ts"
 import type { Publication } from "./publication.ts"
+import { holdersIn } from "./role-holders.ts"
 import {
   draftRoot,
   draftTargets,
@@ -46,6 +45,13 @@ export interface CreatedFleet extends Publication {
   readonly fleet: FleetId
 }
 
+/** A new fleet's first root and targets, for their keys to sign. */
+export interface FirstFiles {
+  readonly fleet: FleetId
+  readonly root: Metadata<Root>
+  readonly targets: Metadata<Targets>
+}
+
 /**
  * Creates a fleet.
  * @param signers - of every role enough; each signs for the roles that have its key
@@ -57,27 +63,56 @@ export async function createFleet(
   signers: readonly Signer[],
   desk: Omit<DeskOptions, "signers">,
 ): Promise<CreatedFleet> {
-  const { nowMs } = desk
-  const rootDraft = draftRoot(undefined, plan, nowMs + LIFE_MS.root)
-  const fleet = fleetIdOfRoot(rootDraft)
-  const contents = plan.contents?.(fleet) ?? new Map<string, Uint8Array>()
-  const delegate = delegatedSigners(plan)
-  const roles = new Map<string, Metadata<Targets>>()
-  for (const [role, { keys }] of [["targets", plan.targets] as const, ...delegate]) {
-    const add = new Map([...contents].filter(([path]) => roleOfTarget(path) === role))
-    // A delegated role with nothing to say has no file yet.
-    if (add.size === 0 && role !== "targets") continue
-    const expiresMs = nowMs + lifeOf(role)
-    const change = { expiresMs, add, ...(role === "targets" ? { delegate } : {}) }
-    const draft = draftTargets(role, undefined, change)
-    roles.set(role, await signMetadata(draft, withKeys(signers, keys)))
+  const { fleet, root, targets } = draftFleet(plan, desk.nowMs)
+  const signed = {
+    root: await signMetadata(root, withKeys(signers, plan.root.keys)),
+    targets: await signMetadata(targets, withKeys(signers, plan.targets.keys)),
   }
-  const root = await signMetadata(rootDraft, withKeys(signers, plan.root.keys))
-  const targets = roles.get("targets")
-  assert(targets !== undefined, "the targets role is always drafted")
-  roles.delete("targets")
-  const options = { ...desk, signers: withKeys(signers, plan.desk.keys) }
-  return { fleet, ...(await publishFleet({ root, targets, roles, contents }, options)) }
+  return completeFleet(signed, plan.contents?.(fleet) ?? new Map(), { ...desk, signers })
+}
+
+/** Drafts a fleet's first root and targets. Its id is known from then on. */
+export function draftFleet(plan: FleetPlan, nowMs: number): FirstFiles {
+  const root = draftRoot(undefined, plan, nowMs + LIFE_MS.root)
+  const fleet = fleetIdOfRoot(root)
+  const targets = draftTargets("targets", undefined, {
+    expiresMs: nowMs + LIFE_MS.targets,
+    add: contentsOf("targets", plan.contents?.(fleet) ?? new Map()),
+    delegate: delegatedSigners(plan),
+  })
+  return { fleet, root, targets }
+}
+
+/**
+ * Makes a fleet of its first root and targets, once they are signed.
+ * @param contents - the first target files by path, of all roles
+ * @param options - `signers`: of the desk and of each delegated role that has a target file
+ * @throws {@link TrustError} `TUF_SIGNATURES_MISSING`, and what a reader would refuse
+ */
+export async function completeFleet(
+  first: Pick<FirstFiles, "root" | "targets">,
+  contents: ReadonlyMap<string, Uint8Array>,
+  options: DeskOptions,
+): Promise<CreatedFleet> {
+  const { nowMs, signers } = options
+  const roles = new Map<string, Metadata<Targets>>()
+  for (const role of Object.keys(first.targets.signed.delegations?.roles ?? {})) {
+    const add = contentsOf(role, contents)
+    // A delegated role with nothing to say has no file yet.
+    if (add.size === 0) continue
+    const draft = draftTargets(role, undefined, { expiresMs: nowMs + lifeOf(role), add })
+    roles.set(role, await signMetadata(draft, withKeys(signers, holdersIn(first, role)?.keys)))
+  }
+  const change = { ...first, roles, contents }
+  const desk = { ...options, signers: withKeys(signers, holdersIn(first, "desk")?.keys) }
+  return { fleet: fleetIdOfRoot(first.root), ...(await publishFleet(change, desk)) }
+}
+
+function contentsOf(
+  role: string,
+  contents: ReadonlyMap<string, Uint8Array>,
+): ReadonlyMap<string, Uint8Array> {
+  return new Map([...contents].filter(([path]) => roleOfTarget(path) === role))
 }
 
 function delegatedSigners({ access, plan, namespaces }: FleetPlan): Map<string, RoleSigners> {
@@ -88,10 +123,10 @@ function delegatedSigners({ access, plan, namespaces }: FleetPlan): Map<string, 
 }
 
 function lifeOf(role: string): number {
-  if (role === "targets" || role === ACCESS_ROLE || role === PLAN_ROLE) return LIFE_MS[role]
+  if (role === ACCESS_ROLE || role === PLAN_ROLE) return LIFE_MS[role]
   return LIFE_MS.releases
 }
 
-function withKeys(signers: readonly Signer[], keys: RoleSigners["keys"]): readonly Signer[] {
+function withKeys(signers: readonly Signer[], keys: RoleSigners["keys"] = []): readonly Signer[] {
   return signers.filter(({ publicKey }) => keys.includes(publicKey))
 }
