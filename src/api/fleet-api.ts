@@ -120,15 +120,18 @@ export interface RoleKeyReport {
   readonly key: string
 }
 
+/** Who shall hold roles. */
+export interface HoldingRequest {
+  readonly roles: readonly string[]
+  /** Public keys. */
+  readonly keys: readonly string[]
+  readonly threshold: number
+}
+
 /** Body of `POST /v1/fleet/draft`; the answer is a draft (`fleet/role-draft.ts`). */
 export type DraftRequest =
-  | {
-      readonly act: "hold"
-      readonly roles: readonly string[]
-      /** Public keys. */
-      readonly keys: readonly string[]
-      readonly threshold: number
-    }
+  | { readonly act: "found"; readonly name: string; readonly held: readonly HoldingRequest[] }
+  | ({ readonly act: "hold" } & HoldingRequest)
   | { readonly act: "renew" }
   | ({ readonly act: "policy" } & PolicySetRequest)
   | ({ readonly act: "witness" } & WitnessSetRequest)

@@ -117,8 +117,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     group: "fleet",
     usage: "init",
-    summary: "make this node a one-person fleet's root, desk and anchor",
-    load: async () => (await import("./command/fleet.ts")).fleetInitCommand,
+    summary: "make a fleet with all keys on this node, or draft one for keys that lie elsewhere",
+    load: async () => (await import("./command/fleet-init.ts")).fleetInitCommand,
   },
   {
     group: "fleet",

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Command } from "commander"
-import type { SigningPlace } from "../fleet/draft-signing.ts"
+import type { SigningPlace } from "../fleet/draft-reading.ts"
+import { fleetSignedBy } from "../fleet/signed-memory.ts"
 import { deviceFolderOf, openDeviceHome } from "../release/device-pin.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { firstRootOf } from "../trust/tuf/joining.ts"
@@ -43,9 +44,12 @@ export async function openDraftSigner(
   fleet: string,
 ): Promise<{ readonly signer: Signer; readonly home: ReturnType<typeof openDeviceHome> }> {
   const found = await signerOf(invocation)
-  const isNamed = invocation.options.fleet !== undefined
-  if (isNamed || (await firstRootOf(found.home.fleet)) !== undefined) return found
-  const message = `this key knows no fleet yet; compare ${fleet} with "sealift fleet show", and give it by --fleet`
+  const { home } = found
+  if (invocation.options.fleet !== undefined) return found
+  // What does not fit is refused by whoever reads the draft.
+  if ((await firstRootOf(home.fleet)) !== undefined) return found
+  if ((await fleetSignedBy(home.state)) !== undefined) return found
+  const message = `this key knows no fleet yet; compare ${fleet} with what its node says ("sealift fleet show", or "fleet init" that drafted it), and give it by --fleet`
   throw new CliError("USAGE_INVALID", message)
 }
 

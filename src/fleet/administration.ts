@@ -22,11 +22,13 @@ import { AccessAuthor, type EditAccess } from "./access-author.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
 import { encodeDevicePublic } from "./device.ts"
-import { standingOfDraft, verifyFollows, verifySigned } from "./draft-signing.ts"
+import { verifyFollows } from "./draft-reading.ts"
+import { standingOfDraft, verifySigned } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { isMember } from "./fleet.ts"
 import { FleetAuthor, type Prepare, type SignedAct } from "./fleet-author.ts"
 import type {
+  ChangeRequest,
   DraftReceipt,
   DraftRequest,
   FleetDesk,
@@ -42,10 +44,11 @@ import type {
 import { collectFleetFiles } from "./fleet-files.ts"
 import { foundFleet } from "./fleet-founding.ts"
 import type { FleetHolder } from "./fleet-holder.ts"
-import { FLEET_NAME_CHARACTERS_MAX, type FleetHome } from "./fleet-home.ts"
+import type { FleetHome } from "./fleet-home.ts"
 import type { FleetMember } from "./fleet-member.ts"
 import { reportOf } from "./fleet-report.ts"
 import { FleetUpkeep, type Office } from "./fleet-upkeep.ts"
+import { draftFounding, foundByDraft } from "./founding-by-draft.ts"
 import { GateDeviceHolder } from "./gate-device.ts"
 import { InviteBook } from "./invite-book.ts"
 import { giveInvite, type InviteRequest, welcome } from "./inviting.ts"
@@ -53,7 +56,14 @@ import { type JoiningDeps, joinByFiles, joinByToken } from "./joining-fleet.ts"
 import type { EpochNeeds } from "./node-key-port.ts"
 import { peerSources } from "./peer-source.ts"
 import { settingPolicy } from "./policy-act.ts"
-import { encodeRoleDraft, filesOfChange, parseRoleDraft } from "./role-draft.ts"
+import {
+  encodeRoleDraft,
+  type FoundingDraft,
+  filesOfChange,
+  isFounding,
+  parseRoleDraft,
+  type RoleDraft,
+} from "./role-draft.ts"
 import { AWAY_ROLES, HELD_ROLES, holding, parseHeldRole, renewing } from "./role-holding.ts"
 import { RoleRing } from "./role-ring.ts"
 import { type Rotation, rotating } from "./role-rotation.ts"
@@ -170,10 +180,6 @@ export class Administration implements FleetDesk {
 
   init({ name }: { readonly name: string }): Promise<FleetReport> {
     return this.#inTurn(async () => {
-      if (name === "" || name.length > FLEET_NAME_CHARACTERS_MAX) {
-        const message = `a fleet's name has 1 to ${FLEET_NAME_CHARACTERS_MAX} characters`
-        throw new FleetError("FLEET_REQUEST_INVALID", message)
-      }
       const member = await foundFleet(this.#joiningDeps(), name)
       await this.#enter(member)
       return this.#reportOf(member)
@@ -352,6 +358,11 @@ export class Administration implements FleetDesk {
   }
 
   draft(request: DraftRequest): Promise<Uint8Array> {
+    if (request.act === "found") {
+      return this.#inTurn(async () => {
+        return encodeRoleDraft(await draftFounding(this.#joiningDeps(), request))
+      })
+    }
     return this.#publish(async ({ author, member }) => {
       const { fleet } = member
       const change = await author.draft(await this.#drafting(request, member))
@@ -359,21 +370,34 @@ export class Administration implements FleetDesk {
     })
   }
 
-  async #drafting(request: DraftRequest, member: FleetMember): Promise<Prepare> {
+  async #drafting(request: ChangeRequest, member: FleetMember): Promise<Prepare> {
     if (request.act === "hold") return holding(request)
     if (request.act === "renew") return renewing(AWAY_ROLES)
     if (request.act === "witness") return (await this.#settingWitnesses(request, member)).prepare
     return this.#settingPolicy(request, member).prepare
   }
 
-  submit(draft: Uint8Array): Promise<DraftReceipt> {
+  async submit(file: Uint8Array): Promise<DraftReceipt> {
+    const draft = parseRoleDraft(file)
+    const isFirst = isFounding(draft) && this.#deps.fleet.membership === undefined
+    return isFirst ? await this.#found(draft) : await this.#submit(draft)
+  }
+
+  #found(draft: FoundingDraft): Promise<DraftReceipt> {
+    return this.#inTurn(async () => {
+      const member = await foundByDraft(this.#joiningDeps(), draft)
+      await this.#enter(member)
+      return this.#submitted(draft, member)
+    })
+  }
+
+  #submit(draft: RoleDraft): Promise<DraftReceipt> {
     return this.#publish(async ({ author, member }) => {
-      const { fleet, change } = parseRoleDraft(draft)
+      const { fleet, change } = draft
       if (fleet !== member.fleet) {
         const message = `a draft of fleet ${fleet}; this node is in ${member.fleet}`
         throw new FleetError("FLEET_WRONG", message)
       }
-      const roles = [...filesOfChange(change).keys()]
       const counting = await this.#countingKeys(member)
       await author.publish(async ({ repository }) => {
         verifyFollows(change, repository)
@@ -381,10 +405,15 @@ export class Administration implements FleetDesk {
         return change
       })
       for (const role of counting) await this.#forget(role, member)
-      this.#deps.log.warn({ fleet, roles }, "a draft that several have signed counts now")
-      this.#deps.onAct?.({ event: "draft.submitted", facts: { roles: roles.join(" ") } })
-      return { ...receiptOf(member), roles }
+      return this.#submitted(draft, member)
     })
+  }
+
+  #submitted({ fleet, change }: RoleDraft, member: FleetMember): DraftReceipt {
+    const roles = [...filesOfChange(change).keys()]
+    this.#deps.log.warn({ fleet, roles }, "a draft that several have signed counts now")
+    this.#deps.onAct?.({ event: "draft.submitted", facts: { roles: roles.join(" ") } })
+    return { ...receiptOf(member), roles }
   }
 
   /** Gives the roles that a key of this node signs for: one that was just made may come to. */

@@ -10,6 +10,8 @@ import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
 import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
+import type { DraftBase } from "./draft-reading.ts"
+import { nextOf } from "./draft-signing.ts"
 import { namespaceOfPolicy } from "./policy-shelf.ts"
 import { filesOfChange, type RoleDraft } from "./role-draft.ts"
 
@@ -17,11 +19,12 @@ const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
 
 /** Gives the lines, file by file. @throws TrustError `POLICY_INVALID`, `WITNESSES_INVALID` for what is none */
 export function describeDraft(
-  { fleet, change }: RoleDraft,
-  base: FleetRepository,
+  { fleet, change, founder }: RoleDraft,
+  base: DraftBase,
 ): readonly string[] {
-  const next = { root: change.root ?? base.root, targets: change.targets ?? base.targets }
+  const next = nextOf(change, base)
   const lines = [`fleet ${fleet}`]
+  if (founder !== undefined) lines.push(`  NEW: it is founded by this draft, on node ${founder}`)
   for (const [role, { signed }] of filesOfChange(change)) {
     lines.push(`${role} ${signed.version}, good until ${signed.expires}`)
     if (role === "root") lines.push(...holderLines(ROOT_ROLES, base, next))
@@ -29,7 +32,8 @@ export function describeDraft(
   if (change.targets !== undefined) {
     const roles = Object.keys({ ...delegated(base), ...delegated(next) }).toSorted()
     lines.push(...holderLines(roles, base, next))
-    lines.push(...targetLines(base.targets.signed.targets, change.targets.signed.targets))
+    const before = base?.targets.signed.targets ?? {}
+    lines.push(...targetLines(before, change.targets.signed.targets))
   }
   for (const [path, bytes] of change.contents ?? []) {
     const namespace = namespaceOfPolicy(path)
@@ -41,13 +45,17 @@ export function describeDraft(
 
 type Above = Pick<FleetRepository, "root" | "targets">
 
-function delegated({ targets }: Above): Readonly<Record<string, unknown>> {
-  return targets.signed.delegations?.roles ?? {}
+function delegated(files: Above | undefined): Readonly<Record<string, unknown>> {
+  return files?.targets.signed.delegations?.roles ?? {}
 }
 
-function holderLines(roles: readonly string[], before: Above, after: Above): readonly string[] {
+function holderLines(
+  roles: readonly string[],
+  before: Above | undefined,
+  after: Above,
+): readonly string[] {
   return roles.flatMap((role) => {
-    const [old, now] = [holdersIn(before, role), holdersIn(after, role)]
+    const [old, now] = [before && holdersIn(before, role), holdersIn(after, role)]
     if (old !== undefined && now !== undefined && isSame(old, now)) return []
     if (now === undefined) return [`  role ${role}: nobody signs for it any more`]
     return [

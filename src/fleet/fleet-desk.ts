@@ -13,6 +13,7 @@ import type { WitnessList } from "../trust/witness-list.ts"
 import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
 import type { DevicePublic } from "./device.ts"
+import type { FoundingRequest } from "./founding-by-draft.ts"
 import type { Holding } from "./role-holding.ts"
 import type { Rotation } from "./role-rotation.ts"
 
@@ -128,7 +129,10 @@ export interface RotationReceipt extends FleetReceipt {
 }
 
 /** What is drafted for keys that lie elsewhere. */
-export type DraftRequest =
+export type DraftRequest = ChangeRequest | ({ readonly act: "found" } & FoundingRequest)
+
+/** A change of a fleet that there is. */
+export type ChangeRequest =
   | ({ readonly act: "hold" } & Holding)
   /** Root and targets say what they said, for a longer time. */
   | { readonly act: "renew" }
@@ -234,12 +238,14 @@ export interface FleetDesk {
    */
   takeGateKey(file: Uint8Array): Promise<Uint8Array>
   /**
-   * Writes a draft of a change that others sign (`role-draft.ts`). Nothing is published.
-   * @throws FleetError `FLEET_REQUEST_INVALID`, `DESK_CONFLICT`
+   * Writes a draft of a change that others sign, or of a fleet's first files (`role-draft.ts`). Nothing
+   * is published.
+   * @throws FleetError `FLEET_REQUEST_INVALID`, `DESK_CONFLICT`, `FLEET_EXISTS`
    */
   draft(request: DraftRequest): Promise<Uint8Array>
   /**
-   * Publishes a draft that has been signed. Keys of this node that count no more by it are erased.
+   * Publishes a draft that has been signed, or founds the fleet. Keys of this node that count no more by
+   * it are erased.
    * @throws FleetError `DRAFT_INVALID`, `DRAFT_OUTDATED`, `FLEET_WRONG`; TrustError
    * `TUF_SIGNATURES_MISSING`
    */

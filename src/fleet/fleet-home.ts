@@ -4,7 +4,7 @@
  * @module
  */
 import { randomUUID } from "node:crypto"
-import { rename } from "node:fs/promises"
+import { rename, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { encodeJson } from "../core/json.ts"
 import {
@@ -22,6 +22,7 @@ import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import { FleetError } from "./errors.ts"
 import { readHomeFile, writeHomeFile } from "./home-file.ts"
 
+const FILES_FOLDER = "tuf"
 const RECORD_FILE = "fleet.json"
 const RECORD_BYTES_MAX: number = 64 * 1024
 /** Longest name that an operator gives to a fleet, and most addresses that are remembered. */
@@ -53,6 +54,8 @@ export interface FleetHome {
   readRecord(): Promise<FleetRecord | undefined>
   /** Makes the fleet count. It is written last. */
   writeRecord(record: FleetRecord): Promise<void>
+  /** Removes what the reader trusts, of a fleet that never counted here. */
+  forgetFiles(): Promise<void>
   /** Puts aside what a joining that was cut off has left: it may hold keys, so nothing is removed. */
   setAside(): Promise<string | undefined>
 }
@@ -63,7 +66,7 @@ const refuse: Refuse = (reason, cause) =>
 /** Opens the folder of a fleet. @param files - the TUF files, for tests that break them */
 export function openFleetHome(
   folder: string,
-  files: TufFiles = diskFiles(join(folder, "tuf")),
+  files: TufFiles = diskFiles(join(folder, FILES_FOLDER)),
 ): FleetHome {
   const pathOf = (name: string) => join(folder, name)
   return {
@@ -76,6 +79,9 @@ export function openFleetHome(
     },
     writeRecord: ({ fleet, name, addresses }) =>
       writeHomeFile(pathOf(RECORD_FILE), encodeJson({ v: 1, fleet, name, addresses })),
+    forgetFiles: async () => {
+      await rm(pathOf(FILES_FOLDER), { recursive: true, force: true })
+    },
     setAside: () => setAside(folder),
   }
 }
@@ -90,7 +96,7 @@ function parseRecord(bytes: Uint8Array): FleetRecord {
 
 async function setAside(folder: string): Promise<string | undefined> {
   const names = await namesIn(folder)
-  if (!names.includes("tuf") && !names.includes("keys")) return undefined
+  if (!names.includes(FILES_FOLDER) && !names.includes("keys")) return undefined
   const target = `${folder}.unfinished-${randomUUID()}`
   await rename(folder, target)
   await syncFolder(dirname(folder))

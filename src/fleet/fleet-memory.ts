@@ -18,7 +18,7 @@ import { Serial } from "../core/serial.ts"
 import { ACCESS_BYTES_MAX, type AccessList, type Group, verifySuccessor } from "./access-list.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
-import { readHomeFile, writeHomeFile } from "./home-file.ts"
+import { readHomeFile, removeHomeFile, writeHomeFile } from "./home-file.ts"
 
 const MEMORY_FILE = "memory.json"
 const ACCESS_FILE = "access.json"
@@ -51,6 +51,11 @@ export class FleetMemory {
     const bytes = await readHomeFile(home.pathOf(MEMORY_FILE), MEMORY_BYTES_MAX)
     if (bytes !== undefined) memory.#load(bytes)
     return memory
+  }
+
+  /** Forgets a fleet that never counted here. */
+  static async forget(home: Pick<FleetHome, "pathOf">): Promise<void> {
+    for (const name of [MEMORY_FILE, ACCESS_FILE]) await removeHomeFile(home.pathOf(name))
   }
 
   private constructor(home: FleetHome) {

@@ -7,6 +7,7 @@ import { encodeBase64, parseBase64 } from "../core/byte-text.ts"
 import { encodeJson } from "../core/json.ts"
 import {
   fleetField,
+  hasField,
   invalidField,
   parseSection,
   type Refuse,
@@ -14,11 +15,13 @@ import {
   sectionListField,
   textField,
 } from "../core/section.ts"
+import type { PeerId } from "../net/net.ts"
 import { encodeDraft, parseRootDraft, parseTargetsDraft } from "../trust/tuf/fleet-repository.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
 import { hexSha256, signedBytesOf } from "../trust/tuf/tuf-bytes.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
+import { peerField } from "./access-field.ts"
 import { FleetError } from "./errors.ts"
 import { FLEET_FILES_BYTES_MAX, fleetFilesIn, fleetFilesJson } from "./fleet-files.ts"
 
@@ -39,19 +42,28 @@ export type DraftChange = Pick<FleetChange, "root" | "targets" | "contents">
 /** A draft. Nothing in it is believed before it was read over what a fleet has signed. */
 export interface RoleDraft {
   readonly fleet: string
-  /** All files of the fleet that it follows. */
+  /** All files of the fleet that it follows; none when it founds one. */
   readonly files: readonly NamedBytes[]
   readonly change: DraftChange
+  /** Of a draft that founds a fleet: the node that wrote it, by its own word, and can alone submit it. */
+  readonly founder?: PeerId
+}
+
+/** A draft that founds a fleet. */
+export type FoundingDraft = RoleDraft & {
+  readonly change: Required<Pick<DraftChange, "root" | "targets">>
+  readonly founder: PeerId
 }
 
 const refuse: Refuse = (reason, cause) =>
   new FleetError("DRAFT_INVALID", `the draft is refused: ${reason}`, { cause })
 
 /** Writes a draft. @throws {@link FleetError} `DRAFT_INVALID` when it is too large */
-export function encodeRoleDraft({ fleet, files, change }: RoleDraft): Uint8Array {
+export function encodeRoleDraft({ fleet, files, change, founder }: RoleDraft): Uint8Array {
   const draft = encodeJson({
     v: 1,
     fleet,
+    ...(founder === undefined ? {} : { founder }),
     files: fleetFilesJson(files),
     draft: [...filesOfChange(change)].map(([role, file]) => {
       return { role, bytes: encodeBase64(encodeDraft(file)) }
@@ -81,7 +93,20 @@ export function parseRoleDraft(bytes: Uint8Array): RoleDraft {
     ...(targets === undefined ? {} : { targets: parseTargetsDraft("targets", targets) }),
     contents: new Map(contents.map((one) => [pathOf(one), bytesOf(one)])),
   }
-  return { fleet, files: fleetFilesIn(section), change }
+  const draft = { fleet, files: fleetFilesIn(section), change }
+  if (!hasField(section, "founder")) return draft
+  const founding = { ...draft, founder: peerField(section, "founder") }
+  if (isFounding(founding)) return founding
+  throw invalidField(section, "founder", {
+    reason: "what founds has root and targets, and no files",
+  })
+}
+
+/** Whether a draft founds a fleet, and so follows nothing. */
+export function isFounding(draft: RoleDraft): draft is FoundingDraft {
+  const { founder, files, change } = draft
+  const isWhole = change.root !== undefined && change.targets !== undefined
+  return founder !== undefined && files.length === 0 && isWhole
 }
 
 /** Gives the files that a change has, by role: the root first. */
@@ -128,7 +153,7 @@ export function mergeDrafts(copies: readonly RoleDraft[]): RoleDraft {
 }
 
 /** What tells drafts apart: all that is signed. */
-function digestOfDraft({ fleet, change }: RoleDraft): string {
+export function digestOfDraft({ fleet, change }: Pick<RoleDraft, "fleet" | "change">): string {
   const files = [...filesOfChange(change)].map(([role, file]) => {
     return `${role} ${hexSha256(signedBytesOf(file))}`
   })

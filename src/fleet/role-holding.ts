@@ -42,7 +42,25 @@ export function parseHeldRole(text: string): HeldRole {
  * Drafts the files that name the holders of roles, and targets signed by them where they are held anew.
  * @throws FleetError `FLEET_REQUEST_INVALID`
  */
-export function holding({ roles, keys, threshold }: Holding): Prepare {
+export function holding(held: Holding): Prepare {
+  verifyHolding(held)
+  const { roles, keys, threshold } = held
+  const signers: RoleSigners = { keys, threshold }
+  return async (base) => {
+    const isOfRoot = (role: HeldRole) => ["root", "targets", "desk"].includes(role)
+    const ofRoot = roles.filter(isOfRoot)
+    const delegate = new Map(roles.filter((role) => !isOfRoot(role)).map((role) => [role, signers]))
+    const named = Object.fromEntries(ofRoot.map((role) => [role, signers]))
+    const isTargets = roles.includes("targets") || delegate.size > 0
+    return {
+      ...(ofRoot.length === 0 ? {} : { root: await nextRoot(base, named) }),
+      ...(isTargets ? { targets: await nextTargets(base, delegate) } : {}),
+    }
+  }
+}
+
+/** Checks who shall hold roles. @throws FleetError `FLEET_REQUEST_INVALID` */
+export function verifyHolding({ roles, keys, threshold }: Holding): void {
   const count = new Set(keys).size
   if (roles.length === 0 || count < keys.length || count < 1 || count > ROLE_KEYS_MAX) {
     throw invalid(`a role is held by 1 to ${ROLE_KEYS_MAX} different keys`)
@@ -55,18 +73,6 @@ export function holding({ roles, keys, threshold }: Holding): Prepare {
     throw invalid(
       `role ${busy} is signed by a node alone, so by any one of its keys: give --threshold 1`,
     )
-  }
-  const signers: RoleSigners = { keys, threshold }
-  return async (base) => {
-    const isOfRoot = (role: HeldRole) => ["root", "targets", "desk"].includes(role)
-    const ofRoot = roles.filter(isOfRoot)
-    const delegate = new Map(roles.filter((role) => !isOfRoot(role)).map((role) => [role, signers]))
-    const named = Object.fromEntries(ofRoot.map((role) => [role, signers]))
-    const isTargets = roles.includes("targets") || delegate.size > 0
-    return {
-      ...(ofRoot.length === 0 ? {} : { root: await nextRoot(base, named) }),
-      ...(isTargets ? { targets: await nextTargets(base, delegate) } : {}),
-    }
   }
 }
 

@@ -11,6 +11,8 @@ import { FleetError } from "./errors.ts"
 const SIGNED_NAME = "signed-roles.json"
 const SIGNED_BYTES_MAX: number = 64 * 1024
 const ROLES_MAX = 256
+/** What is signed to found a fleet. */
+const FIRST_FILES: readonly string[] = ["root", "targets"]
 const PLANS_PREFIX = "plans/"
 /** Rollouts of which a key remembers the last plan that it signed. */
 const PLANS_MAX = 128
@@ -24,9 +26,24 @@ export interface SignedVersion {
   readonly digest: string
 }
 
+/** What a key remembers. */
+interface SignedMemory {
+  readonly fleet: string
+  readonly roles: ReadonlyMap<string, Omit<SignedVersion, "role">>
+}
+
+/**
+ * Gives the fleet that a key has signed something of.
+ * @returns undefined when it has signed nothing yet
+ * @throws {@link FleetError} `DRAFT_INVALID`
+ */
+export async function fleetSignedBy(state: TufFiles): Promise<string | undefined> {
+  return (await readSigned(state))?.fleet
+}
+
 /**
  * Remembers what a key is about to sign: one version is signed once, since two of them would divide the
- * fleet.
+ * fleet. So is one first root: each would found a fleet of its own.
  * @throws {@link FleetError} `DRAFT_CONFLICT`, `FLEET_WRONG`, `DRAFT_INVALID`
  */
 export async function rememberSigned(
@@ -34,7 +51,9 @@ export async function rememberSigned(
   versions: readonly SignedVersion[],
   { fleet, isAgain }: { readonly fleet: string; readonly isAgain: boolean },
 ): Promise<void> {
-  const known = await readSigned(state, fleet)
+  const memory = await readSigned(state)
+  if (memory !== undefined && memory.fleet !== fleet) verifyGivenUp(memory, { fleet, isAgain })
+  const known = new Map(memory?.fleet === fleet ? memory.roles : [])
   for (const { role, version, digest } of versions) {
     const before = known.get(role)
     const isSame = before?.version === version && before.digest === digest
@@ -52,28 +71,34 @@ export async function rememberSigned(
   await state.write(SIGNED_NAME, encodeJson({ v: 1, fleet, roles }))
 }
 
-async function readSigned(
-  state: TufFiles,
-  fleet: string,
-): Promise<Map<string, { readonly version: number; readonly digest: string }>> {
+/** A fleet of which a key has signed nothing but the first files may never have been founded. */
+function verifyGivenUp(
+  { fleet: known, roles }: SignedMemory,
+  { fleet, isAgain }: { readonly fleet: string; readonly isAgain: boolean },
+): void {
+  const isFirst = [...roles].every(([role, { version }]) => {
+    return FIRST_FILES.includes(role) && version === 1
+  })
+  if (isFirst && isAgain) return
+  if (isFirst) {
+    const message = `this key has signed the first root of fleet ${known}; if that was given up, say --again`
+    throw new FleetError("DRAFT_CONFLICT", message, { details: { fleet: known } })
+  }
+  const message = `a draft of fleet ${fleet}, and this key signs for ${known}`
+  throw new FleetError("FLEET_WRONG", message)
+}
+
+async function readSigned(state: TufFiles): Promise<SignedMemory | undefined> {
   const bytes = await state.read(SIGNED_NAME, { bytesMax: SIGNED_BYTES_MAX })
-  if (bytes === undefined) return new Map()
+  if (bytes === undefined) return undefined
   const refuse = (reason: string) =>
     new FleetError("DRAFT_INVALID", `what this key remembers is broken: ${reason}`)
   const section = parseSection(bytes, { bytesMax: SIGNED_BYTES_MAX, refuse })
   countField(section, "v", { min: 1, max: 1 })
-  const known = textField(section, "fleet")
-  if (known !== fleet) {
-    throw new FleetError(
-      "FLEET_WRONG",
-      `a draft of fleet ${fleet}, and this key signs for ${known}`,
-    )
-  }
   const rows = sectionListField(section, "roles", { max: ROLES_MAX })
-  return new Map(
-    rows.map((row) => [
-      textField(row, "role"),
-      { version: countField(row, "version", { min: 1 }), digest: textField(row, "digest") },
-    ]),
-  )
+  const roles = rows.map((row): [string, Omit<SignedVersion, "role">] => [
+    textField(row, "role"),
+    { version: countField(row, "version", { min: 1 }), digest: textField(row, "digest") },
+  ])
+  return { fleet: textField(section, "fleet"), roles: new Map(roles) }
 }

@@ -5,7 +5,7 @@
  */
 import type { Digest } from "../core/digest.ts"
 import { codeOf } from "../core/errors.ts"
-import type { SigningPlace } from "../fleet/draft-signing.ts"
+import type { SigningPlace } from "../fleet/draft-reading.ts"
 import { FleetError } from "../fleet/errors.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
 import { collectFleetFiles } from "../fleet/fleet-files.ts"

@@ -5,13 +5,12 @@
  * @module
  */
 import { type Digest, hexOf } from "../core/digest.ts"
+import { readDraftBase, type SigningPlace } from "../fleet/draft-reading.ts"
 import {
   countSignatures,
   hasSigned,
   isSigned,
-  readDraftBase,
   type SignatureCount,
-  type SigningPlace,
   signaturesText,
   versionOf,
 } from "../fleet/draft-signing.ts"

@@ -1,12 +1,12 @@
 /**
- * `sealift fleet init`, `fleet join`, `fleet show`: making a fleet, coming into one, looking at it.
+ * `sealift fleet join`, `fleet show`: coming into a fleet, looking at it.
  * @module
  */
-import type { FleetInitRequest, JoinRequest } from "../../api/fleet-api.ts"
+import type { JoinRequest } from "../../api/fleet-api.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { readLocalFile } from "../../cli/local-file.ts"
-import { requiredText, textOf } from "../../cli/option.ts"
+import { textOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
 import { momentText } from "../../cli/time-text.ts"
 import { systemClock } from "../../core/clock.ts"
@@ -16,31 +16,11 @@ import { AWAY_ROLES } from "../../fleet/role-holding.ts"
 
 /** Nodes that are shown to people; with `--json` all are. */
 const NODES_SHOWN_MAX = 100
-const ONE_PERSON_WARNING = [
-  "this node is the fleet's only anchor: the keys of root, targets, desk, access, gate and groups",
-  "lie on this one machine. Whoever takes it over can change who belongs to the fleet and who must",
-  "approve, and can give the gate's share; if it is lost, so is the fleet. What the parties sign",
-  "with their own keys, kept elsewhere, it cannot sign.",
-].join("\n")
 const PLANS_NOTE =
   "plans of rollouts may run here what rollout.allow says: everything in a fleet of one person, " +
   'nothing in any other, unless it is set ("sealift config" shows it)'
 const ALONE_NOTE =
   "no other node is connected: none can be reached, or this node was taken out of the fleet"
-
-export const fleetInitCommand: CommandSpec = {
-  examples: ["sealift fleet init --name lab", "sealift fleet init --name lab --data /srv/sealift"],
-  runsNode: true,
-  define: (command) => command.option("--name <name>", "what you call the fleet"),
-  async work({ options, out, connect }) {
-    const request: FleetInitRequest = { name: requiredText(options.name, "--name") }
-    const node = await connect()
-    const report = await node.ask<FleetReport>("POST", "/v1/fleet/init", request)
-    out.answer(report, report.fleet)
-    out.note(`${ONE_PERSON_WARNING}\nfingerprint of this node: ${report.fingerprint}`)
-    out.note('next: "sealift fleet invite" prints a token for the next node')
-  },
-}
 
 export const fleetJoinCommand: CommandSpec = {
   define: (command) =>

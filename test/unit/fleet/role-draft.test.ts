@@ -6,13 +6,8 @@ import { existsSync } from "node:fs"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
-import {
-  readDraftBase,
-  signDraft,
-  standingOfDraft,
-  verifyFollows,
-  verifySigned,
-} from "../../../src/fleet/draft-signing.ts"
+import { readDraftBase, verifyFollows } from "../../../src/fleet/draft-reading.ts"
+import { signDraft, standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
   encodeRoleDraft,
