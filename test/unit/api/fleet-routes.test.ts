@@ -22,6 +22,8 @@ import {
   type ReleaseWorld,
 } from "./release-world.ts"
 
+const KEY = createSigningKey().publicKey
+
 let rooms: ReleaseWorld
 let app: FastifyInstance
 beforeEach(async () => {
@@ -99,6 +101,37 @@ describe("acts of the operator", () => {
     rooms.faults.set("revoke", new FleetError(code, "refused"))
     const answer = await post("/v1/fleet/revoke", { peers: [PEER] })
     expect(answer).toEqual({ status, body: { error: { code, message: "refused" } } })
+  })
+})
+
+describe("a draft", () => {
+  const held = { roles: ["root", "targets"], keys: [KEY], threshold: 1 }
+
+  test.each([
+    { act: "found", name: "lab", held: [held, { ...held, roles: ["plan"] }] },
+    { act: "hold", ...held },
+    { act: "renew" },
+  ])("%j reaches the desk as it is", async (request) => {
+    const { statusCode, body } = await app.inject({
+      ...{ method: "POST", url: "/v1/fleet/draft", payload: request },
+    })
+    expect({ statusCode, body }).toEqual({ statusCode: 200, body: "a draft" })
+    expect(rooms.calls).toEqual([["draft", request]])
+  })
+
+  test.each([
+    [{ act: "found", name: "lab" }, "field held is missing"],
+    [{ act: "found", held: [held] }, "field name is missing"],
+    [{ act: "found", name: "lab", held: [{ ...held, name: "x" }] }, 'unknown field "name"'],
+    [{ act: "found", name: "lab", held: [held], keys: [] }, 'unknown field "keys"'],
+    [{ act: "hold", ...held, held: [held] }, 'unknown field "held"'],
+    [{ act: "renew", name: "lab" }, 'unknown field "name"'],
+    [{ act: "make" }, "not one of found, hold, renew, policy, witness"],
+  ])("%j is refused before the desk is asked", async (request, message) => {
+    const { status, body } = await post("/v1/fleet/draft", request)
+    expect([status, body.error.code]).toEqual([400, "REQUEST_INVALID"])
+    expect(body.error.message).toContain(message)
+    expect(rooms.calls).toEqual([])
   })
 })
 

@@ -7,6 +7,7 @@ import { parseDevicePublic } from "../../../src/fleet/device.ts"
 import { FleetError } from "../../../src/fleet/errors.ts"
 import { fingerprintOf } from "../../../src/fleet/fingerprint.ts"
 import { encodeFleetFiles } from "../../../src/fleet/fleet-files.ts"
+import { createSigningKey } from "../../../src/trust/signing-key.ts"
 import {
   deviceOf,
   GATE_DEVICE,
@@ -18,6 +19,8 @@ import {
 import { FLEET } from "../release/world.ts"
 import { type CommandWorld, openCommandWorld, runSealift } from "./command-world.ts"
 import { sealKeyFile } from "./phrase-file.ts"
+
+const KEY = createSigningKey().publicKey
 
 let rooms: ReleaseWorld
 let world: CommandWorld
@@ -34,6 +37,63 @@ async function device(party: string): Promise<string> {
   await writeFile(path, Buffer.from(file, "base64"))
   return path
 }
+
+describe("a fleet whose keys lie elsewhere", () => {
+  const init = (...argv: readonly string[]) => world.run("fleet", "init", "--name", "lab", ...argv)
+  const digits = "0f".repeat(32)
+
+  test("is drafted of public files and digits, with targets as root where nothing else is said", async () => {
+    const alice = await device("alice")
+    const { key } = parseDevicePublic(await readFile(alice))
+    const root = ["--by", `root=${alice}`, "--by", `root=${KEY}`, "--threshold", "root=1"]
+    await init(...root, "-o", at("draft"))
+    expect(rooms.calls).toEqual([
+      [
+        "draft",
+        {
+          act: "found",
+          name: "lab",
+          held: [
+            { roles: ["root"], keys: [key, KEY], threshold: 1 },
+            { roles: ["targets"], keys: [key, KEY], threshold: 1 },
+          ],
+        },
+      ],
+    ])
+  })
+
+  test("may have other keys of targets, and of plan, which all sign unless told otherwise", async () => {
+    const alice = await device("alice")
+    const { key } = parseDevicePublic(await readFile(alice))
+    const by = ["root", "targets", "plan"].flatMap((role) => ["--by", `${role}=${alice}`])
+    await init(...by, "--by", `plan=${KEY}`, "-o", at("draft"))
+    expect(rooms.calls[0]).toMatchObject([
+      "draft",
+      {
+        held: [
+          { roles: ["root"], keys: [key], threshold: 1 },
+          { roles: ["targets"], keys: [key], threshold: 1 },
+          { roles: ["plan"], keys: [key, KEY], threshold: 2 },
+        ],
+      },
+    ])
+  })
+
+  test.each([
+    [["-o", "draft"], "give --by for each"],
+    [["--threshold", "root=2"], "give --by for each"],
+    [["--by", `root=${digits}`], "[KEY_"],
+    [["--by", `root=${KEY}`], "--out is missing"],
+    [["--by", `root=${KEY}`, "--threshold", "plan=1", "-o", "draft"], "names plan"],
+    [["--by", KEY, "-o", "draft"], "allowed: KEY=VALUE"],
+    [["--by", "root=gone.pub", "-o", "draft"], "no such file"],
+  ])("is not drafted by %j", async (argv, message) => {
+    const { code, stderr } = await init(...argv)
+    expect(code).not.toBe(0)
+    expect(stderr).toContain(message)
+    expect(rooms.calls).toEqual([])
+  })
+})
 
 describe("what may be piped on stands alone on standard output", () => {
   test.each([
