@@ -9,6 +9,7 @@ import { checkFleetForm, fleetRules } from "../trust/tuf/fleet-rules.ts"
 import { firstRootOf, joinFleet } from "../trust/tuf/joining.ts"
 import { parseMetadataFile } from "../trust/tuf/metadata-file.ts"
 import { verifyTarget } from "../trust/tuf/target-file.ts"
+import { tufTime } from "../trust/tuf/tuf-author.ts"
 import { fleetIdOfRoot, verifyFleetId } from "../trust/tuf/tuf-bytes.ts"
 import { TufClient } from "../trust/tuf/tuf-client.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
@@ -26,7 +27,7 @@ import { lifeMsOf } from "./role-renewal.ts"
 import { fleetSignedBy } from "./signed-memory.ts"
 
 /** For how long a fleet may be founded by a draft: then nobody need count with it any more. */
-export const FOUNDING_LIFE_MS: number = 30 * 86_400_000
+const FOUNDING_LIFE_MS: number = 30 * 86_400_000
 
 /** Where a key that signs drafts stands. */
 export interface SigningPlace {
@@ -99,13 +100,16 @@ async function verifyFounding(
 }
 
 /** Refuses to found a fleet by a draft that is too old. @throws {@link FleetError} `DRAFT_OUTDATED` */
-export function verifyInTime({ change }: FoundingDraft, nowMs: number): void {
-  const draftedAtMs = Date.parse(change.root.signed.expires) - lifeMsOf("root")
-  if (nowMs < draftedAtMs + FOUNDING_LIFE_MS) return
-  const drafted = new Date(draftedAtMs).toISOString()
-  const days = FOUNDING_LIFE_MS / 86_400_000
-  const message = `this fleet was drafted at ${drafted}, and is founded within ${days} days or not at all: draft it anew`
+export function verifyInTime(draft: FoundingDraft, nowMs: number): void {
+  const endMs = foundingEndMs(draft)
+  if (nowMs < endMs) return
+  const message = `this fleet had to be founded before ${tufTime(endMs)}: draft it anew`
   throw new FleetError("DRAFT_OUTDATED", message)
+}
+
+/** Gives until when a fleet may be founded by a draft: its root says when it was drafted. */
+export function foundingEndMs({ change }: FoundingDraft): number {
+  return Date.parse(change.root.signed.expires) - lifeMsOf("root") + FOUNDING_LIFE_MS
 }
 
 function verifyExpected(fleet: string, expected: string | undefined): void {

@@ -8,23 +8,20 @@ import { shownLine } from "../core/shown-text.ts"
 import { countingDevices, parsePolicy } from "../trust/policy.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
-import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
+import { type RoleSigners, tufTime } from "../trust/tuf/tuf-author.ts"
 import { parseWitnessList, WITNESSES_PATH } from "../trust/witness-list.ts"
-import type { DraftBase } from "./draft-reading.ts"
+import { type DraftBase, foundingEndMs } from "./draft-reading.ts"
 import { nextOf } from "./draft-signing.ts"
 import { namespaceOfPolicy } from "./policy-shelf.ts"
-import { filesOfChange, type RoleDraft } from "./role-draft.ts"
+import { type FoundingDraft, filesOfChange, isFounding, type RoleDraft } from "./role-draft.ts"
 
 const ROOT_ROLES = ["root", "targets", "snapshot", "timestamp"] as const
 
 /** Gives the lines, file by file. @throws TrustError `POLICY_INVALID`, `WITNESSES_INVALID` for what is none */
-export function describeDraft(
-  { fleet, change, founder }: RoleDraft,
-  base: DraftBase,
-): readonly string[] {
+export function describeDraft(draft: RoleDraft, base: DraftBase): readonly string[] {
+  const { fleet, change } = draft
   const next = nextOf(change, base)
-  const lines = [`fleet ${fleet}`]
-  if (founder !== undefined) lines.push(`  NEW: it is founded by this draft, on node ${founder}`)
+  const lines = [`fleet ${fleet}`, ...(isFounding(draft) ? foundingLines(draft) : [])]
   for (const [role, { signed }] of filesOfChange(change)) {
     lines.push(`${role} ${signed.version}, good until ${signed.expires}`)
     if (role === "root") lines.push(...holderLines(ROOT_ROLES, base, next))
@@ -41,6 +38,11 @@ export function describeDraft(
     if (path === WITNESSES_PATH) lines.push(...witnessLines(bytes, fleet))
   }
   return lines.map(shownLine)
+}
+
+function foundingLines(draft: FoundingDraft): readonly string[] {
+  const end = tufTime(foundingEndMs(draft))
+  return [`  NEW: founded by this draft on node ${draft.founder}, before ${end} or not at all`]
 }
 
 type Above = Pick<FleetRepository, "root" | "targets">
