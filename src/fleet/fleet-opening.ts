@@ -30,14 +30,18 @@ export async function openMembership(deps: MemberDeps, holder: FleetHolder): Pro
  * @throws FleetError `FLEET_EXISTS`
  */
 export async function makeRoom({ home, log }: Pick<MemberDeps, "home" | "log">): Promise<void> {
-  const record = await home.readRecord()
-  if (record !== undefined) {
-    const { fleet, name } = record
-    const message = `this node is in fleet ${JSON.stringify(name)} (${fleet})`
-    throw new FleetError("FLEET_EXISTS", message, { details: { fleet } })
-  }
+  await verifyInNone(home)
   const aside = await home.setAside()
   if (aside !== undefined) log.warn({ aside }, "what was begun of a fleet was put aside")
+}
+
+/** Refuses a node that is in a fleet. @throws FleetError `FLEET_EXISTS` */
+export async function verifyInNone(home: MemberDeps["home"]): Promise<void> {
+  const record = await home.readRecord()
+  if (record === undefined) return
+  const { fleet, name } = record
+  const message = `this node is in fleet ${JSON.stringify(name)} (${fleet})`
+  throw new FleetError("FLEET_EXISTS", message, { details: { fleet } })
 }
 
 /**

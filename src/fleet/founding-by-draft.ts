@@ -12,7 +12,7 @@ import { FleetError } from "./errors.ts"
 import { enterFounded, firstContents, firstDesk, verifyFleetName } from "./fleet-founding.ts"
 import type { FleetMember, MemberDeps } from "./fleet-member.ts"
 import { FleetMemory } from "./fleet-memory.ts"
-import { makeRoom } from "./fleet-opening.ts"
+import { makeRoom, verifyInNone } from "./fleet-opening.ts"
 import {
   type FoundingRecord,
   readFounding,
@@ -68,11 +68,12 @@ export async function draftFounding(
 /**
  * Founds a fleet by its draft. Until the record is written last there is none, and the same draft may be
  * submitted again.
- * @throws FleetError `ROLE_KEY_MISSING` on another node than the one that drafted it, `DRAFT_OUTDATED`;
+ * @throws FleetError `FLEET_EXISTS`; `ROLE_KEY_MISSING` on another node than the one that drafted it, `DRAFT_OUTDATED`;
  * TrustError `TUF_SIGNATURES_MISSING`
  */
 export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Promise<FleetMember> {
   const { home, peer, clock } = deps
+  await verifyInNone(home)
   const nowMs = trustedNowMs(clock)
   const ring = new RoleRing(home)
   const begun = await readFounding(home)

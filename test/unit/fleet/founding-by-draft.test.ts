@@ -4,12 +4,19 @@
  */
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
+import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { codeOf } from "../../../src/core/errors.ts"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
 import { type DraftBase, readDraft } from "../../../src/fleet/draft-reading.ts"
-import { signDraft, standingOfDraft } from "../../../src/fleet/draft-signing.ts"
+import { signDraft, standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
-import { encodeRoleDraft, mergeDrafts, parseRoleDraft } from "../../../src/fleet/role-draft.ts"
+import {
+  digestOfDraft,
+  encodeRoleDraft,
+  mergeDrafts,
+  parseRoleDraft,
+} from "../../../src/fleet/role-draft.ts"
 import type { Holding } from "../../../src/fleet/role-holding.ts"
 import { diskFiles } from "../../../src/trust/tuf/disk-files.ts"
 import { memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
@@ -188,6 +195,14 @@ describe("submitting such a draft", () => {
     expect((await first.desk.report()).accessVersion).toBe(1)
   })
 
+  test("twice at once founds one fleet", async () => {
+    const draft = await byTwo(await drafted())
+    const [one, other] = [first.desk.submit(draft), first.desk.submit(draft)]
+    await one
+    await expect(other).rejects.toThrow(coded("FLEET_EXISTS"))
+    expect(isFounded("first")).toBe(true)
+  })
+
   test("founds the whole fleet when it is done again after it was cut off at any write", async () => {
     const draft = await byTwo(await drafted())
     await first.stop()
@@ -344,6 +359,27 @@ describe("a draft that founds a fleet", () => {
     await expect(signed(file, people[0], { at })).rejects.toMatchObject({
       code: expect.stringMatching(/FLEET_WRONG|DRAFT_OUTDATED/),
     })
+  })
+
+  test("with one byte changed is refused with a code, or says the same", async () => {
+    const draft = await byTwo(await drafted())
+    const words = digestOfDraft(parseRoleDraft(draft))
+    const byte = fc.nat(draft.length - 1)
+    await fc.assert(
+      fc.asyncProperty(byte, fc.integer({ min: 1, max: 255 }), async (at, mask) => {
+        const changed = Uint8Array.from(draft)
+        changed[at]! ^= mask
+        const read = async () => {
+          const parsed = parseRoleDraft(changed)
+          const base = await readDraft(parsed, place(), world.clock.now())
+          verifySigned(standingOfDraft(parsed.change, base))
+          return digestOfDraft(parsed)
+        }
+        const answer = await read().catch(codeOf)
+        if (answer !== words) expect(answer).toMatch(/^[A-Z_]+$/)
+      }),
+      { numRuns: 200, seed: 1 },
+    )
   })
 
   test.each<[string, () => readonly Holding[]]>([
