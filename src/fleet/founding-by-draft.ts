@@ -68,18 +68,16 @@ export async function draftFounding(
 /**
  * Founds a fleet by its draft. Until the record is written last there is none, and the same draft may be
  * submitted again.
- * @throws FleetError `FLEET_EXISTS`; `ROLE_KEY_MISSING` on another node than the one that drafted it, `DRAFT_OUTDATED`;
- * TrustError `TUF_SIGNATURES_MISSING`
+ * @throws FleetError `FLEET_EXISTS`, `DRAFT_OUTDATED`; `ROLE_KEY_MISSING` on another node than the one
+ * that drafted it; TrustError `TUF_SIGNATURES_MISSING`
  */
 export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Promise<FleetMember> {
   const { home, peer, clock } = deps
   await verifyInNone(home)
   const nowMs = trustedNowMs(clock)
   const ring = new RoleRing(home)
+  if (draft.founder !== peer) throw ring.missing("desk", `node ${draft.founder}`)
   const begun = await readFounding(home)
-  if (draft.founder !== peer || begun === undefined) {
-    throw ring.missing("desk", `node ${draft.founder}`)
-  }
   verifyBegun(begun, draft)
   verifyInTime(draft, nowMs)
   verifySigned(standingOfDraft(draft.change, undefined))
@@ -95,9 +93,14 @@ export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Prom
   return member
 }
 
-function verifyBegun({ fleet, draft: digest }: FoundingRecord, draft: FoundingDraft): void {
-  if (digestOfDraft(draft) === digest) return
-  const message = `a draft of fleet ${draft.fleet}, and what this node has drafted last is fleet ${fleet}`
+/** Only what was drafted here last can be founded: the keys that are here are of that draft. */
+function verifyBegun(
+  begun: FoundingRecord | undefined,
+  draft: FoundingDraft,
+): asserts begun is FoundingRecord {
+  if (begun !== undefined && digestOfDraft(draft) === begun.draft) return
+  const last = begun === undefined ? "another fleet" : `fleet ${begun.fleet}`
+  const message = `a draft of fleet ${draft.fleet}, and this node has begun ${last} since: draft it anew`
   throw new FleetError("DRAFT_OUTDATED", message)
 }
 

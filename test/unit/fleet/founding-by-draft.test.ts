@@ -408,6 +408,14 @@ describe("a draft that founds a fleet", () => {
     await expect(drafted()).rejects.toThrow(coded("FLEET_EXISTS"))
   })
 
+  test("is outdated once its node has tried to join another fleet", async () => {
+    const draft = await byTwo(await drafted())
+    const options = { signal: AbortSignal.timeout(5_000) }
+    await expect(first.desk.joinByFiles("0".repeat(64), [], options)).rejects.toThrow()
+    await expect(first.desk.submit(draft)).rejects.toThrow(coded("DRAFT_OUTDATED"))
+    expect(isFounded("first")).toBe(false)
+  })
+
   test("is put aside, keys and all, when its node founds or joins another fleet meanwhile", async () => {
     const draft = await byTwo(await drafted())
     await first.desk.init({ name: "alone" })
