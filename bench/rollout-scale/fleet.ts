@@ -80,6 +80,8 @@ export class ScaleFleet {
       access: () => access,
       policy: async () => undefined,
       clockFault: () => undefined,
+      heldBack: () => undefined,
+      unheard: () => undefined,
       witnesses: () => undefined,
       roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
       targets: () => [target()].filter((one) => one !== undefined),

@@ -39,6 +39,13 @@ export interface Blocked {
   readonly message: string
 }
 
+/** What the operator should look at; nothing is stopped by it. */
+export interface Warning {
+  readonly code: string
+  /** For the operator: what it is, and what ends it. */
+  readonly message: string
+}
+
 /** `GET /v1/status`. */
 export interface StatusReport extends NodeDescription {
   readonly data: string
@@ -53,6 +60,8 @@ export interface StatusReport extends NodeDescription {
   readonly public: { readonly torrentCount: number; readonly port?: number }
   /** Why this node opens, grants and signs nothing; empty: nothing is in the way. */
   readonly blocked: readonly Blocked[]
+  /** What is to be looked at; empty: nothing. */
+  readonly warnings: readonly Warning[]
 }
 
 /** `GET /v1/peers`. */

@@ -47,6 +47,8 @@ const FLEET: Readonly<Record<FleetErrorCode, number>> = {
   WITNESSES_ROLLBACK: 409,
   WITNESS_KEY_REFUSED: 502,
   CLOCK_BLOCKED: 503,
+  BEACON_INVALID: 400,
+  FLEET_HELD_BACK: 503,
 }
 
 const RELEASE: Readonly<Record<ReleaseErrorCode, number>> = {

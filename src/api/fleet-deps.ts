@@ -6,10 +6,11 @@ import { blockedBy } from "../fleet/blocked.ts"
 import { FleetError } from "../fleet/errors.ts"
 import type { Fleet, Membership } from "../fleet/fleet.ts"
 import type { FleetDesk } from "../fleet/fleet-desk.ts"
+import { warningsOf } from "../fleet/held-back.ts"
 import type { NodeKeys } from "../fleet/node-key-port.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
-import type { Blocked } from "./api.ts"
+import type { Blocked, Warning } from "./api.ts"
 
 /** The fleet of a node, and what its operator may do. */
 export interface FleetDeps {
@@ -45,6 +46,11 @@ export function membershipOf({ fleet }: FleetRouteDeps): Membership {
 export function blockedOf({ fleet }: FleetRouteDeps): readonly Blocked[] {
   const reasons = blockedBy({ self: fleet?.self, membership: fleet?.fleet.membership })
   return reasons.map(({ code, message }) => ({ code, message }))
+}
+
+/** Gives what the operator should look at, and what stops nothing. */
+export function warningsFor({ fleet }: FleetRouteDeps): readonly Warning[] {
+  return warningsOf(fleet?.fleet.membership)
 }
 
 /** The error of a node that is in no fleet. */

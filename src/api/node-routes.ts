@@ -12,7 +12,7 @@ import type {
   StatusReport,
 } from "./api.ts"
 import type { ControlDeps, ControlOptions } from "./control.ts"
-import { blockedOf } from "./fleet-deps.ts"
+import { blockedOf, warningsFor } from "./fleet-deps.ts"
 
 /** Adds the routes to a server. */
 export function addNodeRoutes(
@@ -57,6 +57,7 @@ export function createStatusReader(
       ...(deps.publicSide.port === undefined ? {} : { port: deps.publicSide.port }),
     },
     blocked: blockedOf(deps),
+    warnings: warningsFor(deps),
   })
 }
 

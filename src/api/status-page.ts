@@ -32,6 +32,7 @@ export function statusPage(status: StatusReport): string {
     ["version", status.version],
     ["ready", status.isReady ? "yes" : "no"],
     ...status.blocked.map(({ message }) => ["blocked", message] as const),
+    ...status.warnings.map(({ message }) => ["warning", message] as const),
     ["up", `${status.uptimeSeconds} s`],
     ["front door", status.http],
     ["addresses", status.p2p.join(" ")],

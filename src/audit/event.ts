@@ -22,6 +22,8 @@ export const EVENTS = [
   "node.blocked",
   "node.restored",
   "fleet.entered",
+  "fleet.held-back",
+  "fleet.caught-up",
   "access.accepted",
   "policy.set",
   "witnesses.set",

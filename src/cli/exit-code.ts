@@ -65,6 +65,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["WITNESS_PROOF_WRONG", 3],
   ["LOG_BEHIND_WITNESS", 3],
   ["CLOCK_BLOCKED", 3],
+  ["FLEET_HELD_BACK", 3],
   ["POLICY_FORBIDS", 3],
   ["POLICY_NOT_CURRENT", 3],
   ["POLICY_ROLLBACK", 3],

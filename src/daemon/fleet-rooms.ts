@@ -9,6 +9,7 @@ import type { Clock } from "../core/clock.ts"
 import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Administration, type FleetAct } from "../fleet/administration.ts"
+import { BeaconWatch } from "../fleet/beacon-watch.ts"
 import { FleetEpochSecrets } from "../fleet/epoch-secrets.ts"
 import { FleetHolder } from "../fleet/fleet-holder.ts"
 import { type FleetHome, openFleetHome } from "../fleet/fleet-home.ts"
@@ -19,6 +20,7 @@ import { peerSources } from "../fleet/peer-source.ts"
 import { SelfWatch } from "../fleet/self-watch.ts"
 import { TufExchange } from "../fleet/tuf-exchange.ts"
 import { type WebSource, webSource } from "../fleet/web-source.ts"
+import { namedWitnessKey } from "../fleet/witness-key.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { Kv } from "../store/kv.ts"
 import { readVersion } from "./version.ts"
@@ -106,6 +108,11 @@ export async function startFleet(
   const exchange = new TufExchange({ ...deps, mirrors })
   const nodeKeys = new FleetNodeKeys({ ...deps, kv: kv("node-keys") }, { folder: home.folder })
   const self = new SelfWatch({ ...deps, kv: kv("life-signs"), ownLog, nodeKeys, exchange })
+  const signer = namedWitnessKey(home, {
+    peer: net.id,
+    witnesses: () => fleet.membership?.witnesses(),
+  })
+  const beacons = new BeaconWatch({ ...deps, signer, ownLog })
   const epochs = new FleetEpochSecrets({ ...deps, keys: nodeKeys, self }, { folder: home.folder })
   const options = { version: readVersion() }
   const desk = await Administration.open({ ...deps, home, exchange, self, onAct }, options)
@@ -114,6 +121,8 @@ export async function startFleet(
   undo.defer(nodeKeys.start())
   self.start()
   undo.defer(() => self.stop())
+  beacons.start()
+  undo.defer(() => beacons.stop())
   epochs.start()
   await desk.start()
   undo.defer(() => desk.stop())

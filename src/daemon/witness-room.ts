@@ -19,10 +19,9 @@ import type { FleetHome } from "../fleet/fleet-home.ts"
 import type { LogPlace } from "../fleet/own-log.ts"
 import { PeerRate } from "../fleet/peer-rate.ts"
 import { publicKeyOfPeer } from "../fleet/peer-signer.ts"
-import { openWitnessKey } from "../fleet/witness-key.ts"
+import { namedWitnessKey } from "../fleet/witness-key.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import type { PublicKey } from "../trust/public-key.ts"
-import type { Signer } from "../trust/signing-key.ts"
 
 /** What one peer may ask of a witness: its own log every minute, and those that it decides by. */
 const RATE = { rateBytes: 1, burstBytes: 60 }
@@ -75,7 +74,10 @@ export async function startWitnesses(
   const witness = new LogWitness({
     peer: net.id,
     memory,
-    signer: namedKey(deps),
+    signer: namedWitnessKey(deps.home, {
+      peer: net.id,
+      witnesses: () => fleet.membership?.witnesses(),
+    }),
     keyOf: (origin) => {
       const named = logOfOrigin(origin)
       if (named !== undefined) {
@@ -107,22 +109,6 @@ export async function startWitnesses(
   cosigner.start()
   undo.defer(fleet.onChange(() => cosigner.look()))
   return { cosigner, exchange }
-}
-
-/**
- * Gives the key of this witness, which is read once.
- * @returns undefined while the newest list does not name this node, with the key that it has
- */
-function namedKey({ net, fleet, home }: WitnessRoomDeps): () => Promise<Signer | undefined> {
-  let key: Signer | undefined
-  return async () => {
-    const list = fleet.membership?.witnesses()
-    const named = list?.witnesses.find(({ peer }) => peer === net.id)
-    if (named === undefined) return undefined
-    // It may have been made, or made anew, since.
-    if (key?.publicKey !== named.key) key = await openWitnessKey(home)
-    return key?.publicKey === named.key ? key : undefined
-  }
 }
 
 function logOf({ net, audit, onForgotten }: WitnessRoomDeps): WitnessedLog {

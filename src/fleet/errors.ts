@@ -80,5 +80,9 @@ export type FleetErrorCode =
   | "WITNESS_KEY_REFUSED"
   /** The clock and the witnesses of time are too far apart: nothing new is begun (witness.md §5). */
   | "CLOCK_BLOCKED"
+  /** A beacon whose form, signature or fleet is wrong (beacon.md §5). */
+  | "BEACON_INVALID"
+  /** Enough witnesses have something newer than this node: nothing new is begun (beacon.md §5). */
+  | "FLEET_HELD_BACK"
 
 export class FleetError extends CodedError<FleetErrorCode> {}

@@ -20,9 +20,12 @@ import { mirrorOf } from "../trust/tuf/tuf-mirror.ts"
 import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import { parseWitnessList, WITNESSES_PATH, type WitnessList } from "../trust/witness-list.ts"
 import { type AccessList, parseAccessList } from "./access-list.ts"
+import type { HeldBack, Unheard } from "./beacon-judge.ts"
 import type { CurrentAccess, CurrentPolicy, Membership, RoleHolders } from "./fleet.ts"
+import { FleetBeacons } from "./fleet-beacons.ts"
 import type { FleetHome, FleetRecord } from "./fleet-home.ts"
 import { FleetMemory } from "./fleet-memory.ts"
+import type { FleetPlace } from "./fleet-place.ts"
 import { PolicyShelf } from "./policy-shelf.ts"
 import { TargetShelf } from "./target-shelf.ts"
 import { type ClockFault, TrustedTime } from "./trusted-time.ts"
@@ -60,6 +63,8 @@ export class FleetMember implements Membership {
   readonly source: TufSource
   /** The time that counts here. */
   readonly time: TrustedTime
+  /** What the fleet's witnesses say that they have. */
+  readonly beacons: FleetBeacons
   readonly #deps: MemberDeps
   readonly #client: TufClient
   readonly #memory: FleetMemory
@@ -89,7 +94,11 @@ export class FleetMember implements Membership {
       nowMs: () => time.nowMs(),
     })
     const memory = await FleetMemory.open(home)
-    const member = new FleetMember(deps, record, { client, memory, time })
+    const beacons = await FleetBeacons.open(home, {
+      ...{ clock, self: peer, nowMs: () => time.nowMs() },
+      here: () => member.place(),
+    })
+    const member: FleetMember = new FleetMember(deps, record, { client, memory, time, beacons })
     await member.#load()
     return member
   }
@@ -101,11 +110,13 @@ export class FleetMember implements Membership {
       readonly client: TufClient
       readonly memory: FleetMemory
       readonly time: TrustedTime
+      readonly beacons: FleetBeacons
     },
   ) {
-    const { client, memory, time } = parts
+    const { client, memory, time, beacons } = parts
     this.#deps = deps
     this.time = time
+    this.beacons = beacons
     this.#client = client
     this.#memory = memory
     const read = (path: string) => this.readTarget(path)
@@ -129,12 +140,24 @@ export class FleetMember implements Membership {
 
   /** Of the timestamp: whoever has a higher one knows more. 0: nothing was accepted yet. */
   get newest(): number {
-    return this.#client.accepted?.get("timestamp")?.used?.metadata.signed.version ?? 0
+    return this.#versionOf("timestamp")
   }
 
   /** Version of the root that is trusted. 0: nothing was accepted yet. */
   get rootVersion(): number {
-    return this.#client.accepted?.get("root")?.used?.metadata.signed.version ?? 0
+    return this.#versionOf("root")
+  }
+
+  /** How far all that counts here has come; of the access list its own version, not that of its role. */
+  place(): FleetPlace {
+    return {
+      root: this.rootVersion,
+      timestamp: this.newest,
+      snapshot: this.#versionOf("snapshot"),
+      targets: this.#versionOf("targets"),
+      access: this.#list?.version ?? 0,
+      plan: this.#versionOf("plan"),
+    }
   }
 
   /** Whether whoever has a version has something that is not here: also files of the same version. */
@@ -164,12 +187,20 @@ export class FleetMember implements Membership {
     if (list === undefined) return undefined
     const { named, staleAtMs } = this.#standingOfList()
     const isOver = named !== list.digest || this.nowMs() >= staleAtMs
-    return { list, isStale: isOver || this.clockFault() !== undefined }
+    return { list, isStale: isOver || this.#isBlocked() }
   }
 
   /** Why no time is to be trusted here; as long as it is so nothing new is begun. */
   clockFault(): ClockFault | undefined {
     return this.time.fault()
+  }
+
+  heldBack(): HeldBack | undefined {
+    return this.beacons.heldBack()
+  }
+
+  unheard(): Unheard | undefined {
+    return this.beacons.unheard()
   }
 
   witnesses(): WitnessList | undefined {
@@ -186,8 +217,7 @@ export class FleetMember implements Membership {
 
   async policy(namespace: string): Promise<CurrentPolicy | undefined> {
     const current = await this.#policies.find(namespace)
-    const isBlocked = this.clockFault() !== undefined
-    return current && { ...current, isStale: current.isStale || isBlocked }
+    return current && { ...current, isStale: current.isStale || this.#isBlocked() }
   }
 
   roleHolders(role: string): RoleHolders | undefined {
@@ -231,6 +261,16 @@ export class FleetMember implements Membership {
   author<T>(act: (refresh: Refresh) => Promise<T>): Promise<T> {
     const refresh: Refresh = (source, signal) => this.#refresh(source, signal)
     return this.#turns.run("refresh", () => act(refresh))
+  }
+
+  /** Whether what counts here is not to be taken for the newest, though it has not run out. */
+  #isBlocked(): boolean {
+    return this.clockFault() !== undefined || this.heldBack() !== undefined
+  }
+
+  /** Of the file of a role that counts; 0: there is none. */
+  #versionOf(role: string): number {
+    return this.#client.accepted?.get(role)?.used?.metadata.signed.version ?? 0
   }
 
   async #load(): Promise<void> {
@@ -311,6 +351,7 @@ export class FleetMember implements Membership {
       this.#witnesses = await this.#readWitnesses()
     }
     this.time.name(this.witnesses())
+    this.beacons.name(this.witnesses())
   }
 
   async #readWitnesses(): Promise<KnownWitnesses | undefined> {

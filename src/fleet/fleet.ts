@@ -13,6 +13,7 @@ import type { TufSource } from "../trust/tuf/tuf-source.ts"
 import type { WitnessList } from "../trust/witness-list.ts"
 import type { AccessList } from "./access-list.ts"
 import type { Verb } from "./access-rule.ts"
+import type { HeldBack, Unheard } from "./beacon-judge.ts"
 import type { ClockFault } from "./trusted-time.ts"
 
 /** The access list that counts. */
@@ -62,6 +63,10 @@ export interface Membership {
   nowMs(): number
   /** Why no time is to be trusted now: all is stale then. Undefined: the time is trusted. */
   clockFault(): ClockFault | undefined
+  /** Whether enough witnesses are known to have something newer: all is stale then. */
+  heldBack(): HeldBack | undefined
+  /** Whether too few of them are heard for knowing that; nothing follows from it. */
+  unheard(): Unheard | undefined
 }
 
 /** The fleet of a node, which it may join while it runs. */

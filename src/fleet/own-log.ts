@@ -20,7 +20,7 @@ export function compareLogs(one: LogPlace, other: LogPlace): number {
 
 /** What was found out about this node, for its log. */
 export interface SelfEvent {
-  readonly event: "node.blocked" | "node.restored"
+  readonly event: "node.blocked" | "node.restored" | "fleet.held-back" | "fleet.caught-up"
   readonly facts: Readonly<Record<string, string | number>>
 }
 

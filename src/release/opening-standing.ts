@@ -8,6 +8,7 @@ import { codeOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { AccessList } from "../fleet/access-list.ts"
 import type { Fleet } from "../fleet/fleet.ts"
+import { verifyNotHeldBack } from "../fleet/held-back.ts"
 import { verifyClock } from "../fleet/trusted-time.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId } from "../net/net.ts"
@@ -44,7 +45,7 @@ export interface Standing {
 /**
  * Gives what is newest here.
  * @throws {@link ReleaseError} `FLEET_STALE`, `NOT_IN_AUDIENCE` without a fleet, and as `policyOf`;
- * FleetError `CLOCK_BLOCKED`
+ * FleetError `CLOCK_BLOCKED`, `FLEET_HELD_BACK`
  */
 export async function standingOf(
   { book, fleet }: Pick<StandingDeps, "book" | "fleet">,
@@ -56,6 +57,7 @@ export async function standingOf(
     throw new ReleaseError("NOT_IN_AUDIENCE", "this node is in no fleet")
   }
   verifyClock(membership)
+  verifyNotHeldBack(membership)
   const { policy } = await book.policyOf(known)
   const current = await membership.policy(policy.namespace)
   if (access.isStale || current?.isStale !== false) {

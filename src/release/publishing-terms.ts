@@ -8,6 +8,7 @@ import { isName } from "../core/name.ts"
 import { isPostQuantum } from "../core/recipient.ts"
 import type { AccessList } from "../fleet/access-list.ts"
 import type { CurrentPolicy, Membership } from "../fleet/fleet.ts"
+import { verifyNotHeldBack } from "../fleet/held-back.ts"
 import { verifyClock } from "../fleet/trusted-time.ts"
 import type { HolderPlan } from "../seal/publishing.ts"
 import { countingDevices, type Party } from "../trust/policy.ts"
@@ -70,7 +71,7 @@ function verifySlots({ slots, variants }: PublishRequest): void {
 /**
  * Gives what a release would be published under now.
  * @throws {@link ReleaseError} `POLICY_MISSING`, `FLEET_STALE`, `POLICY_FORBIDS`,
- * `AUDIENCE_UNKNOWN`, `PUBLISH_INVALID`; FleetError `CLOCK_BLOCKED`
+ * `AUDIENCE_UNKNOWN`, `PUBLISH_INVALID`; FleetError `CLOCK_BLOCKED`, `FLEET_HELD_BACK`
  */
 export async function termsOf(
   membership: Membership,
@@ -83,6 +84,7 @@ export async function termsOf(
     throw new ReleaseError("POLICY_MISSING", message)
   }
   verifyClock(membership)
+  verifyNotHeldBack(membership)
   const access = membership.access()
   if (current.isStale || access === undefined || access.isStale) {
     throw new ReleaseError("FLEET_STALE", "the policy or the access list has run out")

@@ -8,6 +8,7 @@ import type { Digest } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
+import { blockedBy } from "../fleet/blocked.ts"
 import type { Membership } from "../fleet/fleet.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
@@ -317,10 +318,13 @@ export class NodeRollouts {
     }
   }
 
-  /** Whether something is known against this node, or against its clock: windows and ends are times. */
+  /**
+   * Whether something is known against this node, or against its clock (windows and ends are times), or
+   * that it lacks what is newest.
+   */
   #isBlocked(): boolean {
     const { self, membership } = this.#deps
-    return self?.fault() !== undefined || membership.clockFault() !== undefined
+    return blockedBy({ self, membership }).length > 0
   }
 
   #isAlone(): boolean {

@@ -2,7 +2,7 @@
  * `sealift status`: what this node is and holds.
  * @module
  */
-import type { Blocked, StatusReport } from "../../api/api.ts"
+import type { Blocked, StatusReport, Warning } from "../../api/api.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
 import { humanSize } from "../../daemon/unit.ts"
@@ -25,6 +25,7 @@ function describe(status: StatusReport): string {
     ["version", `${status.version}, process ${status.pid}, up ${status.uptimeSeconds} s`],
     ["ready", status.isReady ? "yes" : "no"],
     ...status.blocked.map((blocked) => ["blocked", blockedLine(blocked)]),
+    ...status.warnings.map((warning) => ["warning", blockedLine(warning)]),
     ["front door", status.http],
     ...status.p2p.map((address) => ["address", address]),
     ["data", status.data],
@@ -36,8 +37,8 @@ function describe(status: StatusReport): string {
   ])
 }
 
-/** Gives why a node begins nothing, as one line. */
-export function blockedLine({ code, message }: Blocked): string {
+/** Gives why a node begins nothing, or what is to be looked at, as one line. */
+export function blockedLine({ code, message }: Blocked | Warning): string {
   return `${message} [${code}]`
 }
 

@@ -25,6 +25,7 @@ const status: StatusReport = {
   flightCount: 0,
   public: { torrentCount: 0 },
   blocked: [],
+  warnings: [],
 }
 
 let door: FrontDoor

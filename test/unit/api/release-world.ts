@@ -145,6 +145,8 @@ function fleetOf(world: () => ReleaseWorld): FleetDeps {
     },
     nowMs: () => NOW,
     clockFault: () => undefined,
+    heldBack: () => undefined,
+    unheard: () => undefined,
     targets: () => [],
     source: { read: async () => undefined },
   } as unknown as Membership

@@ -62,6 +62,8 @@ export class TestFleet implements Fleet {
       },
       nowMs: () => this.nowMs(),
       clockFault: () => this.clockFault,
+      heldBack: () => undefined,
+      unheard: () => undefined,
     }
   }
 

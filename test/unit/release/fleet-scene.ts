@@ -304,6 +304,10 @@ export class SceneMember implements Membership {
   clockFault(): ReturnType<Membership["clockFault"]> {
     return this.fault
   }
+
+  heldBack(): undefined {}
+
+  unheard(): undefined {}
 }
 
 /** A node with a book, a publisher and a store. */

@@ -93,6 +93,8 @@ export interface Sight {
   nowMs: number
   /** Why no time is to be trusted. */
   clockFault: ReturnType<Membership["clockFault"]>
+  /** What witnesses have that these nodes have not. */
+  heldBack: ReturnType<Membership["heldBack"]>
   policy: Policy
   releases: KnownRelease[]
   approvals: Map<Digest, KeptApproval[]>
@@ -170,6 +172,7 @@ export class OpeningWorld {
       isPolicyStale: false,
       nowMs: NOW,
       clockFault: undefined,
+      heldBack: undefined,
       policy,
       releases: [],
       approvals: new Map(),
@@ -406,6 +409,7 @@ export class OpeningWorld {
       roleHolders: () => ({ keys: new Set([PUBLISHER.publicKey]), threshold: 1 }),
       nowMs: () => sight.nowMs,
       clockFault: () => sight.clockFault,
+      heldBack: () => sight.heldBack,
     }
     return {
       membership: membership as unknown as Membership,

@@ -98,6 +98,8 @@ export class RolloutWorld {
   })
   /** Nodes whose clock is not to be trusted now. */
   readonly clockless: Set<PeerId> = new Set()
+  /** Nodes that are known to lack what is newest in the fleet. */
+  readonly heldBack: Set<PeerId> = new Set()
   /** Whether nobody gives any target file now. */
   isUnreadable = false
 
@@ -368,6 +370,9 @@ export class RolloutWorld {
           ? { ahead: "clock", clockMs: nowMs, witnessesMs: 0 }
           : undefined
       },
+      heldBack: () =>
+        this.heldBack.has(peer) ? { count: 2, total: 4, lacks: ["access"] } : undefined,
+      unheard: () => undefined,
       witnesses: () => undefined,
       roleHolders: () => ({ keys: new Set([PLANNER.publicKey]), threshold: 1 }),
       targets: () => [...this.#targets].map(([path, bytes]) => targetOf(path, bytes)),
