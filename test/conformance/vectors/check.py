@@ -16,7 +16,8 @@ from outcome import Refused  # noqa: E402
 
 PROTOCOL = Path(__file__).resolve().parents[3] / "protocol"
 PAGES = (
-    "keys", "envelope", "policy", "fleet", "sealed-payload", "key-schedule", "release", "rollout",
+    "keys", "envelope", "policy", "fleet", "beacon", "sealed-payload", "key-schedule", "release",
+    "rollout",
 )  # fmt: skip
 FIELDS = {"page", "case", "comment", "input", "expect"}
 

@@ -270,6 +270,14 @@ describe("a release is not opened", () => {
     expect(await opened(node, known)).toBe("FLEET_STALE")
   })
 
+  test("by a node that is known to lack what its witnesses have, until it has it", async () => {
+    world.sight.heldBack = { count: 2, total: 4, lacks: ["access"] }
+    expect(await opened(node, known)).toBe("FLEET_HELD_BACK")
+    expect((await node.opener.report(known)).state).toBe("blocked")
+    world.sight.heldBack = undefined
+    expect(await opened(node, known)).toBe("ok")
+  })
+
   test("once it was taken back", async () => {
     await withdraw(known)
     expect(await opened(node, known)).toBe("RELEASE_WITHDRAWN")

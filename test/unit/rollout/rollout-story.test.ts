@@ -360,6 +360,18 @@ describe("a rollout", () => {
     expect(runs(1, 2, 3)).toEqual([NEW, NEW, NEW])
   })
 
+  it("activates nothing on a node that is held back, and goes on once it has caught up", async () => {
+    const plan = await threeWith()
+    world.heldBack.add(peerOf(2))
+    await world.act(1, plan, { kind: "start" })
+    await world.until(() => world.view(2, plan).releasedAtMs.length > 0)
+    await world.clock.advance(10_000)
+    expect(world.state(2, plan)?.step).toBe("staged")
+    world.heldBack.delete(peerOf(2))
+    await world.untilPhase(1, plan, "completed")
+    expect(runs(1, 2, 3)).toEqual([NEW, NEW, NEW])
+  })
+
   it("opens nothing on nodes that only stage, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)
