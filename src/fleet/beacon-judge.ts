@@ -80,10 +80,10 @@ export class BeaconJudge {
 
   /** @returns undefined while so few say so that all of them may lie, or it has only just become so */
   heldBack(here: () => FleetPlace): HeldBack | undefined {
+    // Mostly there are none, and it is asked at every turn.
+    if (this.#list === undefined || this.#pins.size === 0) return undefined
     const dueMs = this.#clock.monotonicMs() - HELD_BACK_AFTER_MS
     const late = [...this.#pins.values()].filter(({ sinceMs }) => sinceMs <= dueMs)
-    // Mostly there are none: it is asked at every turn.
-    if (this.#list === undefined || late.length === 0) return undefined
     const lacked = late.map(({ place }) => lackedOf(here(), place))
     const lacking = lacked.filter(({ length }) => length > 0)
     const { faultyMax, witnesses } = this.#list
