@@ -20,7 +20,7 @@ import { WITNESSES_MAX, type Witness, type WitnessList } from "../trust/witness-
 import { BEACON_BYTES_MAX, type Beacon, parseBeacon, parseKeptBeacon } from "./beacon.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
-import { lackedOf } from "./fleet-place.ts"
+import { isSamePlace } from "./fleet-place.ts"
 import { readHomeFile, writeHomeFile } from "./home-file.ts"
 
 /** A beacon that is further ahead of trusted time than this would be the newest of its witness for long. */
@@ -87,8 +87,8 @@ export class BeaconBook {
     if (known !== undefined && !this.#isAhead(known) && beacon.atMs <= known.atMs) return false
     this.#beacons.set(beacon.key, beacon)
     // When it was said is told again each minute; only what was said must not be forgotten.
-    const isFurther = known === undefined || lackedOf(known.place, beacon.place).length > 0
-    if (isFurther) await this.#turns.run("save", () => this.#save())
+    const isSaidBefore = known !== undefined && isSamePlace(known.place, beacon.place)
+    if (!isSaidBefore) await this.#turns.run("save", () => this.#save())
     return true
   }
 

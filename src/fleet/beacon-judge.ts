@@ -67,14 +67,15 @@ export class BeaconJudge {
    */
   look(here: FleetPlace, beacons: readonly Beacon[]): void {
     for (const { key, peer, place } of beacons) {
-      const pin = this.#pins.get(key)
-      // Judged by what it had when it was first seen to lack, not by what comes after: a busy fleet is
-      // always ahead of a node by something, and one that follows is not held back.
-      if (pin !== undefined && lackedOf(here, pin.place).length > 0) continue
-      this.#pins.delete(key)
       // What this node itself says shows nothing.
-      if (peer === this.#self || lackedOf(here, place).length === 0) continue
-      this.#pins.set(key, { place, sinceMs: this.#clock.monotonicMs() })
+      const isNewer = peer !== this.#self && lackedOf(here, place).length > 0
+      const pin = this.#pins.get(key)
+      if (!isNewer) this.#pins.delete(key)
+      // Judged by what it had when this node was first seen to lack it, not by what comes after: a busy
+      // fleet is always ahead of a node by something, and one that follows is not held back.
+      else if (pin === undefined || lackedOf(here, pin.place).length === 0) {
+        this.#pins.set(key, { place, sinceMs: this.#clock.monotonicMs() })
+      }
     }
   }
 

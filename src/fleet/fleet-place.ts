@@ -21,3 +21,7 @@ export function lackedOf(here: FleetPlace, there: FleetPlace): readonly PlaceNam
   if (there.root !== here.root) return there.root > here.root ? ["root"] : []
   return PLACE_NAMES.filter((name) => there[name] > here[name])
 }
+
+export function isSamePlace(one: FleetPlace, other: FleetPlace): boolean {
+  return PLACE_NAMES.every((name) => one[name] === other[name])
+}

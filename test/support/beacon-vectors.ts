@@ -315,6 +315,15 @@ held(
   { count: 2, lacks: LACKS },
 )
 held(
+  "taken-back",
+  "What a witness says last replaces what it said before.",
+  {
+    count: 4,
+    turns: [turn(0, OLD, say([3, 999, 96, 7, 18, 2], 0, 1)), turn(GRACE, OLD, say(OLD, 1))],
+  },
+  null,
+)
+held(
   "timestamp",
   "A newer timestamp alone.",
   {

@@ -60,12 +60,9 @@ def check_held(count, self, turns):
         here = turn["here"]
         last.update(dict(turn["said"]))
         for witness, versions in last.items():
-            if witness == self:
-                continue
-            if witness in pins and _lacked(here, pins[witness][0]):
-                continue
-            pins.pop(witness, None)
-            if _lacked(here, versions):
+            if witness == self or not _lacked(here, versions):
+                pins.pop(witness, None)
+            elif witness not in pins or not _lacked(here, pins[witness][0]):
                 pins[witness] = (versions, now)
     late = [_lacked(here, place) for place, since in pins.values() if now - since >= HELD_BACK_AFTER]
     if len(late) <= faulty:

@@ -45,6 +45,8 @@ describe("what a node is", () => {
       peerCount: 0,
       flightCount: 0,
       public: { torrentCount: 0 },
+      blocked: [],
+      warnings: [],
       store: { usedBytes: 0, blobCount: 0 },
     })
     expect((await get("/v1/status")).rssBytes).toBeGreaterThan(1e6)

@@ -25,7 +25,7 @@ const status: StatusReport = {
   flightCount: 0,
   public: { torrentCount: 0 },
   blocked: [],
-  warnings: [],
+  warnings: [{ code: "WITNESSES_UNHEARD", message: "few are heard" }],
 }
 
 let door: FrontDoor
@@ -103,6 +103,7 @@ test("has a page that loads nothing from outside and escapes what it shows", asy
   const html = await answer.text()
   expect(html).not.toMatch(/<script|src=|href=/)
   expect(html).toContain("12D3&#60;script&#62;")
+  expect(html).toContain("<th>warning</th><td>few are heard</td>")
 })
 
 test("is behind its guard with every page, also those that do not exist", async () => {

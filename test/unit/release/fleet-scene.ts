@@ -240,6 +240,8 @@ export class SceneMember implements Membership {
   readonly client: TufClient
   isStale = false
   fault: ReturnType<Membership["clockFault"]>
+  /** What witnesses have that this node has not. */
+  behind: ReturnType<Membership["heldBack"]>
   readonly #scene: FleetScene
   #list: AccessList | undefined
 
@@ -305,7 +307,9 @@ export class SceneMember implements Membership {
     return this.fault
   }
 
-  heldBack(): undefined {}
+  heldBack(): ReturnType<Membership["heldBack"]> {
+    return this.behind
+  }
 
   unheard(): undefined {}
 }

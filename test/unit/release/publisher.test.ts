@@ -243,6 +243,14 @@ describe("what fails", () => {
     }
   })
 
+  test("since the node is held back leaves nothing, until it has caught up", async () => {
+    node.member.behind = { count: 2, total: 4, lacks: ["access"] }
+    expect(await codeOf(publish())).toBe("FLEET_HELD_BACK")
+    expect([blobs(), await leftovers(), node.book.list()]).toEqual([0, 0, []])
+    node.member.behind = undefined
+    expect(await publish()).toMatchObject({ asset: { sequence: 1 } })
+  })
+
   test("at the desk leaves no blob, no pin, no key and no file behind", async () => {
     node.fault = new Error("the desk is away")
     expect(await codeOf(publish())).toBe("the desk is away")
