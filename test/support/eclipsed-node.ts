@@ -23,5 +23,5 @@ systemClock.after = (delayMs, callback) =>
 if (later !== undefined) {
   systemClock.monotonicMs = () => monotonicMs() + (existsSync(later) ? LATER_MS : 0)
 }
-if (old !== undefined) FleetMember.prototype.refresh = async () => {}
+if (old !== undefined) FleetMember.prototype.author = (act) => act(async () => {})
 if (only !== undefined) FleetHolder.prototype.isAdmitted = (peer) => peer === only
