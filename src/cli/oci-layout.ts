@@ -10,7 +10,7 @@ import type { Descriptor, ImageLine } from "../api/api.ts"
 import { LAYOUT_MARK, layoutIndexOf, layoutManifests } from "../api/layout-index.ts"
 import { hexOf } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
-import { makeDirectories } from "../daemon/make-directories.ts"
+import { makeDirectories } from "../disk/make-directories.ts"
 import type { ControlClient } from "./control-client.ts"
 import { CliError } from "./errors.ts"
 

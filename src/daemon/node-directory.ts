@@ -6,8 +6,8 @@
 import { homedir } from "node:os"
 import { isAbsolute, join, resolve } from "node:path"
 import { codeOf, messageOf } from "../core/errors.ts"
+import { makeDirectories } from "../disk/make-directories.ts"
 import { StoreError } from "../store/errors.ts"
-import { makeDirectories } from "./make-directories.ts"
 
 const DIRECTORY_MODE = 0o700
 

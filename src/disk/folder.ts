@@ -3,6 +3,7 @@
  * @module
  */
 import { readdir } from "node:fs/promises"
+import { sep } from "node:path"
 import { codeOf } from "../core/errors.ts"
 
 /**
@@ -16,4 +17,9 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
     if (codeOf(error) === "ENOENT") return []
     throw error
   }
+}
+
+/** Tells whether an absolute path is below a folder, by their texts. */
+export function isWithin(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 }

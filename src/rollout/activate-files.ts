@@ -3,12 +3,15 @@
  * one, and never half of either.
  * @module
  */
-import { lstat, mkdir, readlink, realpath, rm, stat, symlink } from "node:fs/promises"
+import { lstat, readlink, realpath, rm, stat, symlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { assert, codeOf, messageOf } from "../core/errors.ts"
 import { DRAFT_SUFFIX, placeFile, syncFolder } from "../disk/durable-file.ts"
+import { isWithin } from "../disk/folder.ts"
+import { giveFolder } from "../disk/group-reading.ts"
+import { makeDirectories } from "../disk/make-directories.ts"
 import type { PeerId } from "../net/net.ts"
-import { isWithin, type RolloutAllow, refused, verifyLinkPath } from "./allowing.ts"
+import { type RolloutAllow, refused, verifyLinkPath } from "./allowing.ts"
 import { RolloutError } from "./errors.ts"
 import { fillText, STAND_IN } from "./filled-text.ts"
 import type { KindActivator } from "./kind-activator.ts"
@@ -16,19 +19,25 @@ import type { Activation } from "./plan.ts"
 
 export type FilesActivation = Extract<Activation, { kind: "files" }>
 
+/** What {@link makeDirectories} takes from the node's own umask. */
+const FOLDER_MODE = 0o777
+
 /**
  * Makes the adapter.
  * @param deps.openedFolder - the absolute folder below which releases are opened: a link that leads
  * there is ours, and nothing else is ever replaced or removed
+ * @param deps.readersGid - the group that may read them, and so goes through the folders that are made
  */
 export function filesActivator(deps: {
   readonly node: PeerId
   readonly allow: () => RolloutAllow
   readonly openedFolder: string
+  readonly readersGid?: number | undefined
 }): KindActivator<FilesActivation> {
   const { node, openedFolder } = deps
   const textOf = ({ path }: FilesActivation) => fillText(path, { ...STAND_IN, node })
-  const placeOf = (activation: FilesActivation) => placeWithin(deps.allow(), textOf(activation))
+  const placeOf = (activation: FilesActivation) =>
+    placeWithin(deps.allow(), textOf(activation), deps.readersGid)
   return {
     async activate(activation, { path }, { signal }) {
       assert(isWithin(path, openedFolder), "a release is opened below the folder of releases")
@@ -97,7 +106,11 @@ async function linkAt(path: string): Promise<{ readonly to: string | undefined }
  * allowed folder could still lead us astray between this and the rename; the node's owner named it.
  * @throws {@link RolloutError} `ACTIVATION_REFUSED` when links lead out of the allowed folders
  */
-async function placeWithin(allow: RolloutAllow, path: string): Promise<string> {
+async function placeWithin(
+  allow: RolloutAllow,
+  path: string,
+  readersGid: number | undefined,
+): Promise<string> {
   verifyLinkPath(allow, path)
   const folders = await Promise.all(allow.files.map((folder) => realpath(folder).catch(() => "")))
   const verify = (real: string) => {
@@ -108,7 +121,8 @@ async function placeWithin(allow: RolloutAllow, path: string): Promise<string> {
   const parent = dirname(path)
   const standing = await deepestFolder(parent)
   verify(standing.real)
-  if (standing.path !== parent) await mkdir(parent, { recursive: true })
+  const made = await makeDirectories(parent, FOLDER_MODE)
+  if (readersGid !== undefined) for (const one of made) await giveFolder(one, readersGid)
   const real = await realpath(parent)
   verify(real)
   return join(real, basename(path))

@@ -23,6 +23,8 @@ export interface ActivatorDeps {
   readonly allow: () => RolloutAllow
   /** The absolute folder below which releases are opened. */
   readonly openedFolder: string
+  /** The group that may read them; undefined: the node's user alone. */
+  readonly readersGid?: number | undefined
   /** `programRunner` of the node's clock and environment. */
   readonly run: RunProgram
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { isAbsolute, resolve, sep } from "node:path"
+import { isWithin } from "../disk/folder.ts"
 import { RolloutError } from "./errors.ts"
 import { fillText, PLACE, STAND_IN } from "./filled-text.ts"
 import type { Activation, Probe } from "./plan.ts"
@@ -178,11 +179,6 @@ export function verifyLinkPath(allow: RolloutAllow, path: string): void {
   }
   if (allow.files.some((folder) => isWithin(path, folder))) return
   throw refused(`sets no link at ${shown(path)}`, "add a folder of it to rollout.allow.files")
-}
-
-/** Tells whether an absolute path is below a folder, by their texts. */
-export function isWithin(path: string, folder: string): boolean {
-  return path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 }
 
 /** Gives the error of what this node does not allow. */

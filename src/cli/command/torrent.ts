@@ -12,7 +12,7 @@ import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { hexOf } from "../../core/digest.ts"
 import { messageOf } from "../../core/errors.ts"
-import { makeDirectories } from "../../daemon/make-directories.ts"
+import { makeDirectories } from "../../disk/make-directories.ts"
 
 const DIRECTORY_MODE = 0o755
 

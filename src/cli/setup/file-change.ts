@@ -10,7 +10,7 @@ import { CliError } from "../../cli/errors.ts"
 import { digestOf } from "../../core/digest.ts"
 import { codeOf, messageOf } from "../../core/errors.ts"
 import { asArray, asObject, asText, field, parseJson } from "../../core/json.ts"
-import { makeDirectories } from "../../daemon/make-directories.ts"
+import { makeDirectories } from "../../disk/make-directories.ts"
 
 const UNDO_SUFFIX = ".sealift-undo"
 const DIRECTORY_MODE = 0o755
