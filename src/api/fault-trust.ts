@@ -90,6 +90,7 @@ const RELEASE: Readonly<Record<ReleaseErrorCode, number>> = {
   GATE_MISSING: 403,
   GATE_REFUSED: 403,
   OUTPUT_EXISTS: 409,
+  OPENED_GROUP_INVALID: 400,
 }
 
 const SEAL: Readonly<Record<SealErrorCode, number>> = {

@@ -127,6 +127,10 @@ export interface OpenedRelease {
   readonly ref: string
   readonly path: string
   readonly files: number
+  /** The group that may read it; left out: the node's user alone. */
+  readonly group?: string
+  /** A folder on the way to it that the group cannot go through. */
+  readonly closed?: string
 }
 
 /** Lines of `POST /v1/release/open`. */

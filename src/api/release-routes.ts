@@ -5,6 +5,7 @@
 import { join } from "node:path"
 import type { FastifyInstance } from "fastify"
 import { parseBase64 } from "../core/byte-text.ts"
+import { OPENED_FOLDER } from "../release/opened-root.ts"
 import type { KnownRelease, Opener, ReleaseReport } from "../release/releases.ts"
 import { clientSignal } from "./client-signal.ts"
 import { blockedOf, membershipOf } from "./fleet-deps.ts"
@@ -79,13 +80,17 @@ function addWorkRoutes(
     })
   })
   app.post("/v1/release/open", async (request, reply) => {
-    const fields = fieldsOf(request.body, { ref: "text", path: "path", unpack: "boolean" })
+    const fields = fieldsOf(request.body, {
+      ...{ ref: "text", path: "path" },
+      ...{ unpack: "boolean", group: "text" },
+    })
     const ref = refIn(fields.ref)
     return sendLines<OpenLine>(reply, async (writer) => {
       const release = await findRelease(deps, ref, writer)
       const folder = fields.path ?? openedFolder(data, release)
       const { opener } = await releasesOf(deps, writer)
-      const watch = { ...watchOf(clock, writer), unpack: fields.unpack }
+      const { unpack, group } = fields
+      const watch = { ...watchOf(clock, writer), unpack, group }
       const opened = await whileOpening(release, () => opener.open(release, folder, watch))
       await writer.write({ type: "result", ref: refOf(release), ...opened })
     })
@@ -106,7 +111,7 @@ function addWorkRoutes(
 /** Where a release is opened unless somebody says otherwise. */
 function openedFolder(data: string, { release }: KnownRelease): string {
   const { namespace, name, sequence } = release.said.asset
-  return join(data, "opened", namespace, name, String(sequence))
+  return join(data, OPENED_FOLDER, namespace, name, String(sequence))
 }
 
 async function listReleases(

@@ -27,6 +27,7 @@ const EXIT_CODES: ReadonlyMap<string, number> = new Map<Code, number>([
   ["INVITE_INVALID", 2],
   ["PEER_INVALID", 2],
   ["PUBLISH_INVALID", 2],
+  ["OPENED_GROUP_INVALID", 2],
   ["RECIPIENT_INVALID", 2],
   ["PLAN_INVALID", 2],
   ["PLAN_NOT_FOUND", 4],

@@ -83,6 +83,8 @@ export interface NodeConfig {
   /** The data directory, absolute. */
   readonly data: string
   readonly quota: number
+  /** The group, by name or number, that may read what is opened; undefined: the node's user alone. */
+  readonly openedGroup?: string | undefined
   /** Bytes that the entries of the node's log may take. */
   readonly auditQuota: number
   readonly limits: LimitsConfig
@@ -277,6 +279,7 @@ const rootKeys = {
   data: leaf(value.PATH),
   quota: leaf(value.SIZE),
   auditQuota: leaf(value.SIZE),
+  openedGroup: leaf(value.GROUP).optional(),
   limits: z.strictObject(limitKeys),
   metered: leaf(value.BOOLEAN),
   addressClasses: z.strictObject(classKeys),
@@ -362,6 +365,12 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     kind: "text",
     variable: "SEALIFT_AUDIT_QUOTA",
     flag: "--audit-quota",
+  },
+  {
+    path: "openedGroup",
+    kind: "text",
+    variable: "SEALIFT_OPENED_GROUP",
+    flag: "--opened-group",
   },
   { path: "limits.up", kind: "text", variable: "SEALIFT_UP_LIMIT", flag: "--up-limit" },
   { path: "limits.down", kind: "text", variable: "SEALIFT_DOWN_LIMIT", flag: "--down-limit" },

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net"
 import { isAbsolute } from "node:path"
+import { isGroupText } from "../disk/group-book.ts"
 import { isWebUrl } from "../fleet/web-source.ts"
 import { isTrackerUrl } from "../swarm/public/torrent-link.ts"
 import { DURATION_ALLOWED, parseDuration, parseSize, SIZE_ALLOWED } from "./unit.ts"
@@ -42,6 +43,14 @@ const fromText =
 export const BOOLEAN: ValueKind<boolean> = {
   allowed: "true or false",
   parse: (value) => (typeof value === "boolean" ? value : undefined),
+}
+
+export const GROUP: ValueKind<string> = {
+  allowed: "a group of this machine, by its name in /etc/group or its number",
+  parse(value) {
+    const text = typeof value === "number" ? String(value) : value
+    return typeof text === "string" && isGroupText(text) ? text : undefined
+  },
 }
 
 export const SIZE: ValueKind<number> = { allowed: SIZE_ALLOWED, parse: fromText(parseSize) }

@@ -59,6 +59,7 @@ import { limitPlanOf } from "./limit-plan.ts"
 import { meetPeers } from "./meeting.ts"
 import { openDirectory } from "./node-directory.ts"
 import { removeNodeFile, writeNodeFile } from "./node-file.ts"
+import { openToReaders } from "./opened-readers.ts"
 import { createPeerMemory } from "./peer-memory.ts"
 import { type ReleaseRooms, startReleases } from "./release-rooms.ts"
 import { rolloutSettings } from "./rollout-settings.ts"
@@ -217,6 +218,7 @@ async function openRooms(
     { directory: config.data, quotaBytes: config.quota },
   )
   undo.defer(() => store.close())
+  const readers = await openToReaders(config, { log })
   // Peers and origins are judged by the time in which this node could listen to them.
   const clock = createAwakeClock(base.clock)
   undo.defer(() => clock.stop())
@@ -342,6 +344,7 @@ async function openRooms(
       askWitness: (peer, request, options) => witnesses.ask(peer, request, options),
       metrics: base.metrics,
       rollout: rolloutSettings(config),
+      readers,
       env,
     },
     { data: config.data },

@@ -24,6 +24,7 @@ import { FileKeyStore } from "../release/file-key-store.ts"
 import { GateGrantFiles } from "../release/gate-grant-files.ts"
 import { createOpener } from "../release/opener.ts"
 import { FleetPublisher } from "../release/publisher.ts"
+import type { ReaderGroup } from "../release/reader-group.ts"
 import { FleetReleaseBook } from "../release/release-book.ts"
 import type { PublishedRelease } from "../release/releases.ts"
 import { gateOnceRead } from "../rollout/plan-gate.ts"
@@ -64,6 +65,8 @@ export interface ReleaseRoomsDeps {
   readonly askWitness: AskWitness
   readonly metrics: Metrics
   readonly rollout: RolloutSettings
+  /** Who may read what is opened; undefined: the node's user alone. */
+  readonly readers: ReaderGroup | undefined
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -105,7 +108,7 @@ export async function openReleases(
       onGranted: (note) => audit.note(eventOfGrant(note)),
       blobPath: (digest) => wholeBlobPath(data, digest),
     },
-    { notes: join(data, "opening") },
+    { notes: join(data, "opening"), own: { data, group: deps.readers } },
   )
   nodeKeys.useLiveGrants({
     rewrap: (from, to) =>

@@ -19,6 +19,8 @@ import { peerSigner } from "../fleet/peer-signer.ts"
 import type { SelfStanding } from "../fleet/self-standing.ts"
 import type { PeerNetwork } from "../net/net.ts"
 import type { PlanView } from "../release/gate-keeper.ts"
+import { OPENED_FOLDER } from "../release/opened-root.ts"
+import type { ReaderGroup } from "../release/reader-group.ts"
 import type { Opener, ReleaseBook } from "../release/releases.ts"
 import { createActivator } from "../rollout/activator.ts"
 import { type AUTO, effectiveAllow, type RolloutAllow } from "../rollout/allowing.ts"
@@ -49,8 +51,8 @@ import {
 } from "./rollout-events.ts"
 import type { OtherLog } from "./witness-room.ts"
 
-/** Opened releases of rollouts, in the data directory; no namespace has such a name. */
-const OPENED_FOLDER = "opened/_rollouts"
+/** Opened releases of rollouts, among those that are opened; no namespace has such a name. */
+const ROLLOUTS_FOLDER = "_rollouts"
 const BOOT_BYTES = 16
 
 /** What a plan may do here, and how this node takes part. */
@@ -70,6 +72,8 @@ export interface RolloutRoomsDeps {
   readonly desk: Pick<FleetDesk, "publishTarget" | "publishSigned" | "signersOf" | "report">
   readonly releases: ReleaseBook
   readonly opener: Opener
+  /** Who may read what is opened; undefined: the node's user alone. */
+  readonly readers?: ReaderGroup | undefined
   readonly kv: Kv
   readonly metrics: Metrics
   readonly audit: Pick<NodeLog, "append" | "note">
@@ -113,7 +117,7 @@ export async function openRollouts(
       await shelf.drop(known)
     },
   })
-  const openedFolder = join(data, OPENED_FOLDER)
+  const openedFolder = join(data, OPENED_FOLDER, ROLLOUTS_FOLDER)
   const content = new ReleaseContent(
     { book: deps.releases, opener: deps.opener, fleet, log },
     { folder: openedFolder },
@@ -160,6 +164,7 @@ export async function openRollouts(
     clock,
     allow: () => effectiveAllow(settings.allow, { isOnePerson: isOnePerson(membership) }),
     openedFolder,
+    readersGid: deps.readers?.gid,
     run: programRunner(clock, deps.env),
   }
   const activator = createActivator(acting)

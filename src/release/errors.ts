@@ -87,6 +87,8 @@ export type ReleaseErrorCode =
   | "GATE_REFUSED"
   /** Something is where a release would be opened to. */
   | "OUTPUT_EXISTS"
+  /** The group that shall read what is opened is not there, or this node may not give it anything. */
+  | "OPENED_GROUP_INVALID"
 
 export class ReleaseError extends CodedError<ReleaseErrorCode> {}
 

@@ -21,12 +21,14 @@ import { readGateGrantHere } from "./gate-grant-taking.ts"
 import { GateKeeper, type GateKeeperDeps } from "./gate-keeper.ts"
 import { type KeyChange, rewrapGrants } from "./live-grants.ts"
 import { copyPlainFiles, type OpeningDeps, openSealedFiles } from "./opening-files.ts"
-import { makeFolderWhole, sweepQuarantine, verifyFree } from "./opening-folder.ts"
+import { type FolderPlace, makeFolderWhole, sweepQuarantine, verifyFree } from "./opening-folder.ts"
+import { type OwnFolder, reachOf, readersOf } from "./opening-readers.ts"
 import { approvedHere, decideNow, ownEntries, standingOf } from "./opening-standing.ts"
 import { OpeningPreparer } from "./preparing.ts"
 import { reportRelease } from "./release-report.ts"
 import type {
   KnownRelease,
+  Opened,
   Opener,
   OpeningChoice,
   ReleaseReport,
@@ -67,6 +69,8 @@ export interface OpenerDeps
 export interface OpenerOptions {
   /** A folder of its own, where it is noted what a crash would leave in quarantine. */
   readonly notes: string
+  /** What is opened in the data directory, and by whom it may be read there. */
+  readonly own: OwnFolder
 }
 
 /** The opener of a node, and what else lives with its grants. */
@@ -114,13 +118,10 @@ class ReleaseOpener implements NodeOpener {
     await this.#preparer.bring(known, { signal, isAsking: false })
   }
 
-  async open(
-    known: KnownRelease,
-    folder: string,
-    watch: Watch & OpeningChoice,
-  ): Promise<{ path: string; files: number }> {
+  async open(known: KnownRelease, folder: string, watch: Watch & OpeningChoice): Promise<Opened> {
     const { said } = known.release
     const { store, fleet } = this.#deps
+    const readers = await readersOf(folder, watch.group, this.#options.own)
     let begun = await this.#begin(known, watch.signal)
     await verifyFree(folder)
     if (!isStaged(store, wantedFiles(said, labelsHere(fleet)))) {
@@ -129,10 +130,11 @@ class ReleaseOpener implements NodeOpener {
       // That may have taken hours, and somebody may have taken the release back.
       begun = await this.#begin(known, watch.signal)
     }
-    const opened = await this.#openInto(folder, begun, watch)
+    const place = { target: folder, notes: this.#options.notes, readers }
+    const opened = await this.#openInto(place, begun, watch)
     this.#preparer.forget(known)
     await this.#noteOpened(known, opened.path)
-    return opened
+    return { ...opened, ...(await reachOf(opened.path, readers)) }
   }
 
   async verify(known: KnownRelease, options: { isDeep: boolean } & Watch): Promise<VerifyReport> {
@@ -177,12 +179,11 @@ class ReleaseOpener implements NodeOpener {
   }
 
   async #openInto(
-    target: string,
+    place: FolderPlace,
     begun: BegunOpening,
     watch: Watch & OpeningChoice,
   ): Promise<Opened> {
     const { content } = begun.known.release.said
-    const place = { target, notes: this.#options.notes }
     if (content.visibility === "sealed") return await this.#openSealed(place, begun, watch)
     await begun.confirmed
     const files = this.#chosen(begun.known, content.files)
@@ -192,7 +193,7 @@ class ReleaseOpener implements NodeOpener {
   }
 
   async #openSealed(
-    place: Place,
+    place: FolderPlace,
     begun: BegunOpening,
     watch: Watch & OpeningChoice,
   ): Promise<Opened> {
@@ -229,19 +230,9 @@ class ReleaseOpener implements NodeOpener {
   }
 }
 
-interface Place {
-  readonly target: string
-  readonly notes: string
-}
-
-interface Opened {
-  readonly path: string
-  readonly files: number
-}
-
 /** Makes the folder of an opening of what puts its files in their places. */
 async function makeOpened(
-  place: Place,
+  place: FolderPlace,
   files: readonly OutgoingFile[],
   { signal, unpack }: Watch & OpeningChoice,
   fill: (placing: FilePlacing) => Promise<void>,

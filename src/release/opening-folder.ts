@@ -4,20 +4,37 @@
  * @module
  */
 import { randomUUID } from "node:crypto"
-import { lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises"
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+} from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { codeOf } from "../core/errors.ts"
 import { encodeJson } from "../core/json.ts"
 import { countField, parseSection, textField } from "../core/section.ts"
 import { syncFolder, writeNewFile } from "../disk/durable-file.ts"
-import { namesIn } from "../disk/folder.ts"
+import { isWithin, namesIn } from "../disk/folder.ts"
+import { giveFile, giveFolder } from "../disk/group-reading.ts"
+import { makeDirectories } from "../disk/make-directories.ts"
 import { ReleaseError, refusal } from "./errors.ts"
+import { giving, type ReaderGroup } from "./reader-group.ts"
 
 const QUARANTINE = /^\.[0-9a-f-]{36}\.opening$/
 const NOTE_SUFFIX = ".opening.json"
 const NOTE_BYTES_MAX: number = 16 * 1024
 const PRIVATE_FOLDER = 0o700
 const PRIVATE_FILE = 0o600
+const PRIVATE_PROGRAM = 0o700
+const OWNER_RUNS = 0o100
+/** Of folders on the way to one that is opened; the node's umask takes from it. */
+const WAY_FOLDER = 0o777
 const VERSION = 1
 
 /** A folder that is being filled. */
@@ -25,22 +42,39 @@ export interface Quarantine {
   /** On the same file system, for files that are not whole yet. */
   readonly parts: string
   /**
-   * Gives a file that is whole its name and its permissions.
+   * Gives a file that is whole its name, and who may read it.
    * @param path - safe, and distinct from all others (`core/asset-path.ts`)
+   * @param mode - permission bits, of which only whether the owner may run it counts
    */
   place(file: string, options: { readonly path: string; readonly mode: number }): Promise<void>
   /** Makes a folder, which may be there and may stay empty. @param path - as safe as a file's */
   makeFolder(path: string): Promise<void>
 }
 
+/** Where a folder is made, and for whom. */
+export interface FolderPlace {
+  readonly target: string
+  /** The folder where it is noted what a crash leaves behind. */
+  readonly notes: string
+  /** Who may read it; undefined: its owner alone. */
+  readonly readers?: FolderReaders | undefined
+}
+
+export interface FolderReaders {
+  readonly group: ReaderGroup
+  /** The node's own folder: on the way through it every folder is theirs to go through. */
+  readonly own: string
+}
+
 /**
- * Makes a folder by filling it; on a fault nothing is left of it.
- * @param notes - the folder where it is noted what a crash leaves behind
+ * Makes a folder by filling it; on a fault nothing is left of it. It is readable by who shall read it from
+ * the moment when it has its name, and by its owner alone until then.
  * @returns its absolute path
- * @throws {@link ReleaseError} `OUTPUT_EXISTS` unless there is nothing, or an empty folder
+ * @throws {@link ReleaseError} `OUTPUT_EXISTS` unless there is nothing, or an empty folder;
+ * `OPENED_GROUP_INVALID`
  */
 export async function makeFolderWhole(
-  { target, notes }: { readonly target: string; readonly notes: string },
+  { target, notes, readers }: FolderPlace,
   fill: (quarantine: Quarantine) => Promise<void>,
 ): Promise<string> {
   const path = resolve(target)
@@ -50,12 +84,13 @@ export async function makeFolderWhole(
   const note = join(notes, `${id}${NOTE_SUFFIX}`)
   await mkdir(notes, { recursive: true, mode: PRIVATE_FOLDER })
   await writeNewFile(note, encodeJson({ v: VERSION, path: root }), PRIVATE_FILE)
-  let made: string | undefined
+  let made: readonly string[] = []
   let isDone = false
   try {
-    made = await mkdir(dirname(path), { recursive: true })
+    made = await makeDirectories(dirname(path), WAY_FOLDER)
+    if (readers !== undefined) await giveWay(dirname(path), made, readers)
     await mkdir(root, { mode: PRIVATE_FOLDER })
-    const folder = new QuarantineFolder(root)
+    const folder = new QuarantineFolder(root, readers?.group)
     await folder.make()
     await fill(folder)
     await folder.settle(path)
@@ -63,7 +98,7 @@ export async function makeFolderWhole(
     return path
   } finally {
     await rm(root, { recursive: true, force: true })
-    if (!isDone && made !== undefined) await removeEmpty(dirname(path), made)
+    if (!isDone) await removeEmpty(made)
     await rm(note, { force: true })
   }
 }
@@ -103,21 +138,41 @@ export async function sweepQuarantine(notes: string): Promise<readonly string[]>
   return removed
 }
 
+/** Lets a group go through what was made on the way, and through all of the node's own folder. */
+async function giveWay(
+  parent: string,
+  made: readonly string[],
+  { group, own }: FolderReaders,
+): Promise<void> {
+  await giving(group, parent, async () => {
+    for (const folder of made) await giveFolder(folder, group.gid)
+    if (!isWithin(parent, own)) return
+    const top = await realpath(own)
+    for (let folder = await realpath(parent); isWithin(folder, top); folder = dirname(folder)) {
+      await giveFolder(folder, group.gid)
+    }
+  })
+}
+
 /** A quarantine on the disk: `files` becomes the target, `parts` is thrown away. */
 class QuarantineFolder implements Quarantine {
   readonly parts: string
   readonly #files: string
   readonly #folders = new Set<string>()
+  readonly #readers: ReaderGroup | undefined
 
-  constructor(root: string) {
+  constructor(root: string, readers: ReaderGroup | undefined) {
+    this.#readers = readers
     this.parts = join(root, "parts")
     this.#files = join(root, "files")
   }
 
   async make(): Promise<void> {
     await mkdir(this.parts, { mode: PRIVATE_FOLDER })
-    await mkdir(this.#files)
+    await mkdir(this.#files, { mode: PRIVATE_FOLDER })
     this.#folders.add(this.#files)
+    // Whether this can be done is known before anything is opened.
+    await this.#giveFolder(this.#files)
   }
 
   async place(
@@ -127,7 +182,7 @@ class QuarantineFolder implements Quarantine {
     const place = join(this.#files, path)
     await this.#makeFolders(dirname(place))
     await using handle = await open(file, "r")
-    await handle.chmod(mode)
+    await this.#giveFile(handle, (mode & OWNER_RUNS) !== 0)
     await handle.sync()
     await rename(file, place)
   }
@@ -138,14 +193,28 @@ class QuarantineFolder implements Quarantine {
 
   async #makeFolders(deepest: string): Promise<void> {
     for (let folder = deepest; !this.#folders.has(folder); folder = dirname(folder)) {
-      await mkdir(folder, { recursive: true })
+      await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER })
       this.#folders.add(folder)
     }
   }
 
+  async #giveFile(file: FileHandle, isProgram: boolean): Promise<void> {
+    const group = this.#readers
+    if (group === undefined) await file.chmod(isProgram ? PRIVATE_PROGRAM : PRIVATE_FILE)
+    else await giveFile(file, { gid: group.gid, isProgram })
+  }
+
+  async #giveFolder(path: string): Promise<void> {
+    const group = this.#readers
+    if (group !== undefined) await giving(group, path, () => giveFolder(path, group.gid))
+  }
+
   /** Makes all names durable, then gives the whole its own at once. */
   async settle(target: string): Promise<void> {
-    for (const folder of this.#folders) await syncFolder(folder)
+    for (const folder of this.#folders) {
+      await this.#giveFolder(folder)
+      await syncFolder(folder)
+    }
     try {
       await rename(this.#files, target)
     } catch (error) {
@@ -175,9 +244,9 @@ async function readNote(note: string): Promise<string | undefined> {
 }
 
 /** Removes folders that were made on the way, from the deepest up, as long as they are empty. */
-async function removeEmpty(deepest: string, first: string): Promise<void> {
+async function removeEmpty(made: readonly string[]): Promise<void> {
   try {
-    for (let path = deepest; path.length >= first.length; path = dirname(path)) await rmdir(path)
+    for (const path of made.toReversed()) await rmdir(path)
   } catch {
     // Somebody else has put something there meanwhile.
   }

@@ -125,6 +125,8 @@ export interface Watch {
 
 /** How a release is opened. */
 export interface OpeningChoice {
+  /** Who may read it, by name or number, in the place of the node's own setting. */
+  readonly group?: string | undefined
   /** True: all archives are unpacked; false: none is. Left out: those that the publisher marked. */
   readonly unpack?: boolean | undefined
 }
@@ -196,6 +198,16 @@ export interface VerifyReport extends ReleaseReport {
   readonly wrongFiles: readonly string[]
 }
 
+/** A release that was opened. */
+export interface Opened {
+  readonly path: string
+  readonly files: number
+  /** The group that may read it; left out: the node's user alone. */
+  readonly group?: string
+  /** A folder on the way to it that the group cannot go through. */
+  readonly closed?: string
+}
+
 /** Brings, checks and opens releases. */
 export interface Opener {
   report(release: KnownRelease): Promise<ReleaseReport>
@@ -208,15 +220,10 @@ export interface Opener {
   prepare(release: KnownRelease, options: { readonly signal: AbortSignal }): Promise<void>
   /**
    * Opens into a folder that is made for it, whole or not at all.
-   * @returns where it is, and how many files are there
    * @throws ReleaseError `APPROVALS_MISSING`, `NOT_GRANTED`, `GATE_MISSING`, `RELEASE_WITHDRAWN`,
-   * `ARCHIVE_REFUSED` …; FleetError `NODE_CLONED`, `NODE_RESTORED`
+   * `ARCHIVE_REFUSED`, `OPENED_GROUP_INVALID` …; FleetError `NODE_CLONED`, `NODE_RESTORED`
    */
-  open(
-    release: KnownRelease,
-    folder: string,
-    watch: Watch & OpeningChoice,
-  ): Promise<{ path: string; files: number }>
+  open(release: KnownRelease, folder: string, watch: Watch & OpeningChoice): Promise<Opened>
   verify(release: KnownRelease, options: { isDeep: boolean } & Watch): Promise<VerifyReport>
   /** The gate's grant for a node, by hand: the envelope. @throws ReleaseError `GATE_REFUSED` */
   grantGate(release: KnownRelease, node: PeerId): Promise<Uint8Array>

@@ -30,6 +30,7 @@ export function addNodeOptions(command: Command): Command {
     )
     .option("--quota <size>", "most that the store may use, such as 50GiB")
     .option("--audit-quota <size>", "most that the node's log may use (default: 1GiB)")
+    .option("--opened-group <group>", "group that may read what is opened, by name or number")
     .option("--up-limit <rate>", "most that goes to other nodes, such as 10MiB/s")
     .option("--down-limit <rate>", "most that comes from other nodes and from registries")
     .option("--metered", "fetch from the LAN only: the way out is paid by the byte")

@@ -85,8 +85,8 @@ describe("an archive", () => {
     ])
     expect(await readFile(join(target, "tools/long name"), "utf8")).toBe("x".repeat(1_000))
     const modeOf = async (path: string) => (await lstat(join(target, path))).mode & 0o7777
-    expect(await modeOf("tools/bin/run")).toBe(0o755)
-    expect(await modeOf("tools/bin/secret")).toBe(0o644)
+    expect(await modeOf("tools/bin/run")).toBe(0o700)
+    expect(await modeOf("tools/bin/secret")).toBe(0o600)
     expect(await readdir(join(root, "place"))).toEqual(["out"])
   })
 
@@ -251,7 +251,7 @@ test("whatever stands in headers, an archive gives plain files below its folder,
     expect(files.length).toBe(found)
     expect(paths.every((one) => one.isFile() || one.isDirectory())).toBe(true)
     for (const { name: one, parentPath } of files) {
-      expect([0o644, 0o755]).toContain((await lstat(join(parentPath, one))).mode & 0o7777)
+      expect([0o600, 0o700]).toContain((await lstat(join(parentPath, one))).mode & 0o7777)
     }
     doneCount++
     await rm(join(root, "place"), { recursive: true, force: true })

@@ -23,6 +23,7 @@ import { decideRelease } from "../../../src/release/counting.ts"
 import type { GateKeeperDeps } from "../../../src/release/gate-keeper.ts"
 import { type GrantList, proveGrant, rootOfGrants } from "../../../src/release/grant-list.ts"
 import { createOpener, type NodeOpener } from "../../../src/release/opener.ts"
+import type { ReaderGroup } from "../../../src/release/reader-group.ts"
 import {
   encodeRelease,
   type PlainContent,
@@ -126,6 +127,8 @@ export interface NodeOptions {
   readonly plan?: GateKeeperDeps["plan"]
   readonly self?: GateKeeperDeps["self"]
   readonly blobPath?: (digest: Digest) => string
+  /** Who may read what it opens. */
+  readonly readers?: ReaderGroup
   readonly labels?: Readonly<Record<string, string>>
   readonly clock?: Clock
   readonly isAnchor?: boolean
@@ -237,7 +240,10 @@ export class OpeningWorld {
       log: silentLogger,
       pool: POOL,
     }
-    const opener = await createOpener(deps, { notes: join(parts.folder, "notes") })
+    const opener = await createOpener(deps, {
+      notes: join(parts.folder, "notes"),
+      own: { data: join(parts.folder, "data"), group: options.readers },
+    })
     const node: Node = { ...parts, opener }
     this.nodes.push(node)
     return node

@@ -92,13 +92,13 @@ describe("a release of three parties", () => {
     expect(keeper.granted.map((note) => note.node)).toEqual([node.peer])
   })
 
-  test("has the permissions of its bag, and is noted as opened", async () => {
+  test("is for its owner alone, who runs what its bag says, and is noted as opened", async () => {
     const known = await world.publish([GROUP])
     await world.approveAll(known)
     const out = join(node.folder, "deep", "er", "out")
     expect(await node.opener.open(known, out, watch())).toEqual({ path: out, files: 3 })
     expect((await stat(join(out, "config.json"))).mode & 0o777).toBe(0o600)
-    expect((await stat(join(out, "weights/a.bin"))).mode & 0o777).toBe(0o755)
+    expect((await stat(join(out, "weights/a.bin"))).mode & 0o777).toBe(0o700)
     expect(await node.opener.report(known)).toMatchObject({ state: "opened", openedAt: out })
     expect(await readdir(join(node.folder, "notes"))).toEqual([])
   })
@@ -429,7 +429,7 @@ describe("a release that is not sealed", () => {
       expect(await opened(node, known)).toBe("ok")
       const out = join(node.folder, "out")
       expect(await textsIn(out)).toEqual(TEXTS)
-      expect((await stat(join(out, "weights/a.bin"))).mode & 0o777).toBe(0o755)
+      expect((await stat(join(out, "weights/a.bin"))).mode & 0o777).toBe(0o700)
     },
   )
 })

@@ -61,7 +61,7 @@ export async function sceneOpener(
       device: () => device,
       plan,
     },
-    { notes: `${folder}/notes` },
+    { notes: `${folder}/notes`, own: { data: `${folder}/data` } },
   )
 
   function fleetOf({ net: { id } }: SceneNode): Fleet {

@@ -1,5 +1,7 @@
 /** Links to opened releases: switched in one step, within allowed folders, and nothing but our own. */
 import {
+  chmod,
+  chown,
   lstat,
   mkdir,
   mkdtemp,
@@ -12,11 +14,14 @@ import {
 } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { umask } from "node:process"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { openRootTo } from "../../../src/release/opened-root.ts"
 import { filesActivator } from "../../../src/rollout/activate-files.ts"
 import type { ActivationTarget } from "../../../src/rollout/activation.ts"
 import { ALLOW_NOTHING } from "../../../src/rollout/allowing.ts"
 import { openedRelease } from "../../support/opened-release.ts"
+import { missingForOtherUser, readAsOther } from "../../support/other-user.ts"
 
 let root: string
 let one: ActivationTarget
@@ -24,12 +29,14 @@ let two: ActivationTarget
 const options = { signal: new AbortController().signal }
 const at = (...parts: string[]) => join(root, ...parts)
 const link = (...parts: string[]) => ({ kind: "files", path: at(...parts) }) as const
-const activator = (...folders: string[]) =>
+const activatorFor = (readersGid: number | undefined, ...folders: string[]) =>
   filesActivator({
     node: "12D3KooWNode",
     allow: () => ({ ...ALLOW_NOTHING, files: folders.map((folder) => at(folder)) }),
     openedFolder: at("opened"),
+    readersGid,
   })
+const activator = (...folders: string[]) => activatorFor(undefined, ...folders)
 
 beforeEach(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), "sealift-files-")))
@@ -46,6 +53,25 @@ describe("a link", () => {
     expect(await readlink(at("srv/a/b/12D3KooWNode"))).toBe(one.path)
     expect(await readdir(at("srv/a/b"))).toEqual(["12D3KooWNode"])
   })
+
+  test.skipIf(missingForOtherUser().length > 0)(
+    "is followed by the group that may read what is opened, through folders made for it",
+    async () => {
+      const gid = 54_321
+      await chmod(root, 0o755)
+      await openRootTo(root, { said: "inference", gid })
+      await chmod(at("srv"), 0o755)
+      for (const path of [one.path, join(one.path, "sequence")]) await chown(path, 0, gid)
+      const before = umask(0o077)
+      try {
+        await activatorFor(gid, "srv").activate(link("srv/a/b/current"), one, options)
+      } finally {
+        umask(before)
+      }
+      expect(await readAsOther(gid, at("srv/a/b/current/sequence"))).toBe("1")
+      expect(await readAsOther(gid + 1, at("srv/a/b/current/sequence"))).toBeUndefined()
+    },
+  )
 
   test("is the old one after a crash before the rename, and the next try works", async () => {
     const { activate, isRunning } = activator("srv")
