@@ -1,6 +1,6 @@
 /**
  * A node and the controller of a rollout, as processes, are killed at every step that the machine has and
- * at everything that can be decided, and come back from what is left, or from a copy three steps old:
+ * at everything that can be decided, each alone and both at one moment, and come back from what is left, or from a copy three steps old:
  * what was begun comes to its end, nothing is made to run twice, and no wave begins before its gate.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
@@ -81,7 +81,7 @@ async function tellDeath(story: Story, isThere: (told: Told) => boolean): Promis
     const told = await rollouts.tell(story)
     verifyEnd(story, told)
     if (told.death !== undefined) {
-      found.push(nameOf(told.death))
+      found.push([told.death, ...told.others].map(nameOf).join(" & "))
       hits.set(found.at(-1)!, (hits.get(found.at(-1)!) ?? 0) + 1)
     }
     if (isThere(told)) return told
@@ -102,7 +102,8 @@ function verifyEnd(story: Story, told: Told): void {
     const running = { healthy: "new", back: "old", over: told.running[node] }[end]
     if (told.steps[node] !== "stranded") expect(told.running[node], label).toBe(running)
     // What a program has begun, or undone, nobody can tell but the program.
-    const mayStrand = isFresh === true || (activate === "program" && node === who)
+    const hasDied = node === who || who === "both"
+    const mayStrand = isFresh === true || (activate === "program" && hasDied)
     if (!mayStrand) expect(told.steps[node], label).not.toBe("stranded")
   }
 }
@@ -142,6 +143,25 @@ describe("the controller that is killed", () => {
     await tellDeath(story, ({ death }) => death !== undefined && isThere(death))
   })
 })
+
+describe.each(["edge", "anchor"] as const)(
+  "a node and the controller that are killed at one moment, the %s back first,",
+  (first) => {
+    const tellBoth = async (step: Step, isBegun: boolean) => {
+      const isThere = (place: Place) => place.step === step && place.isBegun === isBegun
+      const course = { activate: "program", ...STEPS[step] } as const
+      const story: Story = { ...course, who: "both", first, dies: isThere }
+      await tellDeath(story, ({ death }) => death !== undefined && isThere(death))
+    }
+    test.each(Object.keys(STEPS) as Step[])("when the node has just come to %s", (step) =>
+      tellBoth(step, false),
+    )
+
+    test.each(["activating", "going-back"] as const)("when the node has begun with %s", (step) =>
+      tellBoth(step, true),
+    )
+  },
+)
 
 describe.each(KINDS)("a node that is put back, by %s,", (activate) => {
   const places = WAY.slice(0, -3)

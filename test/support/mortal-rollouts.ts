@@ -1,6 +1,7 @@
 /**
- * A fleet of two real nodes whose rollouts are told while one of them dies by SIGKILL at a step that was
- * just written, and comes back from what is left, or from a copy of some steps before. What is made to
+ * A fleet of two real nodes whose rollouts are told while one of them, or both at one moment, die by
+ * SIGKILL at a step that was just written, and come back from what is left, or from a copy of some steps
+ * before. What is made to
  * run leaves a line outside of what nodes keep.
  * @module
  */
@@ -45,8 +46,10 @@ export interface Story {
   readonly isFresh?: boolean
   /** The edge fails its probe until the rollout is paused. */
   readonly isIll?: boolean
-  /** Who dies; the edge unless told. */
-  readonly who?: Who
+  /** Who dies; the edge unless told. Of several at one moment: the first is watched. */
+  readonly who?: Who | "both"
+  /** Of both, who comes back first; the edge unless told. */
+  readonly first?: Who
   /** When; never unless told. */
   readonly dies?: (place: Place) => boolean
   /** What it comes back from is as it was then. */
@@ -59,6 +62,8 @@ export interface Story {
 export interface Told {
   /** What was on the disk when the node was dead; undefined: it did not die. */
   readonly death: Place | undefined
+  /** What the others had on theirs, who died with it. */
+  readonly others: readonly Place[]
   /** What was on the disk when it was copied. */
   readonly copy: Place | undefined
   /** What became of both in the end. */
@@ -156,7 +161,9 @@ export class MortalRollouts {
       ...{ site: this.#site, name, releases: this.#releases },
       node: (who) => (who === "edge" ? this.#edge : this.#fleet.anchor),
       begin: async (who) => {
-        const peers = (who === "edge" ? this.#fleet.anchor : this.#edge).p2p
+        const other = who === "edge" ? this.#fleet.anchor : this.#edge
+        // Nobody is waited for who is not there.
+        const peers = other.program.isRunning() ? other.p2p : []
         const node = await startNode(this.#workspace, { name: who, peers })
         if (who === "edge") this.#edge = node
         else this.#fleet.anchor = node
@@ -183,8 +190,9 @@ class Telling {
   /** What goes out, and what ran before. */
   readonly #release: Published
   readonly #before: Readonly<Record<Who, Published | undefined>>
-  #killed: Promise<number> | undefined
+  #killed: Promise<unknown> | undefined
   #death: Place | undefined
+  #others: readonly Place[] = []
   #copy: Place | undefined
 
   constructor(scene: StoryScene, story: Story) {
@@ -219,8 +227,17 @@ class Telling {
     return this.#outcome()
   }
 
+  /** Who is watched, and dies. */
   get #who(): Who {
-    return this.#story.who ?? "edge"
+    const { who = "edge" } = this.#story
+    return who === "both" ? "edge" : who
+  }
+
+  /** All who die with it, in the order in which they come back. */
+  get #mortals(): readonly Who[] {
+    const { who, first } = this.#story
+    if (who !== "both") return [this.#who]
+    return first === "anchor" ? ["anchor", "edge"] : ["edge", "anchor"]
   }
 
   /** Whatever has to be looked at while the node runs; it is dead before it can do more. */
@@ -237,7 +254,8 @@ class Telling {
       process.kill(program.pid, "SIGCONT")
     }
     const isCopied = copied === undefined || this.#copy !== undefined
-    if (isCopied && dies?.(place) === true) this.#killed = this.#scene.node(who).kill9()
+    if (!isCopied || dies?.(place) !== true) return
+    this.#killed = Promise.all(this.#mortals.map((one) => this.#scene.node(one).kill9()))
   }
 
   /** A desk that was started a moment ago signs once it has compared with the other node. */
@@ -249,7 +267,8 @@ class Telling {
         return true
       } catch (error) {
         fault = error
-        return false
+        // Who has the plan has it from the controller: only its answer died with it.
+        return this.#killed !== undefined
       }
     }, ASK_MS)
     if (!isMade) throw fault
@@ -265,18 +284,20 @@ class Telling {
     return false
   }
 
-  async #revive(killed: Promise<number>): Promise<void> {
+  async #revive(killed: Promise<unknown>): Promise<void> {
     const { copied } = this.#story
     const who = this.#who
     await killed
     this.#death = this.#place(who)
+    const mortals = this.#mortals
+    this.#others = mortals.filter((one) => one !== who).map((one) => this.#place(one))
     rmSync(this.#hold(), { force: true })
     const { data } = this.#scene.node(who)
     if (copied !== undefined) {
       rmSync(data, { recursive: true })
       renameSync(copyOf(data), data)
     }
-    await this.#scene.begin(who)
+    for (const one of mortals) await this.#scene.begin(one)
   }
 
   async #operate(): Promise<void> {
@@ -360,7 +381,7 @@ class Telling {
     const { edge, anchor } = this.#places()
     this.#verify()
     return {
-      ...{ death: this.#death, copy: this.#copy, decided: anchor.decided },
+      ...{ death: this.#death, others: this.#others, copy: this.#copy, decided: anchor.decided },
       steps: { edge: edge.step, anchor: anchor.step },
       runs: { edge: this.#runs("edge"), anchor: this.#runs("anchor") },
       running: { edge: this.#outcomeOf("edge"), anchor: this.#outcomeOf("anchor") },
