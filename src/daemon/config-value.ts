@@ -48,7 +48,7 @@ export const BOOLEAN: ValueKind<boolean> = {
 export const GROUP: ValueKind<string> = {
   allowed: "a group of this machine, by its name in /etc/group or its number",
   parse(value) {
-    const text = typeof value === "number" ? String(value) : value
+    const text = Number.isInteger(value) ? String(value) : value
     return typeof text === "string" && isGroupText(text) ? text : undefined
   },
 }

@@ -19,7 +19,7 @@ import type { Activation } from "./plan.ts"
 
 export type FilesActivation = Extract<Activation, { kind: "files" }>
 
-/** What {@link makeDirectories} takes from the node's own umask. */
+/** Of folders that are made before a link; the node's umask takes from it. */
 const FOLDER_MODE = 0o777
 
 /**

@@ -326,9 +326,10 @@ function releasesOf(
       },
       prepare: async () => {},
       async open(_release, path, watch) {
-        const choice = watch.unpack === undefined ? [] : [watch.unpack]
+        const choice = [watch.unpack, watch.group].filter((one) => one !== undefined)
         await work("open", [path, ...choice], watch)
-        return { path, files: 1 }
+        const { group } = watch
+        return { path, files: 1, ...(group !== undefined && { group, closed: "/home/me" }) }
       },
       async verify(release, options) {
         await work("verify", [options.isDeep], options)

@@ -319,7 +319,15 @@ describe("open", () => {
     expect(asked().map(([, , unpack]) => unpack)).toEqual([undefined, true, false])
   })
 
+  test("is for a group that is named, and says what is closed to it on the way", async () => {
+    const { stdout, stderr } = await world.run("open", REF, "-o", at("out"), "--group", "inference")
+    expect(asked()).toEqual([["open", at("out"), "inference"]])
+    expect(stdout).toBe(`${at("out")}: 1 files of ${REF}\n`)
+    expect(stderr).toContain("the group inference cannot reach it: /home/me is closed to it")
+  })
+
   test.each([
+    ["OPENED_GROUP_INVALID", 2],
     ["APPROVALS_MISSING", 5],
     ["NOT_IN_AUDIENCE", 3],
     ["NOT_GRANTED", 3],

@@ -281,6 +281,19 @@ describe("web servers of a fleet", () => {
   })
 })
 
+describe("the group that may read what is opened", () => {
+  test("is none unless it is named, by flag, variable or file, by name or number", async () => {
+    expect((await load()).config.openedGroup).toBeUndefined()
+    for (const group of ["inference", "991", 991]) {
+      expect((await load({ openedGroup: group })).config.openedGroup).toBe(String(group))
+    }
+  })
+
+  test.each(["", "-1", "4294967295", "a:b", 1.5, true, ["a"]])("is not %j", async (group) => {
+    expect(await faultOf(load({ openedGroup: group }))).toContain("openedGroup")
+  })
+})
+
 describe("relays", () => {
   const ID = "12D3KooW9pP4Seg3kZYhySpuVjn1RPdQBsUFZKiFxGMGQN5MeL6A"
   const RELAY = `/ip4/192.0.2.7/tcp/7071/p2p/${ID}`
