@@ -10,7 +10,8 @@ import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { PeerId } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
-import { type AcceptedSet, staleAtMs } from "../trust/tuf/accepted-set.ts"
+import { type AcceptedSet, namedVersionOf, staleAtMs } from "../trust/tuf/accepted-set.ts"
+import { PLAN_ROLE } from "../trust/tuf/fleet-role.ts"
 import { fleetRules } from "../trust/tuf/fleet-rules.ts"
 import { parseMetadataFile, trustedName, versionOf } from "../trust/tuf/metadata-file.ts"
 import { livesOf, signersOfRole } from "../trust/tuf/role-holders.ts"
@@ -148,7 +149,11 @@ export class FleetMember implements Membership {
     return this.#versionOf("root")
   }
 
-  /** How far all that counts here has come; of the access list its own version, not that of its role. */
+  /**
+   * How far all that is here has come; of the access list its own version, not that of its role. Of plans
+   * what the snapshot names: one whose file has run out counts for who accepted it before, and not for
+   * who joined since, and there is nothing newer that could be fetched.
+   */
   place(): FleetPlace {
     return {
       root: this.rootVersion,
@@ -156,7 +161,7 @@ export class FleetMember implements Membership {
       snapshot: this.#versionOf("snapshot"),
       targets: this.#versionOf("targets"),
       access: this.#list?.version ?? 0,
-      plan: this.#versionOf("plan"),
+      plan: namedVersionOf(this.#client.accepted, PLAN_ROLE),
     }
   }
 

@@ -3,7 +3,7 @@
  * is what a node shows to others (protocol/tuf-profile.md §5).
  * @module
  */
-import { Metadata, MetadataKind, type Targets } from "@tufjs/models"
+import { Metadata, MetadataKind, Snapshot, type Targets } from "@tufjs/models"
 import {
   asArray,
   asObject,
@@ -55,6 +55,15 @@ export function staleAtMs(set: AcceptedSet, role: string): number {
     used === undefined || used.isOlder ? 0 : Date.parse(used.metadata.signed.expires),
   )
   return Math.min(...times)
+}
+
+/**
+ * Gives the version of a role that the snapshot names, whether it counts here or not.
+ * @returns 0 when it names none
+ */
+export function namedVersionOf(set: AcceptedSet | undefined, role: string): number {
+  const signed = set?.get("snapshot")?.used?.metadata.signed
+  return signed instanceof Snapshot ? (signed.meta[`${role}.json`]?.version ?? 0) : 0
 }
 
 /** Gives how many bytes a set has. */

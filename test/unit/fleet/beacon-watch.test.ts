@@ -2,6 +2,8 @@
  * Row 13 of the attack table: a node that is kept from what is new learns of it from beacons that others
  * carry. Nodes of a hub; a round of asking is a step of the test.
  */
+import { rmSync } from "node:fs"
+import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import type { Clock } from "../../../src/core/clock.ts"
 import { silentLogger } from "../../../src/core/log.ts"
@@ -246,6 +248,22 @@ describe("a node that is reached by one peer alone, which gives nothing new", ()
     )
     await round(edge)
     expect(memberOf(edge.node).beacons.all.map(({ peer }) => peer)).toEqual([first.net.id])
+  })
+})
+
+describe("a node that joins once the plans have run out, which nobody signs anew", () => {
+  test("has come as far as those that knew them before", async () => {
+    const first = await world.founder()
+    await first.desk.publishTarget("plans/p/1.json", Buffer.from("{}"))
+    const early = await world.joiner(first, "early")
+    // Their key lies elsewhere from now on.
+    rmSync(join(world.folderOf("first"), "keys", "plan.key"))
+    world.clock.movedMs = 200 * DAY_MS
+    await first.desk.renew()
+    const late = await world.joiner(first, "late")
+    const { newest } = memberOf(first)
+    await eventually(() => [early, late].every((node) => memberOf(node).newest === newest))
+    expect(memberOf(late).place()).toEqual(memberOf(early).place())
   })
 })
 
