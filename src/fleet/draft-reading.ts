@@ -3,6 +3,7 @@
  * from the fleet that the key trusts (protocol/tuf-profile.md §5, signing a draft).
  * @module
  */
+import { namesTargets } from "../trust/tuf/first-targets.ts"
 import { encodeDraft, type FleetRepository, repositoryOf } from "../trust/tuf/fleet-repository.ts"
 import { roleOfTarget } from "../trust/tuf/fleet-role.ts"
 import { checkFleetForm, fleetRules } from "../trust/tuf/fleet-rules.ts"
@@ -93,6 +94,8 @@ async function verifyFounding(
   // Another founding, that its owner names, is for the memory of the key to judge.
   verifyExpected(fleet, expectedFleet ?? (await fleetSignedBy(state)))
   verifyExpected(fleetIdOfRoot(change.root), fleet)
+  // The id is all that people compare: other targets beside the same root would go by unseen.
+  if (!namesTargets(change.root, change.targets)) throw invalid("its root names other targets")
   const known = await firstRootOf(trusted)
   if (known !== undefined) verifyFleetId(known, fleet)
   verifyFollows(change, undefined)

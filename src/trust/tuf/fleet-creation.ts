@@ -5,6 +5,7 @@
  */
 import type { Metadata, Root, Targets } from "@tufjs/models"
 import type { Signer } from "../signing-key.ts"
+import { namingTargets } from "./first-targets.ts"
 import { ACCESS_ROLE, PLAN_ROLE, releasesRole, roleOfTarget } from "./fleet-role.ts"
 import type { Publication } from "./publication.ts"
 import { holdersIn } from "./role-holders.ts"
@@ -63,24 +64,24 @@ export async function createFleet(
   signers: readonly Signer[],
   desk: Omit<DeskOptions, "signers">,
 ): Promise<CreatedFleet> {
-  const { fleet, root, targets } = draftFleet(plan, desk.nowMs)
+  const root = draftRoot(undefined, plan, desk.nowMs + LIFE_MS.root)
+  const contents = plan.contents?.(fleetIdOfRoot(root)) ?? new Map()
+  const targets = draftFirstTargets(plan, contents, desk.nowMs)
   const signed = {
     root: await signMetadata(root, withKeys(signers, plan.root.keys)),
     targets: await signMetadata(targets, withKeys(signers, plan.targets.keys)),
   }
-  return completeFleet(signed, plan.contents?.(fleet) ?? new Map(), { ...desk, signers })
+  return completeFleet(signed, contents, { ...desk, signers })
 }
 
-/** Drafts a fleet's first root and targets. Its id is known from then on. */
-export function draftFleet(plan: FleetPlan, nowMs: number): FirstFiles {
-  const root = draftRoot(undefined, plan, nowMs + LIFE_MS.root)
-  const fleet = fleetIdOfRoot(root)
-  const targets = draftTargets("targets", undefined, {
-    expiresMs: nowMs + LIFE_MS.targets,
-    add: contentsOf("targets", plan.contents?.(fleet) ?? new Map()),
-    delegate: delegatedSigners(plan),
-  })
-  return { fleet, root, targets }
+/**
+ * Drafts a fleet's first root and targets, for keys that lie elsewhere. Its id is known from then on, and
+ * is of both.
+ */
+export function draftFleet(plan: Omit<FleetPlan, "contents">, nowMs: number): FirstFiles {
+  const targets = draftFirstTargets(plan, new Map(), nowMs)
+  const root = namingTargets(draftRoot(undefined, plan, nowMs + LIFE_MS.root), targets)
+  return { fleet: fleetIdOfRoot(root), root, targets }
 }
 
 /**
@@ -106,6 +107,18 @@ export async function completeFleet(
   const change = { ...first, roles, contents }
   const desk = { ...options, signers: withKeys(signers, holdersIn(first, "desk")?.keys) }
   return { fleet: fleetIdOfRoot(first.root), ...(await publishFleet(change, desk)) }
+}
+
+function draftFirstTargets(
+  plan: FleetPlan,
+  contents: ReadonlyMap<string, Uint8Array>,
+  nowMs: number,
+): Metadata<Targets> {
+  return draftTargets("targets", undefined, {
+    expiresMs: nowMs + LIFE_MS.targets,
+    add: contentsOf("targets", contents),
+    delegate: delegatedSigners(plan),
+  })
 }
 
 function contentsOf(
