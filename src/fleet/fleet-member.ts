@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts"
-import { type Digest, digestOf } from "../core/digest.ts"
+import { type Digest, digestOf, hexOf } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
@@ -315,10 +315,14 @@ export class FleetMember implements Membership {
         isNew = true
         await this.#listener?.onAccess()
       }
-      if (await this.#shelf.fill(source, signal)) isNew = true
+      try {
+        if (await this.#shelf.fill(source, signal)) isNew = true
+      } finally {
+        // Whatever else is kept from this node: whom to believe that something is depends on it.
+        await this.#takeWitnesses()
+      }
       this.#isWhole = true
       await this.#policies.accept(this.#deps.log)
-      await this.#takeWitnesses()
     } finally {
       if (isNew) this.#listener?.onChange()
     }
@@ -346,27 +350,28 @@ export class FleetMember implements Membership {
     return bytes === undefined ? 0 : (versionOf(parseMetadataFile("root", bytes)) ?? 0)
   }
 
-  /** Takes the list of witnesses that is signed; while one is refused there are none. */
+  /**
+   * Takes the list of witnesses that is signed; while one is refused there are none. While it is not here
+   * the one before goes on to count: else who keeps it from a node would rid it of all witnesses.
+   */
   async #takeWitnesses(): Promise<void> {
     const listed = await this.#client.find(WITNESSES_PATH)
-    if (listed === undefined || listed.sha256 !== this.#witnesses?.sha256) {
-      this.#witnesses = undefined
-    }
-    if (listed !== undefined && this.#witnesses === undefined) {
-      this.#witnesses = await this.#readWitnesses()
+    if (listed === undefined) this.#witnesses = undefined
+    else if (listed.sha256 !== this.#witnesses?.sha256) {
+      const target = await this.#client.read(WITNESSES_PATH)
+      const file =
+        target?.bytes ?? (this.#witnesses ? undefined : await this.#memory.readWitnesses())
+      if (file !== undefined) this.#witnesses = await this.#acceptWitnesses(file)
     }
     this.time.name(this.witnesses())
     this.beacons.name(this.witnesses())
   }
 
-  async #readWitnesses(): Promise<KnownWitnesses | undefined> {
-    const target = await this.#client.read(WITNESSES_PATH)
-    if (target === undefined) return undefined
+  async #acceptWitnesses(file: Uint8Array): Promise<KnownWitnesses | undefined> {
     try {
-      const list = parseWitnessList(target.bytes, this.fleet)
-      const digest = digestOf(target.bytes)
-      await this.#memory.acceptWitnesses({ version: list.version, digest })
-      return { sha256: target.sha256, list }
+      const list = parseWitnessList(file, this.fleet)
+      await this.#memory.acceptWitnesses(list, file)
+      return { sha256: hexOf(digestOf(file)), list }
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       const fields = { code: codeOf(error), error: messageOf(error) }
@@ -408,7 +413,7 @@ export class FleetMember implements Membership {
 }
 
 interface KnownWitnesses {
-  readonly sha256: string | undefined
+  readonly sha256: string
   readonly list: WitnessList
 }
 

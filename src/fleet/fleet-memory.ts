@@ -1,5 +1,5 @@
 /**
- * What a node must not forget of its fleet: the access list that counts, and how far versions and
+ * What a node must not forget of its fleet: the lists of access and witnesses that count, and how far versions and
  * epochs have come, also of what is listed no more (protocol/fleet.md §5).
  * @module
  */
@@ -15,6 +15,7 @@ import {
   textField,
 } from "../core/section.ts"
 import { Serial } from "../core/serial.ts"
+import { WITNESSES_BYTES_MAX, type WitnessList } from "../trust/witness-list.ts"
 import { ACCESS_BYTES_MAX, type AccessList, type Group, verifySuccessor } from "./access-list.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
@@ -22,6 +23,7 @@ import { readHomeFile, removeHomeFile, writeHomeFile } from "./home-file.ts"
 
 const MEMORY_FILE = "memory.json"
 const ACCESS_FILE = "access.json"
+const WITNESSES_FILE = "witnesses.json"
 const MEMORY_BYTES_MAX: number = 4 * 1024 * 1024
 /** Names of groups and namespaces that are remembered. */
 const NAMES_MAX = 16_384
@@ -55,7 +57,8 @@ export class FleetMemory {
 
   /** Forgets a fleet that never counted here. */
   static async forget(home: Pick<FleetHome, "pathOf">): Promise<void> {
-    for (const name of [MEMORY_FILE, ACCESS_FILE]) await removeHomeFile(home.pathOf(name))
+    for (const name of [MEMORY_FILE, ACCESS_FILE, WITNESSES_FILE])
+      await removeHomeFile(home.pathOf(name))
   }
 
   private constructor(home: FleetHome) {
@@ -125,8 +128,14 @@ export class FleetMemory {
     await this.#save()
   }
 
-  /** @throws {@link FleetError} `WITNESSES_ROLLBACK` */
-  acceptWitnesses({ version, digest }: Mark): Promise<void> {
+  /** Gives the file of the list of witnesses that was accepted last. */
+  readWitnesses(): Promise<Uint8Array | undefined> {
+    return readHomeFile(this.#home.pathOf(WITNESSES_FILE), WITNESSES_BYTES_MAX)
+  }
+
+  /** Keeps a list of witnesses that counts from now on. @throws {@link FleetError} `WITNESSES_ROLLBACK` */
+  acceptWitnesses({ version }: Pick<WitnessList, "version">, file: Uint8Array): Promise<void> {
+    const digest = digestOf(file)
     return this.#turns.run("accept", async () => {
       const known = this.#witnesses
       const course = courseOf({ version, digest }, known)
@@ -135,6 +144,8 @@ export class FleetMemory {
         const message = `a list of witnesses of version ${version} after ${known?.version}`
         throw new FleetError("WITNESSES_ROLLBACK", message)
       }
+      // First the file: a crash after it leaves one that was signed, and a version that it may follow.
+      await writeHomeFile(this.#home.pathOf(WITNESSES_FILE), file)
       this.#witnesses = { version, digest }
       await this.#save()
     })

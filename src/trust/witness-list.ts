@@ -21,7 +21,7 @@ import { type PublicKey, parsePublicKey } from "./public-key.ts"
 /** Where the list stands among the fleet's target files. */
 export const WITNESSES_PATH = "witnesses.json"
 /** Largest list. */
-const WITNESSES_BYTES_MAX: number = 64 * 1024
+export const WITNESSES_BYTES_MAX: number = 64 * 1024
 /** Most witnesses: with a log's own signature they fit under one note. */
 export const WITNESSES_MAX = 16
 const FIELDS: readonly string[] = ["v", "fleet", "version", "threshold", "witnesses"]

@@ -147,6 +147,36 @@ describe("witnesses", () => {
     const again = await world.node("second")
     expect(versionOf(again)).toBe(2)
   })
+
+  test("stay those of the list before, over a restart too, while the next one is kept from a node", async () => {
+    const second = await world.joiner(first, "second")
+    await first.desk.setWitnesses({ nodes: nodesOf(first) })
+    await eventually(() => versionOf(second) === 1)
+    await second.exchange.stop()
+    await first.desk.setWitnesses({ nodes: nodesOf(first, second) })
+    const files = await collectFleetFiles(memberOf(first))
+    const kept = files.filter(({ name }) => !name.endsWith(".witnesses.json"))
+    await expect(memberOf(second).refresh(sourceOfFiles(kept))).rejects.toThrow()
+    expect(memberOf(second).newest).toBe(memberOf(first).newest)
+    expect(versionOf(second)).toBe(1)
+    await second.stop()
+    await first.stop()
+    const again = await world.node("second")
+    expect(versionOf(again)).toBe(1)
+    await memberOf(again).refresh(sourceOfFiles(files))
+    expect(versionOf(again)).toBe(2)
+  })
+
+  test("are named by the newest list also while another file is kept from a node", async () => {
+    const second = await world.joiner(first, "second")
+    await second.exchange.stop()
+    await first.desk.publishTarget("plans/p/1.json", Buffer.from("{}"))
+    await first.desk.setWitnesses({ nodes: nodesOf(first) })
+    const files = await collectFleetFiles(memberOf(first))
+    const given = files.filter(({ name }) => !/^targets\/plans/.test(name))
+    await expect(memberOf(second).refresh(sourceOfFiles(given))).rejects.toThrow()
+    expect(versionOf(second)).toBe(1)
+  })
 })
 
 describe("time by witnesses", () => {
