@@ -85,7 +85,8 @@ export class BeaconWatch {
 
   #round(): void {
     void this.#run(async () => {
-      await this.#say()
+      // Who cannot say anything, such as for want of its key, asks and tells all the same.
+      await this.#run(() => this.#say())
       await Promise.all(this.#some().map((peer) => this.#ask(peer)))
       this.#tell()
     })

@@ -77,14 +77,16 @@ afterEach(async () => {
   await world.close()
 })
 
-function watch(node: FleetNode): Watched {
+function watch(
+  node: FleetNode,
+  signer = namedWitnessKey(node.home, {
+    peer: node.net.id,
+    witnesses: () => node.fleet.membership?.witnesses(),
+  }),
+): Watched {
   const clock = new RoundClock(world.clock)
   const noted: SelfEvent[] = []
-  const { net, fleet, home } = node
-  const signer = namedWitnessKey(home, {
-    peer: net.id,
-    witnesses: () => fleet.membership?.witnesses(),
-  })
+  const { net, fleet } = node
   const ownLog = { note: (event: SelfEvent) => noted.push(event) }
   const made = new BeaconWatch({ net, fleet, signer, ownLog, clock, log: silentLogger })
   made.start()
@@ -132,7 +134,7 @@ async function eclipsed(): Promise<{
   world.hub.connect(carrier.net.id, edge.net.id)
   return {
     first,
-    witnesses: nodes.slice(0, 4).map(watch),
+    witnesses: nodes.slice(0, 4).map((node) => watch(node)),
     carrier: watch(carrier),
     edge: watch(edge),
   }
@@ -279,6 +281,17 @@ describe("a witness", () => {
     await round(second, desk)
     expect(beaconOf(first, second.node)).toBeUndefined()
     expect(beaconOf(second.node, second.node)).toBeUndefined()
+  })
+
+  test("whose key cannot be read goes on to ask what the others have", async () => {
+    const scene = await eclipsed()
+    const [desk, second] = scene.witnesses as [Watched, Watched]
+    await second.watch.stop()
+    world.clock.movedMs += ROUND_MS
+    const sinceMs = world.clock.now()
+    await round(desk)
+    const broken = watch(second.node, () => Promise.reject(new Error("others may read it")))
+    await roundsUntil(() => (beaconOf(second.node, scene.first)?.atMs ?? 0) >= sinceMs, broken)
   })
 
   test("whose clock was far ahead is heard again as soon as it is right", async () => {
