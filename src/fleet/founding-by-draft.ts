@@ -76,9 +76,13 @@ export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Prom
   await verifyInNone(home)
   const nowMs = trustedNowMs(clock)
   const ring = new RoleRing(home)
-  if (draft.founder !== peer) throw ring.missing("desk", `node ${draft.founder}`)
   const begun = await readFounding(home)
-  verifyBegun(begun, draft)
+  // What it says of its founder nobody has signed: it only tells where it might be submitted.
+  if (!isBegun(begun, draft)) {
+    throw draft.founder === peer
+      ? outdated(begun, draft)
+      : ring.missing("desk", `node ${draft.founder}`)
+  }
   verifyInTime(draft, nowMs)
   verifySigned(standingOfDraft(draft.change, undefined))
   const signers: Signer[] = []
@@ -94,14 +98,14 @@ export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Prom
 }
 
 /** Only what was drafted here last can be founded: the keys that are here are of that draft. */
-function verifyBegun(
-  begun: FoundingRecord | undefined,
-  draft: FoundingDraft,
-): asserts begun is FoundingRecord {
-  if (begun !== undefined && digestOfDraft(draft) === begun.draft) return
+function isBegun(begun: FoundingRecord | undefined, draft: FoundingDraft): begun is FoundingRecord {
+  return begun?.draft === digestOfDraft(draft)
+}
+
+function outdated(begun: FoundingRecord | undefined, { fleet }: FoundingDraft): FleetError {
   const last = begun === undefined ? "another fleet" : `fleet ${begun.fleet}`
-  const message = `a draft of fleet ${draft.fleet}, and this node has begun ${last} since: draft it anew`
-  throw new FleetError("DRAFT_OUTDATED", message)
+  const message = `a draft of fleet ${fleet}, and this node has begun ${last} since: draft it anew`
+  return new FleetError("DRAFT_OUTDATED", message)
 }
 
 /** @throws FleetError `FLEET_REQUEST_INVALID` */

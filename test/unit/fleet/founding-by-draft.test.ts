@@ -161,6 +161,13 @@ describe("submitting such a draft", () => {
     for (const node of ["other", "first"]) expect(isFounded(node)).toBe(false)
   })
 
+  test("founds it whatever was made of its founder's name on the way, which nobody signs", async () => {
+    const { founder: _, ...draft } = parseRoleDraft(await byTwo(await drafted()))
+    const founder = (await world.node("other")).net.id
+    await first.desk.submit(encodeRoleDraft({ ...draft, founder }))
+    expect(first.fleet.membership!.fleet).toBe(draft.fleet)
+  })
+
   test("is refused once the node has drafted another fleet, whose draft counts", async () => {
     const before = await byTwo(await drafted())
     const after = await drafted(first, [{ ...twoOfThree("root", "targets"), threshold: 3 }])
