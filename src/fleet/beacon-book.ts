@@ -38,6 +38,8 @@ export class BeaconBook {
   readonly #turns = new Serial<"save">()
   readonly #beacons = new Map<PublicKey, Beacon>()
   #list: WitnessList | undefined
+  /** Whether all that was said is on the disk; what could not be written is with the next one. */
+  #isKept = true
 
   /**
    * Opens what is kept.
@@ -88,7 +90,7 @@ export class BeaconBook {
     this.#beacons.set(beacon.key, beacon)
     // When it was said is told again each minute; only what was said must not be forgotten.
     const isSaidBefore = known !== undefined && isSamePlace(known.place, beacon.place)
-    if (!isSaidBefore) await this.#turns.run("save", () => this.#save())
+    if (!isSaidBefore || !this.#isKept) await this.#turns.run("save", () => this.#save())
     return true
   }
 
@@ -109,7 +111,13 @@ export class BeaconBook {
     const beacons = this.all.map(({ key, statement }) => {
       return { key, statement: encodeBase64(statement) }
     })
-    await writeHomeFile(this.#home.pathOf(BOOK_FILE), encodeJson({ v: 1, beacons }))
+    try {
+      await writeHomeFile(this.#home.pathOf(BOOK_FILE), encodeJson({ v: 1, beacons }))
+      this.#isKept = true
+    } catch (error) {
+      this.#isKept = false
+      throw error
+    }
   }
 }
 

@@ -169,4 +169,14 @@ describe("what is kept of a witness", () => {
     book.name({ ...LIST, version: 2, witnesses: LIST.witnesses.slice(1) })
     expect(kept()).toEqual([])
   })
+
+  test("is there after a restart also where it could first not be written", async () => {
+    const { pathOf } = home
+    Object.assign(home, { pathOf: () => "/dev/null/full" })
+    await expect(take(said(0, NOW))).rejects.toThrow()
+    Object.assign(home, { pathOf })
+    await take(said(0, NOW + MINUTE_MS))
+    await open()
+    expect(kept()).toEqual([[NOW + MINUTE_MS, 7]])
+  })
 })
