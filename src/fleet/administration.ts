@@ -23,7 +23,7 @@ import type { Labels } from "./access-field.ts"
 import type { RuleText } from "./access-rule.ts"
 import { encodeDevicePublic } from "./device.ts"
 import { verifyFollows } from "./draft-reading.ts"
-import { standingOfDraft, verifySigned } from "./draft-signing.ts"
+import { completedDraft } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { isMember } from "./fleet.ts"
 import { FleetAuthor, type Prepare, type SignedAct } from "./fleet-author.ts"
@@ -401,8 +401,7 @@ export class Administration implements FleetDesk {
       const counting = await this.#countingKeys(member)
       await author.publish(async ({ repository }) => {
         verifyFollows(change, repository)
-        verifySigned(standingOfDraft(change, repository))
-        return change
+        return completedDraft(change, repository)
       })
       for (const role of counting) await this.#forget(role, member)
       return this.#submitted(draft, member)

@@ -10,7 +10,7 @@ import { isAccepted } from "../trust/signature.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
 import { holdersIn } from "../trust/tuf/role-holders.ts"
-import { type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
+import { type RoleSigners, signMetadata, withSignatures } from "../trust/tuf/tuf-author.ts"
 import { hexSha256, signedBytesOf, tufKeyId } from "../trust/tuf/tuf-bytes.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import type { DraftBase } from "./draft-reading.ts"
@@ -51,6 +51,25 @@ export function standingOfDraft(change: DraftChange, base: DraftBase): readonly 
       const holders = holdersIn(above, role) ?? { keys: [], threshold: 1 }
       return { role, by, ...countSignatures(holders, (key) => hasSigned(file, key)) }
     })
+  })
+}
+
+/**
+ * Gives a draft as it is published: without what nobody has signed and whoever carried it may have added.
+ * Signatures of keys that give a role away stay, since readers may follow them until the new root is there.
+ * @throws {@link TrustError} `TUF_SIGNATURES_MISSING` when those that count are too few
+ */
+export function completedDraft<Change extends DraftChange>(
+  change: Change,
+  base: DraftBase,
+): Change {
+  verifySigned(standingOfDraft(change, base))
+  const above = [base, nextOf(change, base)]
+  return withDraftFiles(change, (role, file) => {
+    const keys = above.flatMap((files) => (files && holdersIn(files, role)?.keys) ?? [])
+    const ids = new Set(keys.filter((key) => hasSigned(file, key)).map(tufKeyId))
+    const all = Object.entries(file.signatures)
+    return withSignatures(file, Object.fromEntries(all.filter(([id]) => ids.has(id))))
   })
 }
 

@@ -7,7 +7,7 @@ import type { Signer } from "../trust/signing-key.ts"
 import { completeFleet, draftFleet } from "../trust/tuf/fleet-creation.ts"
 import type { RoleSigners } from "../trust/tuf/tuf-author.ts"
 import { verifyInTime } from "./draft-reading.ts"
-import { standingOfDraft, verifySigned } from "./draft-signing.ts"
+import { completedDraft } from "./draft-signing.ts"
 import { FleetError } from "./errors.ts"
 import { enterFounded, firstContents, firstDesk, verifyFleetName } from "./fleet-founding.ts"
 import type { FleetMember, MemberDeps } from "./fleet-member.ts"
@@ -84,14 +84,14 @@ export async function foundByDraft(deps: MemberDeps, draft: FoundingDraft): Prom
       : ring.missing("desk", `node ${draft.founder}`)
   }
   verifyInTime(draft, nowMs)
-  verifySigned(standingOfDraft(draft.change, undefined))
+  const first = completedDraft(draft.change, undefined)
   const signers: Signer[] = []
   for (const role of OWN_ROLES) signers.push(await ring.take(role))
   // What an attempt before this one has left was never in force, and has another timestamp.
   await home.forgetFiles()
   await FleetMemory.forget(home)
   const contents = firstContents(draft.fleet, peer, nowMs)
-  const created = await completeFleet(draft.change, contents, { ...firstDesk(nowMs), signers })
+  const created = await completeFleet(first, contents, { ...firstDesk(nowMs), signers })
   const member = await enterFounded(deps, created, begun.name)
   await removeFounding(home)
   return member

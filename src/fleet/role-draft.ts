@@ -18,6 +18,7 @@ import {
 import type { PeerId } from "../net/net.ts"
 import { encodeDraft, parseRootDraft, parseTargetsDraft } from "../trust/tuf/fleet-repository.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
+import { withSignatures } from "../trust/tuf/tuf-author.ts"
 import { hexSha256, signedBytesOf } from "../trust/tuf/tuf-bytes.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
@@ -121,10 +122,10 @@ export function filesOfChange({ root, targets }: DraftChange): ReadonlyMap<strin
 export type DraftFile = Parameters<typeof encodeDraft>[0]
 
 /** Gives a change with other files in the place of its own. */
-export function withDraftFiles(
-  change: DraftChange,
+export function withDraftFiles<Change extends DraftChange>(
+  change: Change,
   make: (role: string, file: DraftFile) => DraftFile,
-): DraftChange {
+): Change {
   const made = <T extends DraftFile>(role: string, file: T) => make(role, file) as T
   const { root, targets } = change
   return {
@@ -147,7 +148,7 @@ export function mergeDrafts(copies: readonly RoleDraft[]): RoleDraft {
   const change = withDraftFiles(first.change, (role, file) => {
     const signed = others.flatMap((other) => filesOfChange(other.change).get(role) ?? [])
     const all = Object.assign({}, file.signatures, ...signed.map(({ signatures }) => signatures))
-    return Object.assign(Object.create(Object.getPrototypeOf(file)), file, { signatures: all })
+    return withSignatures(file, all)
   })
   return { ...first, change }
 }

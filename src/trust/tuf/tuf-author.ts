@@ -116,8 +116,16 @@ export async function signMetadata<T extends AnyMetadata>(
     const keyID = tufKeyId(key)
     signatures[keyID] = new Signature({ keyID, sig: Buffer.from(signature).toString("hex") })
   }
+  return withSignatures(metadata, signatures)
+}
+
+/** Gives a file with other signatures, and with nothing else that is not signed. */
+export function withSignatures<T extends AnyMetadata>(
+  { signed }: T,
+  signatures: AnyMetadata["signatures"],
+): T {
   // The library's class is the same for every kind of file.
-  return new Metadata(metadata.signed, signatures) as T
+  return new Metadata(signed, signatures) as T
 }
 
 /** Writes a time as TUF has it: UTC, whole seconds. */

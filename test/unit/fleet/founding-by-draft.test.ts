@@ -168,6 +168,25 @@ describe("submitting such a draft", () => {
     expect(first.fleet.membership!.fleet).toBe(draft.fleet)
   })
 
+  test("publishes nothing that was added on the way, and that nobody has signed", async () => {
+    const file = JSON.parse(Buffer.from(await byTwo(await drafted())).toString())
+    for (const one of file.draft) {
+      const metadata = JSON.parse(Buffer.from(one.bytes, "base64").toString())
+      metadata.signatures.push({ keyid: "0".repeat(64), sig: "0".repeat(128) })
+      Object.assign(metadata, { note: "x".repeat(100_000) })
+      one.bytes = Buffer.from(JSON.stringify(metadata)).toString("base64")
+    }
+    await first.desk.submit(Buffer.from(JSON.stringify(file)))
+    const { accepted } = first.fleet.membership!
+    for (const role of ["root", "targets"]) {
+      const published = JSON.parse(Buffer.from(accepted!.get(role)!.named).toString())
+      expect([Object.keys(published).toSorted(), published.signatures.length]).toEqual([
+        ["signatures", "signed"],
+        2,
+      ])
+    }
+  })
+
   test("is refused once the node has drafted another fleet, whose draft counts", async () => {
     const before = await byTwo(await drafted())
     const after = await drafted(first, [{ ...twoOfThree("root", "targets"), threshold: 3 }])
