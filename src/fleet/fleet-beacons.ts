@@ -53,7 +53,12 @@ export class FleetBeacons {
 
   /** Takes what somebody says that a witness said. @throws FleetError `BEACON_INVALID` */
   async take(file: Uint8Array): Promise<void> {
-    if (await this.#book.take(file)) this.#look()
+    try {
+      await this.#book.take(file)
+    } finally {
+      // What cannot be kept, on a full disk, counts all the same.
+      this.#look()
+    }
   }
 
   /** @returns undefined while this node is not known to lack what is newest */

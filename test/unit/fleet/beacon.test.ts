@@ -3,9 +3,12 @@ import { existsSync } from "node:fs"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { digestOf } from "../../../src/core/digest.ts"
+import { VirtualClock } from "../../../src/core/virtual-clock.ts"
 import { type Beacon, parseBeacon, signBeacon } from "../../../src/fleet/beacon.ts"
 import { AHEAD_MS_MAX, BeaconBook } from "../../../src/fleet/beacon-book.ts"
 import { parseBeacons } from "../../../src/fleet/beacon-exchange.ts"
+import { HELD_BACK_AFTER_MS } from "../../../src/fleet/beacon-judge.ts"
+import { FleetBeacons } from "../../../src/fleet/fleet-beacons.ts"
 import { type FleetHome, openFleetHome } from "../../../src/fleet/fleet-home.ts"
 import type { FleetPlace } from "../../../src/fleet/fleet-place.ts"
 import { createIdentity } from "../../../src/net/identity.ts"
@@ -178,5 +181,19 @@ describe("what is kept of a witness", () => {
     await take(said(0, NOW + MINUTE_MS))
     await open()
     expect(kept()).toEqual([[NOW + MINUTE_MS, 7]])
+  })
+
+  test("counts also while it cannot be written", async () => {
+    const clock = new VirtualClock(NOW)
+    const here = () => ({ ...PLACE, access: 2 })
+    const sight = { clock, self: "", nowMs: () => nowMs, here }
+    const beacons = await FleetBeacons.open(home, sight)
+    beacons.name(LIST)
+    Object.assign(home, { pathOf: () => "/dev/null/full" })
+    for (const index of [0, 1]) {
+      await expect(beacons.take((await said(index, NOW)).statement)).rejects.toThrow()
+    }
+    await clock.advance(HELD_BACK_AFTER_MS)
+    expect(beacons.heldBack()).toMatchObject({ count: 2, lacks: ["access"] })
   })
 })
