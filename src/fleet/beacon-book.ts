@@ -17,7 +17,13 @@ import {
 import { Serial } from "../core/serial.ts"
 import { type PublicKey, parsePublicKey } from "../trust/public-key.ts"
 import { WITNESSES_MAX, type Witness, type WitnessList } from "../trust/witness-list.ts"
-import { BEACON_BYTES_MAX, type Beacon, parseBeacon, parseKeptBeacon } from "./beacon.ts"
+import {
+  BEACON_BYTES_MAX,
+  type Beacon,
+  parseBeacon,
+  parseKeptBeacon,
+  parseUnverified,
+} from "./beacon.ts"
 import { FleetError } from "./errors.ts"
 import type { FleetHome } from "./fleet-home.ts"
 import { isSamePlace } from "./fleet-place.ts"
@@ -82,11 +88,10 @@ export class BeaconBook {
   async take(file: Uint8Array): Promise<boolean> {
     const list = this.#list
     if (list === undefined) return false
+    // First what costs next to nothing: a peer may give the same again and again.
+    if (!this.#isNewer(parseUnverified(file), list)) return false
     const beacon = parseBeacon(file, list)
-    if (this.#isAhead(beacon)) return false
     const known = this.#beacons.get(beacon.key)
-    // One that is ahead was taken by a clock of this machine that has been set right since.
-    if (known !== undefined && !this.#isAhead(known) && beacon.atMs <= known.atMs) return false
     this.#beacons.set(beacon.key, beacon)
     // When it was said is told again each minute; only what was said must not be forgotten.
     const isSaidBefore = known !== undefined && isSamePlace(known.place, beacon.place)
@@ -94,7 +99,16 @@ export class BeaconBook {
     return true
   }
 
-  #isAhead({ atMs }: Beacon): boolean {
+  /** Whether it would count as the last word of its witness, if that has signed it. */
+  #isNewer(said: Pick<Beacon, "peer" | "atMs">, { witnesses }: WitnessList): boolean {
+    if (this.#isAhead(said)) return false
+    const key = witnesses.find(({ peer }) => peer === said.peer)?.key
+    const known = key && this.#beacons.get(key)
+    // One that is ahead was taken by a clock of this machine that has been set right since.
+    return known === undefined || this.#isAhead(known) || said.atMs > known.atMs
+  }
+
+  #isAhead({ atMs }: Pick<Beacon, "atMs">): boolean {
     return atMs > this.#nowMs() + AHEAD_MS_MAX
   }
 

@@ -81,13 +81,26 @@ export function parseBeacon(
 /**
  * Reads a beacon that was verified before it was kept: its fields alone.
  * @param key - the key that had signed it
- * @throws {@link FleetError} `BEACON_INVALID`; TrustError `ENVELOPE_MALFORMED`
+ * @throws {@link FleetError} `BEACON_INVALID`
  */
 export function parseKeptBeacon(file: Uint8Array, key: PublicKey): Beacon {
-  const { payload } = parseEnvelope(file)
-  const bounds = { bytesMax: BEACON_BYTES_MAX, refuse: invalidBeacon }
-  const said = saidIn(sectionField(parseSection(payload, bounds), "predicate"))
-  return { ...said, key, statement: file }
+  return { ...parseUnverified(file), key, statement: file }
+}
+
+/**
+ * Reads what a beacon says, whoever has signed it.
+ * @throws {@link FleetError} `BEACON_INVALID`
+ */
+export function parseUnverified(file: Uint8Array): Omit<Beacon, "key" | "statement"> {
+  if (file.length > BEACON_BYTES_MAX) throw invalidBeacon(`${file.length} bytes`)
+  try {
+    const { payload } = parseEnvelope(file)
+    const bounds = { bytesMax: BEACON_BYTES_MAX, refuse: invalidBeacon }
+    return saidIn(sectionField(parseSection(payload, bounds), "predicate"))
+  } catch (cause) {
+    if (cause instanceof FleetError) throw cause
+    throw invalidBeacon(messageOf(cause), cause)
+  }
 }
 
 /** Gives the error of a beacon that is refused. */

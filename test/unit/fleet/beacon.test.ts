@@ -133,6 +133,15 @@ describe("what is kept of a witness", () => {
     expect(kept()).toEqual([[NOW, 7]])
   })
 
+  test("is not replaced by what is no newer, whose signature is not even looked at", async () => {
+    await take(said(0, NOW))
+    const { statement } = await said(0, NOW)
+    const { signatures, ...rest } = JSON.parse(Buffer.from(statement).toString())
+    const sig = Buffer.alloc(64, 1).toString("base64")
+    const forged = { ...rest, signatures: [{ ...signatures[0], sig }] }
+    expect(await book.take(Buffer.from(JSON.stringify(forged)))).toBe(false)
+  })
+
   test("is nothing of a clock that is far ahead, and the next one of a right clock counts", async () => {
     expect(await take(said(0, NOW + AHEAD_MS_MAX + 1, { timestamp: 999 }))).toBe(false)
     expect(await take(said(0, NOW))).toBe(true)
