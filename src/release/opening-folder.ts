@@ -4,6 +4,7 @@
  * @module
  */
 import { randomUUID } from "node:crypto"
+import { constants } from "node:fs"
 import {
   type FileHandle,
   lstat,
@@ -35,6 +36,8 @@ const PRIVATE_PROGRAM = 0o700
 const OWNER_RUNS = 0o100
 /** Of folders on the way to one that is opened; the node's umask takes from it. */
 const WAY_FOLDER = 0o777
+/** A link in the place of a file is not followed, and what is no file is not waited for. */
+const OPEN_PART: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const VERSION = 1
 
 /** A folder that is being filled. */
@@ -181,7 +184,8 @@ class QuarantineFolder implements Quarantine {
   ): Promise<void> {
     const place = join(this.#files, path)
     await this.#makeFolders(dirname(place))
-    await using handle = await open(file, "r")
+    await using handle = await open(file, OPEN_PART)
+    await verifyPart(handle, file)
     await this.#giveFile(handle, (mode & OWNER_RUNS) !== 0)
     await handle.sync()
     await rename(file, place)
@@ -224,6 +228,15 @@ class QuarantineFolder implements Quarantine {
     }
     await syncFolder(dirname(target))
   }
+}
+
+/**
+ * Refuses what lies in the place of a file that this node wrote: who can write in the folder above the
+ * quarantine can exchange it, and its permissions would be given to a file from elsewhere.
+ */
+async function verifyPart(part: FileHandle, path: string): Promise<void> {
+  const found = await part.stat()
+  if (!found.isFile() || found.nlink > 1) throw new Error(`${path} was exchanged by somebody`)
 }
 
 /** Gives the quarantine that a note is about. It is removed, so it must look like one. */

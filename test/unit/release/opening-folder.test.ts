@@ -1,7 +1,18 @@
 /** A folder is there whole or not at all, whatever ends its making: a fault, a rival, or a crash. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, expect, test } from "vitest"
@@ -53,6 +64,21 @@ test("of two that are made at one place the second is refused, and the first sta
   expect(await making.catch(codeOf)).toBe("OUTPUT_EXISTS")
   expect(await readdir(join(root, "new"))).toEqual(["out"])
   expect(await readdir(target)).toEqual(["deep"])
+})
+
+test("a file from elsewhere, put in the place of a part, keeps its permissions", async () => {
+  const elsewhere = join(root, "elsewhere")
+  await writeFile(elsewhere, "a secret", { mode: 0o640 })
+  await chmod(elsewhere, 0o640)
+  for (const put of [symlink, link]) {
+    const making = makeFolderWhole({ target, notes }, async (quarantine) => {
+      const part = join(quarantine.parts, "part")
+      await put(elsewhere, part)
+      await quarantine.place(part, { path: "file", mode: 0o755 })
+    })
+    await expect(making).rejects.toThrow()
+    expect((await stat(elsewhere)).mode & 0o777).toBe(0o640)
+  }
 })
 
 test("a link is no place for a folder, even to an empty one", async () => {
