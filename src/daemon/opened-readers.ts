@@ -12,7 +12,8 @@ import type { NodeConfig } from "./config-schema.ts"
 
 /**
  * Finds the group and makes its way to what is opened; whether it may be given files is tried now, and not
- * when a rollout needs it. What is closed above the data directory is told: it is not the node's.
+ * when a rollout needs it. What is not the node's is told: what is closed above the data directory, and
+ * what others have left open in it.
  * @returns undefined: nobody but the node's user
  * @throws ReleaseError `OPENED_GROUP_INVALID`
  */
@@ -22,7 +23,11 @@ export async function openToReaders(
 ): Promise<ReaderGroup | undefined> {
   if (openedGroup === undefined) return undefined
   const group = await findReaderGroup(openedGroup)
-  await openRootTo(data, group)
+  const left = await openRootTo(data, group)
+  if (left.length > 0) {
+    const fields = { group: group.said, paths: left }
+    log.warn(fields, "others have put this into the data directory, and left it open to the group")
+  }
   const closed = await closedFolder(await realpath(join(data, OPENED_FOLDER)), group.gid)
   if (closed !== undefined) {
     const fields = { group: group.said, folder: closed }

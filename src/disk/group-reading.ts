@@ -3,7 +3,7 @@
  * the permission last, so that at no moment another group has it.
  * @module
  */
-import { constants } from "node:fs"
+import { constants, type Stats } from "node:fs"
 import { type FileHandle, open, realpath, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
@@ -35,6 +35,11 @@ export async function giveFolder(path: string, gid: number): Promise<void> {
   await folder.chmod(FOLDER_MODE)
 }
 
+/** Tells whether something is a folder with what {@link giveFolder} gives. */
+export function isGivenFolder(found: Stats, gid: number): boolean {
+  return found.isDirectory() && found.gid === gid && (found.mode & PERMISSION_BITS) === FOLDER_MODE
+}
+
 /** Lets a group go through a folder, and not list it; who may already, is not given more. */
 export async function letThrough(path: string, gid: number): Promise<void> {
   await using folder = await open(path, OPEN_FOLDER)
@@ -59,6 +64,10 @@ export async function closedFolder(path: string, gid: number): Promise<string | 
   }
 }
 
-function passes(found: { readonly gid: number; readonly mode: number }, gid: number): boolean {
+/** Tells by owners and permission bits whether a group can go through a folder. */
+export function passes(
+  found: { readonly gid: number; readonly mode: number },
+  gid: number,
+): boolean {
   return (found.mode & (found.gid === gid ? GROUP_PASSES : OTHERS_PASS)) !== 0
 }

@@ -40,7 +40,7 @@ export async function giving<Result>(
   } catch (error) {
     if (!NOT_GIVEN.includes(codeOf(error) ?? "")) throw error
     const cure =
-      "the user it runs as must be in that group when it starts, and the disk must know groups"
+      "its user must own it and be in that group when the node starts, and the disk must know groups"
     throw invalid(
       group.said,
       `this node may not give ${path} to the group ${group.said}: ${cure}`,

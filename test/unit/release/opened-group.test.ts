@@ -14,7 +14,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
-import { openRootTo } from "../../../src/release/opened-root.ts"
+import { startFault } from "../../../src/daemon/start-fault.ts"
+import { closing, openRootTo } from "../../../src/release/opened-root.ts"
 import { makeFolderWhole, type Quarantine } from "../../../src/release/opening-folder.ts"
 import { readersOf } from "../../../src/release/opening-readers.ts"
 import { findReaderGroup, giving } from "../../../src/release/reader-group.ts"
@@ -184,6 +185,50 @@ describe.skipIf(missing.length > 0)("the data directory", () => {
     expect(await readAsOther(GID, older)).toBeUndefined()
   })
 
+  test("lets nobody to what an older node opened, and takes nothing back that was given", async () => {
+    const older = join(data, "opened/acme/model/1")
+    const ofRollout = join(data, "opened/_rollouts/model-1")
+    for (const folder of [older, ofRollout]) {
+      await mkdir(folder, { recursive: true, mode: 0o755 })
+      await writeFile(join(folder, "weights"), "a model")
+      await chmod(join(folder, "weights"), 0o666)
+    }
+    await openRootTo(data, group)
+    const target = await open(join(data, "opened/acme/model/2"))
+    await open(join(data, "opened/_rollouts/model-2"))
+    await chmod(data, 0o700)
+    await openRootTo(data, group)
+    for (const folder of [older, ofRollout]) {
+      expect(await readAsOther(GID, join(folder, "weights"))).toBeUndefined()
+      const { code } = await asOther(GID, "sh", "-c", `echo x >"${folder}/weights"`)
+      expect(code).not.toBe(0)
+    }
+    expect(await readAsOther(GID, join(target, "a/weights"))).toBe("a/weights")
+  })
+
+  test("stays as it is below where its group could go through it before", async () => {
+    const older = join(data, "opened/acme/model/1")
+    await mkdir(older, { recursive: true, mode: 0o755 })
+    await writeFile(join(older, "weights"), "a model", { mode: 0o644 })
+    await chown(data, 0, GID)
+    await chmod(data, 0o710)
+    await openRootTo(data, group)
+    expect(await readAsOther(GID, join(older, "weights"))).toBe("a model")
+  })
+
+  test("has what others have put there named, where it is open to the group", async () => {
+    for (const [name, mode] of [
+      ["theirs", 0o644],
+      ["shut", 0o600],
+    ] as const) {
+      await writeFile(join(data, name), "text")
+      await chown(join(data, name), 65_534, OTHER_GID)
+      await chmod(join(data, name), mode)
+    }
+    expect(await openRootTo(data, group)).toEqual([join(data, "theirs")])
+    expect(await modeOf(join(data, "theirs"))).toBe(0o644)
+  })
+
   test("takes what another group could do there, and stays as it is where all may go through", async () => {
     await chown(data, 0, OTHER_GID)
     await chmod(data, 0o770)
@@ -199,6 +244,21 @@ describe.skipIf(missing.length > 0)("the data directory", () => {
 describe("a group", () => {
   test("that is not there is refused by its name", async () => {
     expect(await findReaderGroup("no-such-group").catch(codeOf)).toBe(REFUSED)
+  })
+
+  test("is not let through where something cannot be closed to it, as on a read-only mount", async () => {
+    const failing = (code: string) => async () => {
+      throw Object.assign(new Error(code), { code })
+    }
+    for (const code of ["EROFS", "EPERM"]) {
+      const fault: unknown = await closing(group, "/x", failing(code)).catch((error) => error)
+      // As a node words it that does not start.
+      expect(startFault(fault)).toMatchObject({
+        code: REFUSED,
+        message: expect.stringContaining("/x"),
+      })
+    }
+    expect(await closing(group, "/x", failing("ENOSPC")).catch(codeOf)).toBe("ENOSPC")
   })
 
   test("that the system refuses is told by one code, and another fault as it is", async () => {
