@@ -16,6 +16,7 @@ export interface LabHost {
 const QUEUE_LATENCY = "50ms"
 const BURST = "64kb"
 const HOSTS_MAX = 200
+const NETWORK = "10.77.0.0/16"
 
 /** The programs that it needs; see `missingTools`. */
 export const LAB_TOOLS: readonly string[] = ["root", "ip", "tc"]
@@ -94,6 +95,8 @@ async function addHost(
     "link set lo up",
     // mDNS needs a way out for multicast.
     "route add default dev eth0",
+    // Linux's own default, whatever this machine's is: BBR takes a short link's first burst for its rate.
+    `route change ${NETWORK} dev eth0 proto kernel scope link src ${address} congctl cubic`,
   ])
   await batch(hub, [`link set p${index} master br0 up`])
   if (rateMbit !== undefined) {
