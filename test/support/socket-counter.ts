@@ -102,10 +102,14 @@ async function* watchSockets({ pid, port, direction }: SocketFilter): AsyncGener
   }
 }
 
+/** So long nearly as much as is wanted has to pass before it counts as asked for by all. */
+const DEMAND_MS = 1_000
+const DEMAND_SHARE = 0.95
+
 /**
  * Gives the smallest and largest mean rate over windows that slide from sample to sample.
- * @param options.wanted - bytes per second; the smallest is looked for from the first moment on at which
- * so much passed: before that nobody has asked for more
+ * @param options.wanted - bytes per second; the smallest is looked for from the end of the first second on
+ * in which nearly as much passed: before that not all who fetch have asked, and one burst says nothing
  */
 export function windowRates(
   samples: readonly Sample[],
@@ -114,8 +118,8 @@ export function windowRates(
 ): { min: number; max: number; count: number } {
   let [min, max, count] = [Number.POSITIVE_INFINITY, 0, 0]
   const begun = samples.findIndex((sample, at) => {
-    const before = samples[at - 1]
-    return before !== undefined && rateOf(before, sample) >= wanted
+    const before = samples.slice(0, at).findLast(({ atMs }) => atMs <= sample.atMs - DEMAND_MS)
+    return before !== undefined && rateOf(before, sample) >= wanted * DEMAND_SHARE
   })
   for (const [at, start] of samples.entries()) {
     const end = samples.slice(at).find(({ atMs }) => atMs >= start.atMs + windowMs)
