@@ -3,12 +3,12 @@
  * minute for those of others, and tells when it finds itself held back (protocol/beacon.md §5).
  * @module
  */
-import { randomInt } from "node:crypto"
 import type { Clock } from "../core/clock.ts"
 import { digestOf } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { somePeers } from "../net/some-peers.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import { signBeacon } from "./beacon.ts"
 import { BeaconExchange } from "./beacon-exchange.ts"
@@ -87,17 +87,10 @@ export class BeaconWatch {
     void this.#run(async () => {
       // Who cannot say anything, such as for want of its key, asks and tells all the same.
       await this.#run(() => this.#say())
-      await Promise.all(this.#some().map((peer) => this.#ask(peer)))
+      await Promise.all(somePeers(this.#deps.net, ASKED_MAX).map((peer) => this.#ask(peer)))
       this.#tell()
     })
     this.#cancelRound = this.#deps.clock.after(ROUND_EVERY_MS, () => this.#round())
-  }
-
-  /** Some of those that are connected, others each time. */
-  #some(): readonly PeerId[] {
-    const peers = this.#deps.net.peers().map(({ id }) => id)
-    const start = peers.length === 0 ? 0 : randomInt(peers.length)
-    return [...peers.slice(start), ...peers.slice(0, start)].slice(0, ASKED_MAX)
   }
 
   /** Says what is newest here, if this node is a witness: by its machine's clock, as it cosigns. */

@@ -3,13 +3,14 @@
  * lives, and judges what they give back (protocol/fleet.md §5, restored and cloned state).
  * @module
  */
-import { randomBytes, randomInt } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { Serial } from "../core/serial.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { somePeers } from "../net/some-peers.ts"
 import type { Kv } from "../store/kv.ts"
 import { FleetError } from "./errors.ts"
 import { isMember } from "./fleet.ts"
@@ -158,14 +159,9 @@ export class SelfWatch implements SelfStanding {
   }
 
   async tell(): Promise<void> {
-    await Promise.all(this.#some().map((peer) => this.#run(() => this.#tell(peer))))
-  }
-
-  /** Some of those that are connected, others each time. */
-  #some(): readonly PeerId[] {
-    const peers = this.#deps.net.peers().map(({ id }) => id)
-    const start = peers.length === 0 ? 0 : randomInt(peers.length)
-    return [...peers.slice(start), ...peers.slice(0, start)].slice(0, TOLD_MAX)
+    await Promise.all(
+      somePeers(this.#deps.net, TOLD_MAX).map((peer) => this.#run(() => this.#tell(peer))),
+    )
   }
 
   #tellLater(): void {

@@ -9,6 +9,7 @@ import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import { startDeadline } from "../net/deadline.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
+import { somePeers } from "../net/some-peers.ts"
 import { TrustError } from "../trust/errors.ts"
 import { parseMetadataFile, TIMESTAMP_NAME, versionOf } from "../trust/tuf/metadata-file.ts"
 import { isFaultOfSource } from "../trust/tuf/source-reading.ts"
@@ -186,7 +187,7 @@ export class TufExchange {
       const isHere = this.#deps.net.peer(author) !== undefined
       const known = isHere ? await this.#catchUp(member, author) : undefined
       if (known !== undefined && isBehind()) return this.#doNotHear(author)
-      const others = isBehind() ? this.#somePeers() : []
+      const others = isBehind() ? somePeers(this.#deps.net, PEERS_PER_ROUND) : []
       await Promise.all(others.map((peer) => this.#catchUp(member, peer)))
       if (isBehind()) await this.#pause(PAUSE_MS * 1.5 ** round)
     }
@@ -278,7 +279,7 @@ export class TufExchange {
 
   #askLater(): void {
     this.#cancelAsk = this.#deps.clock.after(ASK_EVERY_MS, () => {
-      const [peer] = this.#somePeers()
+      const [peer] = somePeers(this.#deps.net, PEERS_PER_ROUND)
       if (peer !== undefined) this.#ask(peer)
       this.#askLater()
     })
@@ -295,12 +296,6 @@ export class TufExchange {
       if (untilMs <= nowMs) this.#deafUntilMs.delete(other)
     }
     this.#deafUntilMs.set(peer, nowMs + DEAF_MS)
-  }
-
-  #somePeers(): readonly PeerId[] {
-    const peers = this.#deps.net.peers().map(({ id }) => id)
-    const start = peers.length === 0 ? 0 : randomInt(peers.length)
-    return [...peers.slice(start), ...peers.slice(0, start)].slice(0, PEERS_PER_ROUND)
   }
 
   async #pause(delayMs: number): Promise<void> {
