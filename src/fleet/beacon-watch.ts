@@ -3,6 +3,7 @@
  * minute for those of others, and tells when it finds itself held back (protocol/beacon.md §5).
  * @module
  */
+import { BackgroundWork } from "../core/background-work.ts"
 import type { Clock } from "../core/clock.ts"
 import { digestOf } from "../core/digest.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
@@ -46,9 +47,8 @@ export class BeaconWatch {
   readonly #deps: BeaconWatchDeps
   readonly #exchange: BeaconExchange
   readonly #undo: (() => void)[] = []
-  readonly #stopping = new AbortController()
   /** What goes on, so that a stop waits for it. */
-  readonly #work = new Set<Promise<void>>()
+  readonly #work: BackgroundWork
   #cancelRound = (): void => {}
   /** What was told last. */
   #wasHeldBack = false
@@ -57,6 +57,10 @@ export class BeaconWatch {
   constructor(deps: BeaconWatchDeps) {
     this.#deps = deps
     this.#exchange = new BeaconExchange(deps)
+    this.#work = new BackgroundWork((error) => {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      deps.log.error(fields, "the fleet's beacons could not be seen to")
+    })
   }
 
   /** Answers, says and asks from now on. */
@@ -64,7 +68,7 @@ export class BeaconWatch {
     const { net, fleet } = this.#deps
     this.#exchange.serve()
     this.#undo.push(
-      net.onConnect(({ id }) => this.#run(() => this.#ask(id))),
+      net.onConnect(({ id }) => this.#work.run(() => this.#ask(id))),
       fleet.onChange(() => this.#tell()),
     )
     this.#round()
@@ -74,19 +78,18 @@ export class BeaconWatch {
   async stop(): Promise<void> {
     for (const undo of this.#undo.splice(0)) undo()
     this.#cancelRound()
-    this.#stopping.abort(new Error("the node stops"))
-    await this.settled()
+    await this.#work.stop(new Error("the node stops"))
   }
 
   /** Waits for what goes on. */
-  async settled(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work)
+  settled(): Promise<void> {
+    return this.#work.settled()
   }
 
   #round(): void {
-    void this.#run(async () => {
+    void this.#work.run(async () => {
       // Who cannot say anything, such as for want of its key, asks and tells all the same.
-      await this.#run(() => this.#say())
+      await this.#work.run(() => this.#say())
       await Promise.all(somePeers(this.#deps.net, ASKED_MAX).map((peer) => this.#ask(peer)))
       this.#tell()
     })
@@ -112,7 +115,7 @@ export class BeaconWatch {
     const { fleet, log } = this.#deps
     const { membership } = fleet
     if (membership === undefined) return
-    const { signal } = this.#stopping
+    const { signal } = this.#work
     try {
       const files = await this.#exchange.ask(peer, membership.beacons.all, { signal })
       // Each for itself: a witness that is named elsewhere already may be unknown here.
@@ -148,17 +151,5 @@ export class BeaconWatch {
     const [warning] = warningsOf(membership)
     if (warning !== undefined && !this.#wasUnheard) log.warn({}, warning.message)
     this.#wasUnheard = warning !== undefined
-  }
-
-  /** @returns what never fails, and resolves when it is done */
-  #run(act: () => Promise<void>): Promise<void> {
-    if (this.#stopping.signal.aborted) return Promise.resolve()
-    const work = act().catch((error: unknown) => {
-      const fields = { code: codeOf(error), error: messageOf(error) }
-      this.#deps.log.error(fields, "the fleet's beacons could not be seen to")
-    })
-    this.#work.add(work)
-    void work.then(() => this.#work.delete(work))
-    return work
   }
 }

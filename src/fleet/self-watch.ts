@@ -4,6 +4,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto"
+import { BackgroundWork } from "../core/background-work.ts"
 import { encodeBase64, encodeHex } from "../core/byte-text.ts"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
@@ -66,9 +67,8 @@ export class SelfWatch implements SelfStanding {
   readonly #deps: SelfWatchDeps
   readonly #exchange: LifeSignExchange
   readonly #undo: (() => void)[] = []
-  readonly #stopping = new AbortController()
   /** What goes on, so that a stop, and whoever asks, waits for it. */
-  readonly #work = new Set<Promise<void>>()
+  readonly #work: BackgroundWork
   /** Resolves once a peer has answered since the start. */
   readonly #heard = Promise.withResolvers<void>()
   readonly #turns = new Serial<"self">()
@@ -90,6 +90,10 @@ export class SelfWatch implements SelfStanding {
     this.#deps = deps
     this.boot = options.boot ?? encodeHex(randomBytes(BOOT_ID_BYTES))
     this.#exchange = new LifeSignExchange(deps)
+    this.#work = new BackgroundWork((error) => {
+      const fields = { code: codeOf(error), error: messageOf(error) }
+      deps.log.error(fields, "this node could not look at itself")
+    })
   }
 
   /** Takes life signs of others from now on, and tells those that connect. */
@@ -112,13 +116,12 @@ export class SelfWatch implements SelfStanding {
   async stop(): Promise<void> {
     for (const undo of this.#undo.splice(0)) undo()
     this.#cancelRound()
-    this.#stopping.abort(new Error("the node stops"))
-    await this.settled()
+    await this.#work.stop(new Error("the node stops"))
   }
 
   /** Waits for what goes on. */
-  async settled(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work)
+  settled(): Promise<void> {
+    return this.#work.settled()
   }
 
   fault(): SelfFault | undefined {
@@ -137,7 +140,7 @@ export class SelfWatch implements SelfStanding {
   }
 
   async verify(): Promise<void> {
-    await Promise.race([this.#heard.promise, Promise.all(this.#work)])
+    await Promise.race([this.#heard.promise, this.#work.now()])
     const fault = this.fault()
     if (fault !== undefined) throw new FleetError(fault.code, fault.message)
   }
@@ -201,7 +204,7 @@ export class SelfWatch implements SelfStanding {
     const { fleet, log } = this.#deps
     const { membership } = fleet
     if (membership === undefined || membership.rootVersion === 0) return
-    const { signal } = this.#stopping
+    const { signal } = this.#work
     try {
       const sign = await this.#sign(membership)
       const signs = await this.#exchange.tell(peer, sign, { signal })
@@ -314,14 +317,7 @@ export class SelfWatch implements SelfStanding {
 
   /** @returns what never fails, and resolves when it is done */
   #run(act: () => Promise<void>): Promise<void> {
-    const isIdle = this.#stopping.signal.aborted || this.#deps.fleet.membership === undefined
-    if (isIdle) return Promise.resolve()
-    const work = act().catch((error: unknown) => {
-      const fields = { code: codeOf(error), error: messageOf(error) }
-      this.#deps.log.error(fields, "this node could not look at itself")
-    })
-    this.#work.add(work)
-    void work.then(() => this.#work.delete(work))
-    return work
+    if (this.#deps.fleet.membership === undefined) return Promise.resolve()
+    return this.#work.run(act)
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { randomInt } from "node:crypto"
+import { BackgroundWork } from "../core/background-work.ts"
 import type { Clock } from "../core/clock.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
@@ -61,9 +62,8 @@ export interface ExchangeDeps {
 export class TufExchange {
   readonly #deps: ExchangeDeps
   readonly #undo: (() => void)[] = []
-  readonly #stopping = new AbortController()
   /** What goes on, so that a stop waits for it. */
-  readonly #work = new Set<Promise<void>>()
+  readonly #work: BackgroundWork
   /** Authors of news that are followed, and the version that each spoke of. */
   readonly #chased = new Map<PeerId, number>()
   /** When those are heard again that spoke of what they do not have. */
@@ -78,6 +78,9 @@ export class TufExchange {
 
   constructor(deps: ExchangeDeps) {
     this.#deps = deps
+    this.#work = new BackgroundWork((error) => {
+      deps.log.error({ error: messageOf(error) }, "the fleet's files could not be compared")
+    })
   }
 
   /** Serves, listens and asks from now on. */
@@ -99,8 +102,7 @@ export class TufExchange {
     for (const undo of this.#undo.splice(0)) undo()
     this.#cancelAsk?.()
     this.#cancelAskWeb?.()
-    this.#stopping.abort(new Error("the exchange is stopped"))
-    await Promise.all(this.#work)
+    await this.#work.stop(new Error("the exchange is stopped"))
   }
 
   /** Resolves once this node has compared with another one since it started. */
@@ -116,7 +118,7 @@ export class TufExchange {
   async hasMet(withinMs: number): Promise<boolean> {
     const { clock } = this.#deps
     const waiting = new AbortController()
-    const signal = AbortSignal.any([waiting.signal, this.#stopping.signal])
+    const signal = AbortSignal.any([waiting.signal, this.#work.signal])
     const late = clock.sleep(withinMs, { signal }).then(() => false)
     try {
       return await Promise.race([this.#met.promise.then(() => true), late])
@@ -157,7 +159,7 @@ export class TufExchange {
   /** What came from gossip everybody was told; what was signed here, brought or found by asking not. */
   #tell(): void {
     const newest = this.#deps.fleet.membership?.newest ?? 0
-    if (![...this.#chased.values()].includes(newest)) this.#run(() => this.announce())
+    if (![...this.#chased.values()].includes(newest)) void this.#work.run(() => this.announce())
   }
 
   async #serve(request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
@@ -174,7 +176,7 @@ export class TufExchange {
     if (news.timestamp <= member.newest || this.#isDeafTo(from)) return
     if (this.#chased.has(from) || this.#chased.size >= CHASES_MAX) return
     this.#chased.set(from, news.timestamp)
-    this.#run(async () => {
+    void this.#work.run(async () => {
       await this.#chase(member, from, news.timestamp)
       this.#chased.delete(from)
     })
@@ -197,7 +199,7 @@ export class TufExchange {
   #ask(peer: PeerId): void {
     const member = this.#deps.fleet.membership
     if (member === undefined || this.#isDeafTo(peer)) return
-    this.#run(async () => {
+    void this.#work.run(async () => {
       await this.#catchUp(member, peer)
     })
   }
@@ -207,7 +209,7 @@ export class TufExchange {
    * @returns the version that it says it has; undefined when it does not answer
    */
   async #catchUp(member: FleetMember, peer: PeerId): Promise<number | undefined> {
-    const { signal } = this.#stopping
+    const { signal } = this.#work
     try {
       return await this.#catchUpWith(member, peerSource(this.#deps, peer), () =>
         this.#met.resolve(),
@@ -232,7 +234,7 @@ export class TufExchange {
     source: TufSource,
     onCompared: () => void = () => {},
   ): Promise<number> {
-    const deadline = startDeadline(this.#deps.clock, CATCH_UP_MS_MAX, this.#stopping.signal)
+    const deadline = startDeadline(this.#deps.clock, CATCH_UP_MS_MAX, this.#work.signal)
     const { signal } = deadline
     try {
       const version = await versionAt(source, signal)
@@ -256,11 +258,11 @@ export class TufExchange {
     const member = this.#deps.fleet.membership
     if (member === undefined) return
     for (const mirror of this.#deps.mirrors ?? []) {
-      this.#run(async () => {
+      void this.#work.run(async () => {
         try {
           await this.#catchUpWith(member, mirror)
         } catch (error) {
-          if (this.#stopping.signal.aborted) return
+          if (this.#work.signal.aborted) return
           const fields = { mirror: mirror.url, code: codeOf(error), error: messageOf(error) }
           this.#deps.log.warn(fields, "a web server was of no help to the fleet's files")
         }
@@ -299,18 +301,9 @@ export class TufExchange {
   }
 
   async #pause(delayMs: number): Promise<void> {
-    const { signal } = this.#stopping
+    const { signal } = this.#work
     // A stop ends the pause and the round with it.
     await this.#deps.clock.sleep(delayMs, { signal }).catch(() => {})
-  }
-
-  #run(act: () => Promise<void>): void {
-    if (this.#stopping.signal.aborted) return
-    const work = act().catch((error: unknown) => {
-      this.#deps.log.error({ error: messageOf(error) }, "the fleet's files could not be compared")
-    })
-    this.#work.add(work)
-    void work.then(() => this.#work.delete(work))
   }
 }
 
