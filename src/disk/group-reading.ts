@@ -12,7 +12,10 @@ const PROGRAM_MODE = 0o750
 const FOLDER_MODE = 0o750
 const GROUP_BITS = 0o070
 const GROUP_PASSES = 0o010
-const OTHERS_PASS = 0o001
+/** Of the three bits of one class, and how far those of a group stand to the left. */
+const PASS_BIT = 0o1
+const CLASS_BITS = 0o7
+const GROUP_SHIFT = 3
 const PERMISSION_BITS = 0o777
 const OWNER_STAYS = -1
 
@@ -65,9 +68,21 @@ export async function closedFolder(path: string, gid: number): Promise<string | 
 }
 
 /** Tells by owners and permission bits whether a group can go through a folder. */
-export function passes(
-  found: { readonly gid: number; readonly mode: number },
-  gid: number,
-): boolean {
-  return (found.mode & (found.gid === gid ? GROUP_PASSES : OTHERS_PASS)) !== 0
+export function passes(found: Owned, gid: number): boolean {
+  return (permissionsOf(found, gid) & PASS_BIT) !== 0
+}
+
+/** Tells whether everybody can go through a folder, whoever it belongs to. */
+export function passesAll({ mode }: Owned): boolean {
+  return (mode & PASS_BIT) !== 0
+}
+
+/** Gives the three permission bits that count for a group: its own, or those of all others. */
+export function permissionsOf({ gid: owner, mode }: Owned, gid: number): number {
+  return (owner === gid ? mode >> GROUP_SHIFT : mode) & CLASS_BITS
+}
+
+interface Owned {
+  readonly gid: number
+  readonly mode: number
 }

@@ -8,7 +8,14 @@ import { chmod, lstat, readdir, realpath } from "node:fs/promises"
 import { join } from "node:path"
 import { getuid } from "node:process"
 import { codeOf, messageOf } from "../core/errors.ts"
-import { giveFolder, isGivenFolder, letThrough, passes } from "../disk/group-reading.ts"
+import {
+  giveFolder,
+  isGivenFolder,
+  letThrough,
+  passes,
+  passesAll,
+  permissionsOf,
+} from "../disk/group-reading.ts"
 import { makeDirectories } from "../disk/make-directories.ts"
 import { giving, invalid, type ReaderGroup } from "./reader-group.ts"
 
@@ -17,9 +24,6 @@ export const OPENED_FOLDER = "opened"
 const PRIVATE_FOLDER = 0o700
 const OWNER_BITS = 0o700
 const NOT_OWNERS_BITS = 0o077
-const GROUP_BITS = 0o070
-const OTHERS_BITS = 0o007
-const OTHERS_PASS = 0o001
 /** Releases lie so deep: NAMESPACE/NAME/N; those of rollouts less deep. */
 const RELEASE_DEPTH = 3
 /** What a system says to who may not change permissions, or where they cannot be changed. */
@@ -39,7 +43,7 @@ export async function openRootTo(data: string, group: ReaderGroup): Promise<read
   await makeDirectories(opened, PRIVATE_FOLDER)
   await giving(group, opened, async () => giveFolder(await realpath(opened), group.gid))
   const found = await lstat(root)
-  if ((found.mode & OTHERS_PASS) !== 0) return []
+  if (passesAll(found)) return []
   if (!passes(found, group.gid)) await closeOlder(opened, group, RELEASE_DEPTH)
   const left: string[] = []
   for (const name of await readdir(root)) {
@@ -72,8 +76,7 @@ async function closeOlder(folder: string, group: ReaderGroup, depth: number): Pr
 async function close(path: string, group: ReaderGroup): Promise<"closed" | "left"> {
   const found = await lstat(path)
   if (!isOurs(found)) {
-    const bits = found.gid === group.gid ? GROUP_BITS : OTHERS_BITS
-    return isGuarded(found) && (found.mode & bits) !== 0 ? "left" : "closed"
+    return isGuarded(found) && permissionsOf(found, group.gid) !== 0 ? "left" : "closed"
   }
   if (isGuarded(found) && (found.mode & NOT_OWNERS_BITS) !== 0) {
     await closing(group, path, () => chmod(path, found.mode & OWNER_BITS))
