@@ -66,16 +66,12 @@ export function parseBeacon(
   file: Uint8Array,
   { fleet, witnesses }: { readonly fleet: string; readonly witnesses: readonly Witness[] },
 ): Beacon {
-  if (file.length > BEACON_BYTES_MAX) throw invalidBeacon(`${file.length} bytes`) // step 1
-  try {
+  return reading(file, () => {
     const keys = new Set(witnesses.map(({ key }) => key))
     const statement = readStatement(file, { keys, fleet, kinds: { [BEACON_KIND]: FIELDS } }) // step 2
     const said = saidOf(statement) // step 3
     return { ...said, key: keyOf(said.peer, statement.signers, witnesses), statement: file } // step 4
-  } catch (cause) {
-    if (cause instanceof FleetError) throw cause
-    throw invalidBeacon(messageOf(cause), cause)
-  }
+  })
 }
 
 /**
@@ -91,12 +87,19 @@ export function parseKeptBeacon(file: Uint8Array, key: PublicKey): Beacon {
  * Reads what a beacon says, whoever has signed it.
  * @throws {@link FleetError} `BEACON_INVALID`
  */
-export function parseUnverified(file: Uint8Array): Omit<Beacon, "key" | "statement"> {
-  if (file.length > BEACON_BYTES_MAX) throw invalidBeacon(`${file.length} bytes`)
-  try {
+export function parseUnverified(file: Uint8Array): Said {
+  return reading(file, () => {
     const { payload } = parseEnvelope(file)
     const bounds = { bytesMax: BEACON_BYTES_MAX, refuse: invalidBeacon }
     return saidIn(sectionField(parseSection(payload, bounds), "predicate"))
+  })
+}
+
+/** Reads a file that is not too long (step 1); what is wrong with it has one code. */
+function reading<Result>(file: Uint8Array, read: () => Result): Result {
+  if (file.length > BEACON_BYTES_MAX) throw invalidBeacon(`${file.length} bytes`)
+  try {
+    return read()
   } catch (cause) {
     if (cause instanceof FleetError) throw cause
     throw invalidBeacon(messageOf(cause), cause)
