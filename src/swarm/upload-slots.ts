@@ -32,7 +32,7 @@ const SLOTS_LEAST = 4
 const TRIAL_PAUSE_MS = 10_000
 /** While hardly anybody has a piece to pass on, fewer are served, so that some have one soon: … */
 const SLOTS_FIRST = 4
-/** … until so many turns have ended since nobody was served. */
+/** … until so many turns have ended since nobody had anything open here. */
 const FIRST_TURNS = 16
 /** More slots are kept if the rate grows by this part of what they would bring at best. */
 const TRIAL_GAIN = 0.5
@@ -72,7 +72,7 @@ export class UploadSlots {
   readonly #isFixed: boolean
   readonly #turns = new Map<PeerId, Turn>()
   #slots: number
-  /** Turns that ended since nobody was served. */
+  /** Turns that ended since nobody had anything open here. */
   #endedTurns = 0
   #isBusy = false
   #sentBytes = 0
