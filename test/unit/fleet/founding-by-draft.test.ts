@@ -8,7 +8,7 @@ import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
-import { type DraftBase, readDraft } from "../../../src/fleet/draft-reading.ts"
+import { type DraftBase, readDraft, type SigningPlace } from "../../../src/fleet/draft-reading.ts"
 import { signDraft, standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
@@ -22,6 +22,7 @@ import type { Holding } from "../../../src/fleet/role-holding.ts"
 import { diskFiles } from "../../../src/trust/tuf/disk-files.ts"
 import { memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
 import type { TufFiles } from "../../../src/trust/tuf/tuf-source.ts"
+import { signedBy, signingPlace } from "./draft-signer.ts"
 import { DAY_MS, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
 let world: FleetWorld
@@ -41,22 +42,17 @@ const twoOfThree = (...roles: Holding["roles"]): Holding => ({ roles, keys: keys
 const drafted = (node = first, held = [twoOfThree("root", "targets")]) =>
   node.desk.draft({ act: "found", name: "lab", held })
 
-type Place = ReturnType<typeof place>
-const place = (expectedFleet?: string) => {
-  return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
-}
-
-/** Signs a draft where a key is. */
-async function signed(
+const signed = (
   draft: Uint8Array,
   person: DeviceKey,
-  options: { at?: Place; isAgain?: boolean; expected?: string } = {},
-): Promise<Uint8Array> {
-  const { at = place(), isAgain = false, expected } = options
-  const parsed = parseRoleDraft(draft)
-  const base = await readDraft(parsed, { ...at, expectedFleet: expected }, world.clock.now())
-  const made = await signDraft(parsed, person.signing, { base, state: at.state, isAgain })
-  return encodeRoleDraft(made.draft)
+  options: { at?: SigningPlace; isAgain?: boolean; expected?: string } = {},
+) => {
+  const { at = signingPlace(), isAgain, expected: expectedFleet } = options
+  return signedBy(draft, person, {
+    nowMs: world.clock.now(),
+    at: { ...at, expectedFleet },
+    isAgain,
+  })
 }
 
 const byTwo = async (draft: Uint8Array) => await signed(await signed(draft, people[0]), people[1])
@@ -90,7 +86,7 @@ describe("a fleet whose root and targets two of three hold from the first root o
   })
 
   test("lets nodes in and out, and changes by further drafts of the same keys", async () => {
-    const at = place()
+    const at = signingPlace()
     const draft = await drafted()
     const one = await signed(draft, people[0], { at })
     await first.desk.submit(await signed(one, people[2]))
@@ -288,7 +284,7 @@ function cutOffAfter(node: string, writesMax: number): TufFiles {
 
 describe("a key that signs for a founding", () => {
   test("signs no second one unnoticed: only when it is named, and the first was given up", async () => {
-    const at = place()
+    const at = signingPlace()
     const [alice] = people
     await signed(await drafted(), alice, { at })
     const draft = await drafted()
@@ -310,7 +306,7 @@ describe("a key that signs for a founding", () => {
   })
 
   test("signs for no fleet that it did not help to found, and trusts none by trying", async () => {
-    const at = place()
+    const at = signingPlace()
     await signed(await drafted(), people[0], { at })
     const stranger = await world.node("stranger")
     await stranger.desk.init({ name: "other" })
@@ -325,7 +321,7 @@ describe("a key that signs for a founding", () => {
   })
 
   test("that trusts a fleet already helps to found no other", async () => {
-    const at = place()
+    const at = signingPlace()
     await first.desk.submit(await byTwo(await drafted()))
     const renewal = parseRoleDraft(await first.desk.draft({ act: "renew" }))
     await readDraft(renewal, at, world.clock.now())
@@ -342,7 +338,7 @@ describe("a key that signs for a founding", () => {
 
 describe("a draft that founds a fleet", () => {
   const read = (draft: Uint8Array, expected?: string): Promise<DraftBase> =>
-    readDraft(parseRoleDraft(draft), place(expected), world.clock.now())
+    readDraft(parseRoleDraft(draft), signingPlace(expected), world.clock.now())
 
   test("says in words who will sign for what, and how far it is signed", async () => {
     const draft = parseRoleDraft(await drafted())
@@ -382,7 +378,7 @@ describe("a draft that founds a fleet", () => {
   })
 
   test("of a second root is refused: a fleet begins with the first", async () => {
-    const at = place()
+    const at = signingPlace()
     await first.desk.submit(await byTwo(await drafted()))
     const renewal = parseRoleDraft(await first.desk.draft({ act: "renew" }))
     const { fleet, change } = renewal
@@ -402,7 +398,7 @@ describe("a draft that founds a fleet", () => {
         changed[at]! ^= mask
         const read = async () => {
           const parsed = parseRoleDraft(changed)
-          const base = await readDraft(parsed, place(), world.clock.now())
+          const base = await readDraft(parsed, signingPlace(), world.clock.now())
           verifySigned(standingOfDraft(parsed.change, base))
           return digestOfDraft(parsed)
         }

@@ -6,8 +6,12 @@ import { existsSync } from "node:fs"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
-import { readDraftBase, verifyFollows } from "../../../src/fleet/draft-reading.ts"
-import { signDraft, standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
+import {
+  readDraftBase,
+  type SigningPlace,
+  verifyFollows,
+} from "../../../src/fleet/draft-reading.ts"
+import { standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
   encodeRoleDraft,
@@ -20,10 +24,10 @@ import { RoleRing } from "../../../src/fleet/role-ring.ts"
 import type { PublicKey } from "../../../src/trust/public-key.ts"
 import { signingKeyFromSeed } from "../../../src/trust/signing-key.ts"
 import { repositoryOf } from "../../../src/trust/tuf/fleet-repository.ts"
-import { memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
 import { rootRolesOf } from "../../../src/trust/tuf/role-holders.ts"
 import { draftRoot, signMetadata } from "../../../src/trust/tuf/tuf-author.ts"
 import { signedBytesOf } from "../../../src/trust/tuf/tuf-bytes.ts"
+import { signedBy, signingPlace } from "./draft-signer.ts"
 import { DAY_MS, eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
 let world: FleetWorld
@@ -37,22 +41,12 @@ beforeEach(async () => {
 afterEach(() => world.close())
 
 const coded = (code: string) => expect.objectContaining({ code })
-const place = (expectedFleet?: string) => {
-  return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
-}
-
-/** Signs a draft where a key is, as a new signer does. */
-async function signed(
+/** As a new signer does. */
+const signed = (
   draft: Uint8Array,
   person: DeviceKey,
-  options: { at?: ReturnType<typeof place>; isAgain?: boolean } = {},
-): Promise<Uint8Array> {
-  const { at = place(), isAgain = false } = options
-  const parsed = parseRoleDraft(draft)
-  const base = await readDraftBase(parsed, at)
-  const made = await signDraft(parsed, person.signing, { base, state: at.state, isAgain })
-  return encodeRoleDraft(made.draft)
-}
+  options: { at?: SigningPlace; isAgain?: boolean } = {},
+) => signedBy(draft, person, { nowMs: world.clock.now(), ...options })
 
 const merged = (...copies: readonly Uint8Array[]): Uint8Array =>
   encodeRoleDraft(mergeDrafts(copies.map(parseRoleDraft)))
@@ -254,7 +248,7 @@ describe("a draft", () => {
 
   test("says in words what it changes, and how far it is signed", async () => {
     const draft = parseRoleDraft(await held())
-    const base = await readDraftBase(draft, place())
+    const base = await readDraftBase(draft, signingPlace())
     const lines = describeDraft(draft, base)
     expect(lines[0]).toBe(`fleet ${first.fleet.membership!.fleet}`)
     expect(lines).toContain("  role root: 2 of 3 keys must sign, before 1 of 1")
@@ -272,7 +266,7 @@ describe("a draft", () => {
   test("of a policy names its parties and their keys", async () => {
     const owner = await createDevice("owner")
     const draft = parseRoleDraft(await first.desk.draft({ act: "policy", ...policyOf(owner) }))
-    const lines = describeDraft(draft, await readDraftBase(draft, place()))
+    const lines = describeDraft(draft, await readDraftBase(draft, signingPlace()))
     expect(lines).toContain("  + policy/acme.json")
     expect(lines).toContain("  owner: 1 of 1 devices")
     expect(lines.some((line) => line.startsWith(`    ${owner.key}  active, shares to `))).toBe(true)
@@ -284,9 +278,9 @@ describe("a draft", () => {
     const shown = parseRoleDraft(await first.desk.draft({ act: "policy", ...policyOf(other) }))
     const { contents } = shown.change
     const swapped = { ...draft, change: { ...draft.change, contents: contents! } }
-    await expect(readDraftBase(swapped, place())).rejects.toThrow(coded("TUF_TARGET_WRONG"))
+    await expect(readDraftBase(swapped, signingPlace())).rejects.toThrow(coded("TUF_TARGET_WRONG"))
     const without = { ...draft, change: { ...draft.change, contents: new Map() } }
-    await expect(readDraftBase(without, place())).rejects.toThrow(coded("DRAFT_INVALID"))
+    await expect(readDraftBase(without, signingPlace())).rejects.toThrow(coded("DRAFT_INVALID"))
   })
 
   test("of any role but root and targets is refused: what is signed does not say whose it is", async () => {
@@ -307,12 +301,12 @@ describe("a draft", () => {
     const draft = parseRoleDraft(await first.desk.draft({ act: "renew" }))
     const contents = new Map([["policy/acme.json", known]])
     const showing = { ...draft, change: { ...draft.change, contents } }
-    await expect(readDraftBase(showing, place())).rejects.toThrow(coded("DRAFT_INVALID"))
+    await expect(readDraftBase(showing, signingPlace())).rejects.toThrow(coded("DRAFT_INVALID"))
   })
 
   test("says nothing that a terminal would obey", async () => {
     const draft = parseRoleDraft(await held())
-    const base = await readDraftBase(draft, place())
+    const base = await readDraftBase(draft, signingPlace())
     const lines = describeDraft({ ...draft, fleet: "\u001b[2J\nfleet\u202e" }, base)
     expect(lines[0]).toBe("fleet ?[2J?fleet?")
   })
@@ -342,7 +336,7 @@ describe("a draft", () => {
   })
 
   test("is refused by a key that has signed other words of the version, unless that is said", async () => {
-    const at = place()
+    const at = signingPlace()
     const [alice] = people as [DeviceKey, DeviceKey, DeviceKey]
     const draft = await held()
     await signed(draft, alice, { at })
@@ -354,7 +348,7 @@ describe("a draft", () => {
 
   test("of another fleet is refused by a key, and by the node", async () => {
     const [alice] = people as [DeviceKey, DeviceKey, DeviceKey]
-    const at = place()
+    const at = signingPlace()
     const draft = await held()
     await signed(draft, alice, { at })
     const other = new FleetWorld()
@@ -364,7 +358,7 @@ describe("a draft", () => {
       const foreign = await stranger.desk.draft({ act: "renew" })
       await expect(signed(foreign, alice, { at })).rejects.toThrow(coded("FLEET_WRONG"))
       const { fleet } = first.fleet.membership!
-      await expect(readDraftBase(parseRoleDraft(foreign), place(fleet))).rejects.toThrow(
+      await expect(readDraftBase(parseRoleDraft(foreign), signingPlace(fleet))).rejects.toThrow(
         coded("FLEET_WRONG"),
       )
       await expect(first.desk.submit(foreign)).rejects.toThrow(coded("FLEET_WRONG"))
@@ -393,7 +387,7 @@ describe("a draft", () => {
   test("with one byte changed has too few signatures, or is refused with a code, or says the same", async () => {
     const [alice, bob] = people as [DeviceKey, DeviceKey, DeviceKey]
     const draft = await signed(await signed(await held(), alice), bob)
-    const base = await readDraftBase(parseRoleDraft(draft), place())
+    const base = await readDraftBase(parseRoleDraft(draft), signingPlace())
     const wordsOf = ({ change }: RoleDraft) =>
       [...filesOfChange(change)].map(([role, file]) => {
         return [role, Buffer.from(signedBytesOf(file)).toString("hex")]

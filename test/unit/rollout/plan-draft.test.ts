@@ -35,13 +35,11 @@ import { RolloutFiles } from "../../../src/rollout/rollout-files.ts"
 import type { PublicKey } from "../../../src/trust/public-key.ts"
 import { memoryFiles } from "../../../src/trust/tuf/memory-files.ts"
 import { draftTargets, signMetadata } from "../../../src/trust/tuf/tuf-author.ts"
+import { signingPlace } from "../fleet/draft-signer.ts"
 import { DAY_MS, type FleetNode, FleetWorld } from "../fleet/fleet-world.ts"
 import { ASSET, RELEASE } from "../release/world.ts"
 
 const coded = (code: string) => expect.objectContaining({ code })
-const place = (expectedFleet?: string): SigningPlace => {
-  return { fleet: memoryFiles(), state: memoryFiles(), expectedFleet }
-}
 const FILE = {
   rollout: "model",
   releases: ["acme/model@5"],
@@ -91,7 +89,7 @@ async function hold(
 
 const drafted = (change: object = {}) => rollouts.draft(parsePlanFile({ ...FILE, ...change }))
 
-async function read(draft: Uint8Array, at = place()): Promise<ReadPlanDraft> {
+async function read(draft: Uint8Array, at = signingPlace()): Promise<ReadPlanDraft> {
   return await readDraftedPlan(parsePlanDraft(draft), at)
 }
 
@@ -99,7 +97,7 @@ async function read(draft: Uint8Array, at = place()): Promise<ReadPlanDraft> {
 async function signed(
   draft: Uint8Array,
   { signing }: DeviceKey,
-  { at = place(), isAgain = false }: { at?: SigningPlace; isAgain?: boolean } = {},
+  { at = signingPlace(), isAgain = false }: { at?: SigningPlace; isAgain?: boolean } = {},
 ): Promise<Uint8Array> {
   const made = await signPlanDraft(await read(draft, at), signing, { state: at.state, isAgain })
   return encodePlanDraft(made.read.draft)
@@ -291,12 +289,12 @@ describe("a draft of a plan", () => {
 
   it("of another fleet is refused by a key, and by the node", async () => {
     await hold()
-    const at = place()
+    const at = signingPlace()
     const draft = await drafted()
     await signed(draft, people[0], { at })
     const foreign = { ...parsePlanDraft(draft), fleet: "0".repeat(64) }
     const file = encodePlanDraft(foreign)
-    await expect(read(file, place(first.fleet.membership!.fleet))).rejects.toThrow(
+    await expect(read(file, signingPlace(first.fleet.membership!.fleet))).rejects.toThrow(
       coded("FLEET_WRONG"),
     )
     await expect(signed(file, people[0], { at })).rejects.toMatchObject({
@@ -326,7 +324,7 @@ describe("a draft of a plan", () => {
 
   it("is refused by a key that has signed other words of the version, unless that is said", async () => {
     await hold()
-    const at = place()
+    const at = signingPlace()
     const [alice] = people
     await signed(await drafted(), alice, { at })
     const other = await drafted({ channel: "other" })
