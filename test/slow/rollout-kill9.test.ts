@@ -1,7 +1,8 @@
 /**
- * A node and the controller of a rollout, as processes, are killed at every step that the machine has and
- * at everything that can be decided, each alone and both at one moment, and come back from what is left, or from a copy three steps old:
- * what was begun comes to its end, nothing is made to run twice, and no wave begins before its gate.
+ * A node and the controller of a rollout, as processes, are killed at every step that the machine has
+ * and at everything that can be decided, each alone and both at one moment, and come back from what
+ * is left, or from a copy three steps old: what was begun comes to its end, nothing is made to run
+ * twice, and no wave begins before its gate.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { ActKind } from "../../src/rollout/decision.ts"
@@ -72,6 +73,10 @@ afterAll(async () => {
   await workspace.close()
 })
 
+const isDecided =
+  (act: ActKind) =>
+  ({ decided }: Place) =>
+    decided.at(-1)?.act === act
 const nameOf = ({ step, isBegun }: Place) => `${step}${isBegun ? "+" : ""}`
 
 /** Tells a story until the node has died there, and not a step later. */
@@ -138,9 +143,9 @@ test.each(["ahead", "back"] as const)(
 
 describe("the controller that is killed", () => {
   test.each(Object.keys(ACTS) as ActKind[])("when it has just decided to %s", async (act) => {
-    const isThere = ({ decided }: Place) => decided.at(-1)?.act === act
-    const story: Story = { activate: "program", ...ACTS[act], who: "anchor", dies: isThere }
-    await tellDeath(story, ({ death }) => death !== undefined && isThere(death))
+    const dies = isDecided(act)
+    const story: Story = { activate: "program", ...ACTS[act], who: "anchor", dies }
+    await tellDeath(story, ({ death }) => death !== undefined && dies(death))
   })
 })
 
@@ -160,6 +165,18 @@ describe.each(["edge", "anchor"] as const)(
     test.each(["activating", "going-back"] as const)("when the node has begun with %s", (step) =>
       tellBoth(step, true),
     )
+
+    test.each(Object.keys(ACTS) as ActKind[])("when it was just decided to %s", async (act) => {
+      const course = { activate: "program", ...ACTS[act] } as const
+      const story: Story = {
+        ...course,
+        who: "both",
+        watched: "anchor",
+        first,
+        dies: isDecided(act),
+      }
+      await tellDeath(story, ({ death }) => death !== undefined && isDecided(act)(death))
+    })
   },
 )
 

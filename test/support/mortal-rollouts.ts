@@ -1,8 +1,7 @@
 /**
  * A fleet of two real nodes whose rollouts are told while one of them, or both at one moment, die by
  * SIGKILL at a step that was just written, and come back from what is left, or from a copy of some steps
- * before. What is made to
- * run leaves a line outside of what nodes keep.
+ * before. What is made to run leaves a line outside of what nodes keep.
  * @module
  */
 import { createHash } from "node:crypto"
@@ -46,8 +45,10 @@ export interface Story {
   readonly isFresh?: boolean
   /** The edge fails its probe until the rollout is paused. */
   readonly isIll?: boolean
-  /** Who dies; the edge unless told. Of several at one moment: the first is watched. */
+  /** Who dies; the edge unless told. */
   readonly who?: Who | "both"
+  /** Of both, whose disk says when; the edge's unless told. */
+  readonly watched?: Who
   /** Of both, who comes back first; the edge unless told. */
   readonly first?: Who
   /** When; never unless told. */
@@ -229,8 +230,8 @@ class Telling {
 
   /** Who is watched, and dies. */
   get #who(): Who {
-    const { who = "edge" } = this.#story
-    return who === "both" ? "edge" : who
+    const { who = "edge", watched = "edge" } = this.#story
+    return who === "both" ? watched : who
   }
 
   /** All who die with it, in the order in which they come back. */
