@@ -44,7 +44,7 @@ export async function measurePair(plan: PairPlan, signal: AbortSignal): Promise<
     }
     touchMemory(plan)
     for (const peer of started) peer.startUsage()
-    leech.tell(address)
+    leech.tell({ ...address, watchesLoop: true })
     const done = await leech.next("done")
     const usage = { seed: seed.usage(), leech: leech.usage() }
     await plan.verify(folder)
