@@ -5,9 +5,9 @@
 import type { Event } from "../audit/event.ts"
 import type { PeerId } from "../net/net.ts"
 import type { NodeState } from "../rollout/node-machine.ts"
+import type { KnownPlan, TakenDecision } from "../rollout/plan-record.ts"
 import type { HealthReport } from "../rollout/report.ts"
 import type { PlanReceipt } from "../rollout/rollout.ts"
-import type { KnownPlan, TakenDecision } from "../rollout/rollout-book.ts"
 
 /** A plan was made here. */
 export function eventOfPlan({ name, version, digest, channel }: PlanReceipt): Event {

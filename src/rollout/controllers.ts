@@ -7,7 +7,7 @@ import { codeOf, messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { PeerId } from "../net/net.ts"
 import type { RolloutController } from "./controller.ts"
-import type { KnownPlan } from "./rollout-book.ts"
+import type { KnownPlan } from "./plan-record.ts"
 
 export interface ControllersDeps {
   /** This node. */

@@ -31,6 +31,7 @@ import {
 import type { PlanTerms } from "./plan-file.ts"
 import { PlanMaker, type PlanMakerDeps } from "./plan-making.ts"
 import { planPath } from "./plan-path.ts"
+import type { KnownPlan } from "./plan-record.ts"
 import { encodePlan } from "./plan-statement.ts"
 import type {
   NodeStanding,
@@ -40,7 +41,6 @@ import type {
   RolloutReport,
   Rollouts,
 } from "./rollout.ts"
-import type { KnownPlan } from "./rollout-book.ts"
 import type { RolloutView } from "./rollout-view.ts"
 import { countWave, type Findings, judge, standingOf } from "./wave-judging.ts"
 

@@ -28,10 +28,11 @@ import {
   parseMemory,
   withChannel,
 } from "./node-state.ts"
+import type { KnownPlan } from "./plan-record.ts"
 import { PlanRun, type RunReport } from "./plan-run.ts"
 import { encodeReport } from "./report.ts"
 import { ReportSending } from "./report-sending.ts"
-import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import type { RolloutBook } from "./rollout-book.ts"
 import type { RolloutFiles } from "./rollout-files.ts"
 import { encodeRoster } from "./roster.ts"
 import { mayBeIn, placeOrLate, rosterOf } from "./wave-choosing.ts"

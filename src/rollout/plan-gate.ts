@@ -8,7 +8,8 @@ import type { PeerId } from "../net/net.ts"
 import type { PlanView } from "../release/gate-keeper.ts"
 import type { KnownRelease } from "../release/releases.ts"
 import { isReleased } from "./node-machine.ts"
-import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import type { KnownPlan } from "./plan-record.ts"
+import type { RolloutBook } from "./rollout-book.ts"
 import { placeOrLate } from "./wave-choosing.ts"
 
 export class PlanGate implements PlanView {

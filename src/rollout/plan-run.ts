@@ -24,8 +24,8 @@ import {
 } from "./node-machine.ts"
 import type { KeptRollout } from "./node-state.ts"
 import type { Activation } from "./plan.ts"
+import type { KnownPlan } from "./plan-record.ts"
 import type { Outcome } from "./report.ts"
-import type { KnownPlan } from "./rollout-book.ts"
 
 /** Pauses before work is tried again that could not be done now, milliseconds; the last one stays. */
 const PAUSES_MS: readonly number[] = [100, 200, 400, 800, 1_600, 5_000, 15_000, 30_000]

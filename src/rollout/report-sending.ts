@@ -5,7 +5,7 @@
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
 import type { PeerId } from "../net/net.ts"
-import type { KnownPlan } from "./rollout-book.ts"
+import type { KnownPlan } from "./plan-record.ts"
 
 /** Pauses between tries, milliseconds; the last one stays. */
 const PAUSES_MS: readonly number[] = [200, 500, 1_000, 2_000, 5_000, 15_000, 30_000]

@@ -13,7 +13,8 @@ import { NetError } from "../net/errors.ts"
 import type { PeerId, PeerNetwork } from "../net/net.ts"
 import { TrustError } from "../trust/errors.ts"
 import { DECISIONS_MAX } from "./decision.ts"
-import type { KnownPlan, RolloutBook } from "./rollout-book.ts"
+import type { KnownPlan } from "./plan-record.ts"
+import type { RolloutBook } from "./rollout-book.ts"
 import {
   encodeAsk,
   encodeDecisions,

@@ -4,9 +4,9 @@
  */
 import type { Counter, Metrics } from "../core/metrics.ts"
 import type { NodeState } from "./node-machine.ts"
+import type { TakenDecision } from "./plan-record.ts"
 import type { HealthReport } from "./report.ts"
 import type { RolloutCounts, Rollouts } from "./rollout.ts"
-import type { TakenDecision } from "./rollout-book.ts"
 
 /** Counts what happens; what stands is read from the rollouts when somebody looks. */
 export class RolloutMetrics {

@@ -3,7 +3,7 @@ import { expect, it } from "vitest"
 import { silentLogger } from "../../../src/core/log.ts"
 import type { RolloutController } from "../../../src/rollout/controller.ts"
 import { Controllers } from "../../../src/rollout/controllers.ts"
-import type { KnownPlan } from "../../../src/rollout/rollout-book.ts"
+import type { KnownPlan } from "../../../src/rollout/plan-record.ts"
 import { digestFor, OPEN_PLAN, peerOf } from "./rollout-scene.ts"
 
 const known = (name: string): KnownPlan => ({
