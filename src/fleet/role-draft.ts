@@ -18,7 +18,6 @@ import {
 import type { PeerId } from "../net/net.ts"
 import { encodeDraft, parseRootDraft, parseTargetsDraft } from "../trust/tuf/fleet-repository.ts"
 import type { NamedBytes } from "../trust/tuf/publication.ts"
-import { withSignatures } from "../trust/tuf/tuf-author.ts"
 import { hexSha256, signedBytesOf } from "../trust/tuf/tuf-bytes.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
 import { TARGET_BYTES_MAX } from "../trust/tuf/tuf-limits.ts"
@@ -133,24 +132,6 @@ export function withDraftFiles<Change extends DraftChange>(
     ...(root === undefined ? {} : { root: made("root", root) }),
     ...(targets === undefined ? {} : { targets: made("targets", targets) }),
   }
-}
-
-/**
- * Puts the signatures of copies of one draft together.
- * @param copies - at least one
- * @throws {@link FleetError} `DRAFT_INVALID` when they are not copies of one
- */
-export function mergeDrafts(copies: readonly RoleDraft[]): RoleDraft {
-  const [first, ...others] = copies
-  if (first === undefined) throw refuse("there is none")
-  const isCopy = others.every((other) => digestOfDraft(other) === digestOfDraft(first))
-  if (!isCopy) throw refuse("these are different drafts")
-  const change = withDraftFiles(first.change, (role, file) => {
-    const signed = others.flatMap((other) => filesOfChange(other.change).get(role) ?? [])
-    const all = Object.assign({}, file.signatures, ...signed.map(({ signatures }) => signatures))
-    return withSignatures(file, all)
-  })
-  return { ...first, change }
 }
 
 /** What tells drafts apart: all that is signed. */

@@ -11,6 +11,7 @@ import { readLocalFile, writeLocalFile } from "../../cli/local-file.ts"
 import { collect, countOf, listOf, requiredText, textOf } from "../../cli/option.ts"
 import { systemClock } from "../../core/clock.ts"
 import { DEVICE_BYTES_MAX, parseDevicePublic } from "../../fleet/device.ts"
+import { mergeDrafts } from "../../fleet/draft-merging.ts"
 import { readDraft } from "../../fleet/draft-reading.ts"
 import {
   type DraftStanding,
@@ -25,7 +26,6 @@ import {
   DRAFT_BYTES_MAX,
   encodeRoleDraft,
   isFounding,
-  mergeDrafts,
   parseRoleDraft,
   type RoleDraft,
 } from "../../fleet/role-draft.ts"

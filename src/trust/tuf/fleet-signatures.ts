@@ -24,14 +24,19 @@ export function verifySigners({ role, metadata, delegator }: Delegated): void {
   const bytes = signedBytesOf(metadata)
   const keys = delegatedKeys(delegator)
   const signers = keyIDs.filter((id) => {
-    const hex = metadata.signatures[id]?.sig ?? ""
+    const signature = signatureOf(metadata.signatures[id]?.sig ?? "")
     const text = keys[id]?.keyVal.public
-    if (text === undefined || !SIGNATURE_HEX.test(hex)) return false
-    return isAccepted({ key: soundKey(text), bytes, signature: Buffer.from(hex, "hex") })
+    if (text === undefined || signature === undefined) return false
+    return isAccepted({ key: soundKey(text), bytes, signature })
   })
   if (new Set(signers).size >= threshold) return
   const found = `${signers.length} of ${threshold} signatures`
   throw new TrustError("TUF_SIGNATURES_MISSING", `${role}: ${found}`, { details: { role } })
+}
+
+/** Reads a signature as TUF writes it; undefined when it is none. */
+export function signatureOf(hex: string): Uint8Array | undefined {
+  return SIGNATURE_HEX.test(hex) ? Buffer.from(hex, "hex") : undefined
 }
 
 /** The keys and the threshold of a role, as the file above it says. */

@@ -8,13 +8,13 @@ import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { codeOf } from "../../../src/core/errors.ts"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
+import { mergeDrafts } from "../../../src/fleet/draft-merging.ts"
 import { type DraftBase, readDraft, type SigningPlace } from "../../../src/fleet/draft-reading.ts"
 import { signDraft, standingOfDraft, verifySigned } from "../../../src/fleet/draft-signing.ts"
 import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
   digestOfDraft,
   encodeRoleDraft,
-  mergeDrafts,
   parseRoleDraft,
   type RoleDraft,
 } from "../../../src/fleet/role-draft.ts"

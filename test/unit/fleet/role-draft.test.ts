@@ -3,9 +3,11 @@
  * once enough have signed.
  */
 import { existsSync } from "node:fs"
+import { Signature } from "@tufjs/models"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { createDevice, type DeviceKey } from "../../../src/fleet/device.ts"
+import { mergeDrafts } from "../../../src/fleet/draft-merging.ts"
 import {
   readDraftBase,
   type SigningPlace,
@@ -16,17 +18,17 @@ import { describeDraft } from "../../../src/fleet/draft-summary.ts"
 import {
   encodeRoleDraft,
   filesOfChange,
-  mergeDrafts,
   parseRoleDraft,
   type RoleDraft,
+  withDraftFiles,
 } from "../../../src/fleet/role-draft.ts"
 import { RoleRing } from "../../../src/fleet/role-ring.ts"
 import type { PublicKey } from "../../../src/trust/public-key.ts"
 import { signingKeyFromSeed } from "../../../src/trust/signing-key.ts"
 import { repositoryOf } from "../../../src/trust/tuf/fleet-repository.ts"
 import { rootRolesOf } from "../../../src/trust/tuf/role-holders.ts"
-import { draftRoot, signMetadata } from "../../../src/trust/tuf/tuf-author.ts"
-import { signedBytesOf } from "../../../src/trust/tuf/tuf-bytes.ts"
+import { draftRoot, signMetadata, withSignatures } from "../../../src/trust/tuf/tuf-author.ts"
+import { signedBytesOf, tufKeyId } from "../../../src/trust/tuf/tuf-bytes.ts"
 import { signedBy, signingPlace } from "./draft-signer.ts"
 import { DAY_MS, eventually, type FleetNode, FleetWorld } from "./fleet-world.ts"
 
@@ -50,6 +52,16 @@ const signed = (
 
 const merged = (...copies: readonly Uint8Array[]): Uint8Array =>
   encodeRoleDraft(mergeDrafts(copies.map(parseRoleDraft)))
+
+/** Gives a draft in which a key's signatures are of something else. */
+const spoiled = (draft: RoleDraft, key: PublicKey): RoleDraft => {
+  const change = withDraftFiles(draft.change, (_role, file) => {
+    const [id, sig] = [tufKeyId(key), "00".repeat(64)]
+    const wrong = new Signature({ keyID: id, sig })
+    return withSignatures(file, { ...file.signatures, [id]: wrong })
+  })
+  return { ...draft, change }
+}
 
 /** Gives root and targets to two of the three. */
 async function hold(holders: readonly DeviceKey[] = people): Promise<void> {
@@ -128,6 +140,21 @@ describe("root and targets that three people hold", () => {
     const { policy } = (await first.fleet.membership!.policy("acme"))!
     expect(policy.parties.map(({ name }) => name)).toEqual(["owner"])
     expect((await first.desk.signersOf("releases.acme")).length).toBe(1)
+  })
+
+  test("sign a policy by two copies, whichever comes first, though each was spoiled for one key", async () => {
+    await hold()
+    const owner = await createDevice("owner")
+    const draft = await first.desk.draft({ act: "policy", ...policyOf(owner) })
+    const [alice, , carol] = people as [DeviceKey, DeviceKey, DeviceKey]
+    const both = parseRoleDraft(await signed(await signed(draft, alice), carol))
+    const copies = [alice, carol].map(({ key }) => encodeRoleDraft(spoiled(both, key)))
+    for (const copy of copies) {
+      await expect(first.desk.submit(copy)).rejects.toThrow(coded("TUF_SIGNATURES_MISSING"))
+    }
+    const [one, other] = [merged(...copies), merged(...copies.toReversed())]
+    for (const file of [one, other]) expect(file).toEqual(encodeRoleDraft(both))
+    expect((await first.desk.submit(one)).roles).toEqual(["targets"])
   })
 
   test("hand over to others when one key is lost, by two that are left", async () => {
