@@ -12,8 +12,6 @@ export type ApiErrorCode =
   | "IMAGE_UNKNOWN"
   /** The image has no variant for that platform; `details.platforms` lists those it has. */
   | "PLATFORM_UNKNOWN"
-  /** No release of that name. */
-  | "RELEASE_UNKNOWN"
   /** The parties of a publication are not those of the namespace's policy. */
   | "POLICY_MISMATCH"
   /** A manifest that is no image manifest and no index, or breaks their rules. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts"
 import type { Digest } from "../core/digest.ts"
+import { InputError } from "../core/errors.ts"
 import { type ImageReference, parseReference } from "../core/reference.ts"
 import type { Delivery, FlightReport } from "../delivery/delivery.ts"
 import type { OriginRef } from "../delivery/origin.ts"
@@ -45,15 +46,13 @@ export interface ImageParts {
   readonly origin: OriginRef | undefined
 }
 
-/**
- * Reads a REF that must be an image.
- * @throws InputError `REFERENCE_INVALID`; ApiError `RELEASE_UNKNOWN`
- */
+/** Reads a REF that must be an image. @throws InputError `REFERENCE_INVALID` */
 export function imageReferenceOf(images: ImageSource, ref: string): ImageReference {
   const reference = parseReference(ref, (component) => images.isRegistryKey(component))
   if (reference.kind === "image") return reference
   if (reference.kind === "name") return reference.image
-  throw new ApiError("RELEASE_UNKNOWN", `no release ${JSON.stringify(ref)} is known here`)
+  const shown = JSON.stringify(ref.slice(0, 120))
+  throw new InputError("REFERENCE_INVALID", `${shown} is not an image: it names a release`)
 }
 
 /** Brings an image here, whole and verified. @throws ApiError, OriginError, DeliveryError */

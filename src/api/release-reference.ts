@@ -4,12 +4,13 @@
  */
 
 import type { Clock } from "../core/clock.ts"
-import { CodedError, InputError } from "../core/errors.ts"
+import { CodedError, codeOf, InputError } from "../core/errors.ts"
 import { isName } from "../core/name.ts"
 import { parseReference } from "../core/reference.ts"
 import { type AssetVersion, formatAssetVersion, isAssetName } from "../release/asset-name.ts"
 import { ReleaseError } from "../release/errors.ts"
 import type { KnownRelease, ReleaseBook } from "../release/releases.ts"
+import type { ImageSource } from "./image-source.ts"
 import { type ReleaseRouteDeps, releasesOf } from "./release-deps.ts"
 
 /** What was published a moment ago may be on its way here. */
@@ -58,6 +59,28 @@ export async function findRelease(
   throw unknown(ref, '"sealift releases" lists those that are')
 }
 
+/**
+ * Finds the release that a REF names, if it names one: an image's has a tag or a digest, and a bare name
+ * is an image's where no release has it.
+ * @throws ReleaseError `RELEASE_UNKNOWN` for one with a number, or with `release:`
+ */
+export async function findNamedRelease(
+  deps: ReleaseRouteDeps & { readonly images: Pick<ImageSource, "isRegistryKey"> },
+  ref: string,
+  options: { readonly signal: AbortSignal },
+): Promise<KnownRelease | undefined> {
+  const { kind } = parseReference(ref, (component) => deps.images.isRegistryKey(component))
+  if (kind === "image") return undefined
+  try {
+    return await findRelease(deps, ref, options)
+  } catch (error) {
+    if (kind === "name" && NO_RELEASE.includes(codeOf(error) ?? "")) return undefined
+    throw error
+  }
+}
+
+/** What is said of a bare name that is no release's. */
+const NO_RELEASE: readonly string[] = ["RELEASE_UNKNOWN", "NOT_ENROLLED", "REFERENCE_INVALID"]
 const NO_FLEET = "this node is in no fleet"
 
 async function findAnew(

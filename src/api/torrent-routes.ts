@@ -4,6 +4,10 @@
  */
 import type { FastifyInstance } from "fastify"
 import { type Digest, parseDigest } from "../core/digest.ts"
+import { verifyApproved } from "../release/decision.ts"
+import { carriedFiles } from "../release/release.ts"
+import type { KnownRelease } from "../release/releases.ts"
+import { SwarmError } from "../swarm/errors.ts"
 import {
   parseMagnet,
   parsePeerAddress,
@@ -19,11 +23,14 @@ import {
   type TorrentRow,
   type TorrentStreamLine,
 } from "./api.ts"
+import { clientSignal } from "./client-signal.ts"
 import type { ControlDeps } from "./control.ts"
 import { ApiError } from "./errors.ts"
 import { ImageLeases } from "./image-leases.ts"
 import { findImageParts } from "./image-pull.ts"
 import { sendLines } from "./line-stream.ts"
+import { releasesOf } from "./release-deps.ts"
+import { findNamedRelease, refOf } from "./release-reference.ts"
 import { type Fields, fieldsOf, required } from "./request.ts"
 import { torrentOf } from "./torrent.ts"
 import { pullTorrent } from "./torrent-pull.ts"
@@ -42,18 +49,19 @@ const GET_FIELDS = { magnet: "link", torrent: "base64", peers: "texts", hold: "b
 /** Adds the routes to a server. */
 export function addTorrentRoutes(app: FastifyInstance, deps: ControlDeps): void {
   const { publicSide } = deps
-  app.get("/v1/torrent", async (request): Promise<TorrentReport> => {
+  app.get("/v1/torrent", async (request, reply): Promise<TorrentReport> => {
     const types = { ref: "text", platform: "text", allPlatforms: "text" } as const
     const { allPlatforms, ...fields } = fieldsOf(request.query, types)
     const ref = required(fields.ref, "ref")
     const wish = { ...fields, ref, allPlatforms: allPlatforms === "true" }
-    return await report(deps, ref, await digestsOf(deps, wish))
+    return await report(deps, ref, await digestsOf(deps, wish, { signal: clientSignal(reply) }))
   })
-  app.post("/v1/torrent", async (request): Promise<TorrentReport> => {
+  app.post("/v1/torrent", async (request, reply): Promise<TorrentReport> => {
     const fields = fieldsOf(request.body, POST_FIELDS)
     const ref = required(fields.ref, "ref")
     const isPublic = required(fields.isPublic, "isPublic")
-    const digests = await digestsOf(deps, { ...fields, ref })
+    const signal = clientSignal(reply)
+    const digests = await digestsOf(deps, { ...fields, ref }, { signal, isPublic })
     if (isPublic) await publishAll(deps, digests)
     else for (const digest of digests) await publicSide.hide(digest)
     return await report(deps, ref, digests)
@@ -114,11 +122,37 @@ function publicReport({ publicSide }: ControlDeps): PublicReport {
   return { ...(port === undefined ? {} : { port }), torrents }
 }
 
-async function digestsOf(deps: ControlDeps, wish: ImageRequest): Promise<readonly Digest[]> {
+async function digestsOf(
+  deps: ControlDeps,
+  wish: ImageRequest,
+  { signal, isPublic = false }: { readonly signal: AbortSignal; readonly isPublic?: boolean },
+): Promise<readonly Digest[]> {
   if (wish.ref.startsWith("sha256:")) return [parseDigest(wish.ref)]
-  const signal = AbortSignal.timeout(HOLD_MS_MAX)
+  const release = await findNamedRelease(deps, wish.ref, { signal })
+  if (release !== undefined) {
+    if (isPublic) await verifyForEverybody(deps, release, { signal })
+    return [...new Set(carriedFiles(release.release.said).map(({ digest }) => digest))]
+  }
   const { manifests, blobs } = await findImageParts(deps.images, wish, { signal })
   return [...manifests, ...blobs].map(({ digest }) => digest)
+}
+
+/**
+ * What is signed for the fleet, or not yet by all, does not go to everybody by its name.
+ * @throws SwarmError `PUBLIC_REFUSED`; ReleaseError `APPROVALS_MISSING` and its like
+ */
+async function verifyForEverybody(
+  deps: ControlDeps,
+  known: KnownRelease,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { said } = known.release
+  if (said.content.visibility !== "public") {
+    const message = `${refOf(known)} was not published with --public, and cannot be made public`
+    throw new SwarmError("PUBLIC_REFUSED", message)
+  }
+  const { book } = await releasesOf(deps, options)
+  verifyApproved(said, await book.decide(known))
 }
 
 function linkOf({ magnet, torrent }: Fields<typeof GET_FIELDS>): TorrentLink {

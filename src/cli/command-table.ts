@@ -24,6 +24,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "fleet policy": "whose approval the releases of a namespace need",
   "fleet witness": "nodes that cosign the fleet's logs, and say what time it is",
   "fleet desk": "the one node that says what is newest",
+  "fleet node-key": "keys of nodes by file, for those that nobody meets",
   party: "keys of those whose approval a release needs",
   release: "carry a release by file",
   rollout: "bring a release to the nodes wave by wave",
@@ -65,7 +66,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "get <ref>",
-    summary: "fetch an image, or a public torrent by magnet link or file; write it with -o",
+    summary:
+      "fetch an image, an open release, or a public torrent by magnet link or file; write it with -o",
     load: async () => (await import("./command/get.ts")).getCommand,
   },
   {
@@ -111,7 +113,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "torrent <ref>",
-    summary: "print the magnet links of an image or a blob, write .torrent files, make it public",
+    summary:
+      "print the magnet links of an image, a release or a blob, write .torrent files, make it public",
     load: async () => (await import("./command/torrent.ts")).torrentCommand,
   },
   {

@@ -39,7 +39,7 @@ export const publishCommand: CommandSpec = {
       .option("--audience <group>", "group, or node:PEERID, that may open it; repeatable", collect)
       .option("--hold", "let nobody open it before a rollout says so")
       .option("--no-gate", "leave the gate out, if the policy allows that; nodes only, no groups")
-      .option("--public", "give it, unencrypted, to every BitTorrent client")
+      .option("--public", "let it be given, unencrypted, to every BitTorrent client")
       .option("--party <name=file>", "write the policy with this party if there is none", collect)
       .option("--inspector <recipient>", "inspector of the policy that may look inside", collect)
       .option("--life <duration>", "how long it may be approved and opened, such as 90d")
@@ -75,6 +75,11 @@ export const publishCommand: CommandSpec = {
     })
     out.answer(published, published.ref)
     for (const remark of remarksOf(body, published)) out.note(remark)
+    if (body.visibility === "public") {
+      out.note(
+        `PUBLIC: once all have approved, "sealift torrent ${published.ref} --public" gives it to every BitTorrent client`,
+      )
+    }
     out.note(
       `next: "sealift inspect ${published.ref}", then each party: "sealift approve ${published.ref} --key FILE"`,
     )
@@ -193,7 +198,6 @@ function remarksOf(body: PublishBody, published: Published): readonly string[] {
   ]
   if (body.activation !== undefined)
     lines.push("nodes make it run as it says itself; no plan says otherwise")
-  if (body.visibility === "public") lines.push("PUBLIC: any BitTorrent client may have it")
   if (body.visibility !== "sealed") return lines
   lines.push(`sealed for ${audience.slice(0, 8).join(", ")}${audience.length > 8 ? " …" : ""}`)
   if (!isPostQuantum) lines.push("NOT POST-QUANTUM: a device's recipient is a classical one")

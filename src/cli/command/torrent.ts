@@ -1,6 +1,6 @@
 /**
- * `sealift torrent REF`: the torrents of an image's blobs, for any BitTorrent client, and whether this
- * node gives them to everybody.
+ * `sealift torrent REF`: the torrents of an image's or a release's blobs, for any BitTorrent client, and
+ * whether this node gives them to everybody.
  * @module
  */
 import { writeFile } from "node:fs/promises"
@@ -19,7 +19,8 @@ const DIRECTORY_MODE = 0o755
 export const torrentCommand: CommandSpec = {
   examples: [
     "sealift torrent docker.io/library/alpine:3.20",
-    "sealift torrent sha256:… --public -o ./torrents",
+    "sealift torrent acme/tools@1 --public -o ./torrents",
+    "sealift torrent sha256:… --public",
     "sealift torrent docker.io/library/alpine:3.20 --private",
   ],
   define: (command) =>

@@ -134,9 +134,10 @@ describe("stage", () => {
   test("ends with the error when nobody knows the image, or it is a release", async () => {
     const [image] = (await lines("/v1/stage", { ref: "registry.example/no" })).slice(-1)
     expect(image.error.code).toBe("IMAGE_UNKNOWN")
-    expect((await send("POST", "/v1/stage", { ref: "acme/model@1" })).error.code).toBe(
-      "RELEASE_UNKNOWN",
-    )
+    expect((await send("POST", "/v1/stage", { ref: "acme/model@1" })).error).toMatchObject({
+      code: "REFERENCE_INVALID",
+      message: '"acme/model@1" is not an image: it names a release',
+    })
   })
 })
 

@@ -59,8 +59,11 @@ export interface ReleaseWorld {
   /** The list that is signed, and the one that counts here. */
   witnesses: { signed: Uint8Array | undefined; counting: WitnessList | undefined }
   decision: Decision
-  /** Makes the release of this sequence known, as if it had just arrived. */
-  arrive(sequence: number, change?: Pick<Release, "activation">): Promise<KnownRelease>
+  /** Makes the release of this sequence known, as if it had just arrived; sealed unless it has content. */
+  arrive(
+    sequence: number,
+    change?: Partial<Pick<Release, "activation" | "content">>,
+  ): Promise<KnownRelease>
 }
 
 export async function openReleaseWorld(): Promise<ReleaseWorld> {
@@ -81,7 +84,9 @@ export async function openReleaseWorld(): Promise<ReleaseWorld> {
     releases: releasesOf(() => world, listeners),
     async arrive(sequence, change) {
       const asset = { namespace: "acme", name: "model", sequence }
-      const release = await signedRelease(sealedRelease(policy, { ...RELEASE, asset, ...change }))
+      const said = { ...RELEASE, asset, ...change }
+      const isSealed = change?.content === undefined
+      const release = await signedRelease(isSealed ? sealedRelease(policy, said) : said)
       const known = { release, envelope: new Uint8Array(1), wasAccepted: true }
       world.known.unshift(known)
       for (const listener of listeners) listener(asset)

@@ -1,7 +1,7 @@
 /** The help: every command is listed, has an example, and takes its examples. */
 import { Command } from "commander"
 import { describe, expect, test } from "vitest"
-import { COMMANDS } from "../../../src/cli/command-table.ts"
+import { COMMANDS, GROUPS } from "../../../src/cli/command-table.ts"
 import { defineCommand } from "../../../src/cli/invocation.ts"
 import { runSealift } from "./command-world.ts"
 
@@ -14,6 +14,11 @@ describe("help", () => {
     for (const name of `${names} ${more} setup bench`.split(" ")) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"))
     }
+  })
+
+  test("says what every group of commands is", () => {
+    const groups = new Set(COMMANDS.flatMap(({ group }) => group ?? []))
+    expect([...groups].filter((group) => GROUPS[group] === undefined)).toEqual([])
   })
 
   const named = COMMANDS.map((entry) => {

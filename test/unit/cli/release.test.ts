@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { CliError } from "../../../src/cli/errors.ts"
 import { ReleaseError } from "../../../src/release/errors.ts"
 import { deviceOf, OTHER_PEER, openReleaseWorld, type ReleaseWorld } from "../api/release-world.ts"
+import { PLAIN } from "../release/world.ts"
 import { type CommandWorld, openCommandWorld, runSealift } from "./command-world.ts"
 
 const REF = "acme/model@5"
@@ -300,6 +301,82 @@ describe("stage", () => {
     expect(asked()).toEqual([])
   })
 })
+
+describe("get", () => {
+  const OPEN = "acme/model@6"
+  beforeEach(() => rooms.arrive(6, { content: PLAIN }))
+
+  test("brings an open release, and writes its files where it is told", async () => {
+    expect(await world.run("get", OPEN)).toMatchObject({
+      code: 0,
+      stdout: `${OPEN} 1 files, 48 B\n`,
+    })
+    expect(await world.run("get", OPEN, "-o", at("out"))).toMatchObject({
+      code: 0,
+      stdout: `${at("out")}: 1 files of ${OPEN}\n`,
+    })
+    expect(asked()).toEqual([
+      ["stage", 6],
+      ["stage", 6],
+      ["open", at("out")],
+    ])
+  })
+
+  test("writes nothing that is sealed: that is for open", async () => {
+    const { code, stderr } = await world.run("get", REF, "-o", at("out"))
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("sealift open") })
+    expect(asked()).toEqual([])
+  })
+
+  test("has no platforms of a release", async () => {
+    expect((await world.run("get", OPEN, "--platform", "linux/arm64")).code).toBe(2)
+    expect(asked()).toEqual([])
+  })
+})
+
+describe("torrent", () => {
+  const digest = PLAIN.files[0]!.digest
+  const isPublic = () => world.deps.publicSide.isPublic(digest)
+  beforeEach(async () => {
+    await rooms.arrive(6, { content: { ...PLAIN, visibility: "public" } })
+    await world.store.ingest(once(Buffer.from("a")), { expected: digest })
+    rooms.decision = { kind: "approved", devices: new Set() }
+  })
+
+  test("of a release are its files', by its number or its bare name", async () => {
+    for (const ref of ["acme/model@6", "acme/model"]) {
+      const { code, stdout } = await world.run("torrent", ref)
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/^magnet:\?\S+\n$/),
+      })
+    }
+    expect(isPublic()).toBe(false)
+  })
+
+  test("goes to everybody once all have approved what was published for everybody", async () => {
+    rooms.decision = { kind: "missing", parties: ["safety"] }
+    const early = await world.run("torrent", "acme/model@6", "--public")
+    expect(early).toMatchObject({ code: 5, stderr: expect.stringContaining("APPROVALS_MISSING") })
+    expect(isPublic()).toBe(false)
+    rooms.decision = { kind: "approved", devices: new Set() }
+    expect((await world.run("torrent", "acme/model@6", "--public")).code).toBe(0)
+    expect(isPublic()).toBe(true)
+    expect((await world.run("torrent", "acme/model@6", "--private")).code).toBe(0)
+    expect(isPublic()).toBe(false)
+  })
+
+  test("stays in the fleet where the release is for the fleet", async () => {
+    await rooms.arrive(7, { content: PLAIN })
+    const { code, stderr } = await world.run("torrent", "acme/model@7", "--public")
+    expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining("PUBLIC_REFUSED") })
+    expect(isPublic()).toBe(false)
+  })
+})
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
 
 describe("open", () => {
   test("opens where it was told, seen from here, or in the data directory", async () => {
