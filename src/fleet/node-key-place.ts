@@ -1,6 +1,6 @@
 /**
  * The keys of a node in its fleet, and which of them count by the newest access list
- * (protocol/fleet.md §5, reading and rotating a node key).
+ * (protocol/fleet.md §5, reading a node key).
  * @module
  */
 import type { Logger } from "../core/log.ts"

@@ -1,6 +1,6 @@
 /**
  * Asking nodes for the keys by which they would cosign, and answering it: `/sealift/witness-key/1`
- * (protocol/witness.md §5, the key exchange).
+ * (protocol/witness.md §5, naming witnesses).
  * @module
  */
 import { encodeBase64 } from "../core/byte-text.ts"

@@ -1,6 +1,6 @@
 /**
  * What a node keeps of releases, in files that are there whole or not at all: the releases, what was
- * said of them, and what was found out (protocol/release.md §4, a node's own memory).
+ * said of them, and what was found out (protocol/release.md §5, carrying).
  *
  * It is the node's own disk: whoever can write here can write the trusted root beside it. So what is
  * read back is looked at for its form, and nothing is decided by it that the policy of the day does

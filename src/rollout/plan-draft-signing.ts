@@ -1,7 +1,7 @@
 /**
  * Signing a plan where a key is, with or without a node: the plan first, by as many keys as the role
- * asks for, and then the role's list that names it (protocol/rollout.md §5, plans signed in several
- * places).
+ * asks for, and then the role's list that names it (protocol/rollout.md §5, plans that keys in
+ * several places sign).
  * @module
  */
 import { type Digest, hexOf } from "../core/digest.ts"

@@ -1,6 +1,6 @@
 /**
  * Plans as they are made on a node: what a file says, and what is known where it is made; which plans
- * they take the place of, and whom they would reach (protocol/rollout.md §5, making a plan).
+ * they take the place of, and whom they would reach (protocol/rollout.md §5, which plan counts).
  * @module
  */
 import { FleetError } from "../fleet/errors.ts"
