@@ -34,6 +34,7 @@ import { addReleaseFileRoutes } from "./release-file-routes.ts"
 import { addReleaseRoutes } from "./release-routes.ts"
 import { addRolloutRoutes } from "./rollout-routes.ts"
 import { addTorrentRoutes } from "./torrent-routes.ts"
+import { addUsageRoutes, type UsageRouteDeps } from "./usage-routes.ts"
 import { addWitnessRoutes } from "./witness-routes.ts"
 
 const BODY_BYTES_MAX = 512 * 1024
@@ -43,7 +44,7 @@ const CLOSE_POLL_MS = 50
 /** Permission bits taken away while the socket is made: only the owner may open it. */
 const OWNER_ONLY_UMASK = 0o177
 
-export interface ControlDeps extends LogRouteDeps {
+export interface ControlDeps extends LogRouteDeps, UsageRouteDeps {
   readonly store: BlobStore
   readonly net: PeerNetwork
   readonly swarm: Swarm
@@ -147,6 +148,7 @@ export function createControlApp(deps: ControlDeps, options: ControlOptions): Fa
   addFleetFileRoutes(app, deps)
   addDraftRoutes(app, deps)
   addLogRoutes(app, deps)
+  addUsageRoutes(app, deps)
   addReleaseRoutes(app, deps, options)
   addReleaseFileRoutes(app, deps)
   addRolloutRoutes(app, deps)

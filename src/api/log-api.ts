@@ -3,6 +3,7 @@
  * @module
  */
 import type { LoggedEvent } from "../audit/event.ts"
+import type { UsageTotals } from "../audit/usage.ts"
 
 /** `GET /v1/log?start=&count=`. */
 export interface LogReport {
@@ -61,4 +62,13 @@ export interface LogVerdictReport {
   readonly cosigned?: CosignedReport
   /** How each witness answered last, where it has not cosigned: its code. */
   readonly refusals: readonly { readonly peer: string; readonly code: string }[]
+}
+
+/** `GET /v1/usage?since=`: what passed, by records in the log and since the last of them. */
+export interface UsageReport extends UsageTotals {
+  /** Milliseconds since 1970. */
+  readonly sinceMs: number
+  readonly untilMs: number
+  /** False: the log has more entries than are read for one answer. */
+  readonly isWhole: boolean
 }

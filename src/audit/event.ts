@@ -41,6 +41,8 @@ export const EVENTS = [
   "rollout.reported",
   "rollout.refused",
   "rollout.conflict",
+  "usage.metered",
+  "usage.exchanged",
 ] as const
 
 export type EventName = (typeof EVENTS)[number]

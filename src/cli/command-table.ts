@@ -112,6 +112,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./command/limits.ts")).limitsCommand,
   },
   {
+    usage: "usage",
+    summary: "show what this node gave to others and took from them, by the records in its log",
+    load: async () => (await import("./command/usage.ts")).usageCommand,
+  },
+  {
     usage: "torrent <ref>",
     summary:
       "print the magnet links of an image, a release or a blob, write .torrent files, make it public",

@@ -15,6 +15,7 @@ import type { LimitDeps } from "../api/limit-routes.ts"
 import { createPrometheusMetrics, type PrometheusMetrics } from "../api/metrics.ts"
 import { createStatusReader } from "../api/node-routes.ts"
 import { createRegistryImages } from "../api/registry-images.ts"
+import type { Event } from "../audit/event.ts"
 import type { LogCosigner } from "../audit/log-cosigner.ts"
 import type { NodeLog } from "../audit/node-log.ts"
 import { createAwakeClock } from "../core/awake-clock.ts"
@@ -65,6 +66,7 @@ import { type ReleaseRooms, startReleases } from "./release-rooms.ts"
 import { rolloutSettings } from "./rollout-settings.ts"
 import { readUpstreams } from "./secret.ts"
 import { listenFault, startFault } from "./start-fault.ts"
+import { UsageRecorder } from "./usage-recorder.ts"
 import { readVersion } from "./version.ts"
 import { startWitnesses } from "./witness-room.ts"
 
@@ -93,6 +95,7 @@ interface Rooms {
   readonly cosigner: LogCosigner
   readonly net: PeerNetwork
   readonly limits: LimitDeps
+  readonly usage: UsageRecorder
   readonly swarm: Swarm
   readonly publicSide: PublicSide
   readonly upstream: Upstream
@@ -271,6 +274,9 @@ async function openRooms(
   undo.defer(() => zones.stop())
   const limits = openLimits(config, { ...base, net, zones, undo })
   const shaped = { shaping: limits.shaping, zones }
+  const note = (event: Event) => audit.note(event)
+  const usage = new UsageRecorder({ clock: base.clock, shaping: limits.shaping, note })
+  undo.defer(() => usage.stop())
   const { swarm, publicSide } = await openSwarm(
     config,
     { store, net },
@@ -352,7 +358,19 @@ async function openRooms(
   releases = releaseRooms
   undo.defer(() => releaseRooms.stop())
   const fronts = { upstream, delivery, registry, images, access }
-  return { store, net, audit, cosigner, limits, swarm, publicSide, fleet, releaseRooms, ...fronts }
+  return {
+    store,
+    net,
+    audit,
+    cosigner,
+    limits,
+    usage,
+    swarm,
+    publicSide,
+    fleet,
+    releaseRooms,
+    ...fronts,
+  }
 }
 
 /** The fleet's data plane, and the public side beside it. */

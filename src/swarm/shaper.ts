@@ -66,6 +66,8 @@ interface FlowOptions {
   /** May change: a peer tells its zone after it is connected. */
   readonly classOf: () => TrafficClass
   readonly wake: () => void
+  /** Told of bytes that passed; below zero: they did not after all. */
+  readonly onPassed?: (bytes: number) => void
 }
 
 /** One direction of a node. */
@@ -229,11 +231,13 @@ class ShapedFlow implements Flow {
 
   spend(bytes: number): void {
     this.#shaper.spend(this.name, bytes)
+    this.#options.onPassed?.(bytes)
     this.#pass(bytes)
   }
 
   refund(bytes: number): void {
     this.#shaper.refund(this.name, bytes)
+    this.#options.onPassed?.(-bytes)
   }
 
   reserve(bytes: number): void {

@@ -7,6 +7,7 @@ import type { PeerId } from "../net/net.ts"
 import type { PeerClasses } from "./peer-class.ts"
 import { type DirectionLimits, type Flow, Shaper } from "./shaper.ts"
 import type { RateLimits, TrafficClass } from "./traffic-class.ts"
+import { TrafficMeter } from "./traffic-meter.ts"
 
 /** The traffic with one peer. */
 export interface LinkTraffic {
@@ -25,6 +26,7 @@ export class Shaping {
   readonly up: Shaper
   readonly down: Shaper
   readonly classes: PeerClasses
+  readonly meter: TrafficMeter = new TrafficMeter()
   #limits: RateLimits = {}
 
   constructor(deps: { clock: Clock; classes: PeerClasses }, limits: RateLimits = {}) {
@@ -46,16 +48,24 @@ export class Shaping {
   }
 
   link(peer: PeerId): LinkTraffic {
-    const { up, down, classes } = this
+    const { up, down, classes, meter } = this
     const classOf = () => classes.of(peer)
     return {
       get trafficClass() {
         return classOf()
       },
-      uploads: (wake) => up.flow({ classOf, wake }),
+      uploads: (wake) => {
+        return up.flow({ classOf, wake, onPassed: (bytes) => meter.onSent(peer, bytes) })
+      },
       downloads: (wake) => down.flow({ classOf, wake }),
-      onSent: (bytes) => up.spend(classOf(), bytes),
-      onReceived: (bytes) => down.spend(classOf(), bytes),
+      onSent: (bytes) => {
+        up.spend(classOf(), bytes)
+        meter.onSent(peer, bytes)
+      },
+      onReceived: (bytes) => {
+        down.spend(classOf(), bytes)
+        meter.onReceived(peer, bytes)
+      },
     }
   }
 }

@@ -95,6 +95,34 @@ describe("the log of a node", () => {
     await refused(anchor.sealift("log", "--prove", "x"), "USAGE_INVALID")
   })
 
+  test("records what went to whom, which is proved like any entry, also after a restart", async () => {
+    const usageOf = async (node: SealiftNode) =>
+      JSON.parse(await done(node.sealift("usage", "--since", "1h", "--json")))
+    const given = await usageOf(fleet.anchor)
+    const sent = given.peers.find(({ peer }: { peer: string }) => peer === edge.peerId)
+    expect(sent.upBytes).toBeGreaterThan(500_000)
+    expect(given.classes.lan.upBytes).toBe(sent.upBytes)
+    const open = await usageOf(edge)
+    expect(open.records).toBe(0)
+    expect(open.opened.map(({ release }: { release: string }) => release)).toEqual(["acme/model@1"])
+    await edge.stop()
+    edge = await startNode(workspace, { name: "edge", peers: fleet.anchor.p2p })
+    const recorded = await usageOf(edge)
+    expect(recorded.records).toBe(1)
+    const taken = recorded.peers.find(({ peer }: { peer: string }) => {
+      return peer === fleet.anchor.peerId
+    })
+    expect(taken.downBytes).toBeGreaterThan(500_000)
+    const record = (await eventsOf(edge)).find(({ event }) => event === "usage.exchanged")!
+    expect(record.facts).toMatchObject({ peer: fleet.anchor.peerId })
+    const text = await done(edge.sealift("log", "--prove", String(record.index), "--json"))
+    expect(JSON.parse(Buffer.from(JSON.parse(text).entry, "base64").toString())).toMatchObject({
+      event: "usage.exchanged",
+      down: record.facts.down,
+    })
+    await refused(edge.sealift("usage", "--since", "soon"), "USAGE_INVALID")
+  })
+
   test("goes on after a kill, and what was there is still there", async () => {
     const before = await eventsOf(edge)
     await edge.kill9()
