@@ -20,7 +20,10 @@ import { variablesOf } from "./config-variable.ts"
 import { DaemonError } from "./errors.ts"
 import { type ConfigInput, dataDirectoryOf, defaultDirectory } from "./node-directory.ts"
 
-/** A value and where it came from: `default`, `FILE:LINE`, `SEALIFT_…` or `--…`. */
+/**
+ * A value and where it came from: `default`, `FILE:LINE`, `SEALIFT_…` or `--…`. Null: nobody has said
+ * any, and there is no default.
+ */
 export interface ConfigEntry {
   readonly key: string
   readonly value: unknown
@@ -187,8 +190,8 @@ function check(settings: Settings, file: ConfigFile | undefined): NodeConfig {
 
 function entriesOf(settings: Settings): ConfigEntry[] {
   const keys = [...CONFIG_KEYS.map(({ path }) => path), ...FILE_KEYS]
-  return keys.flatMap((key) => {
-    const setting = settings.get(key.split("."))
-    return setting === undefined ? [] : { key, value: setting.value, source: setting.source }
+  return keys.map((key) => {
+    const { value = null, source = "default" } = settings.get(key.split(".")) ?? {}
+    return { key, value, source }
   })
 }

@@ -39,5 +39,6 @@ function describe({ entries }: ConfigReport): string {
 }
 
 function shown(value: unknown): string {
+  if (value === null) return "–"
   return typeof value === "string" ? value : JSON.stringify(value)
 }

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { codeOf, messageOf } from "../../../src/core/errors.ts"
 import { loadConfig } from "../../../src/daemon/config.ts"
+import { CONFIG_DEFAULTS, CONFIG_KEYS, FILE_KEYS } from "../../../src/daemon/config-schema.ts"
 import { limitPlanOf } from "../../../src/daemon/limit-plan.ts"
 import { dataDirectoryOf } from "../../../src/daemon/node-directory.ts"
 import { ALLOW_ALL, ALLOW_NOTHING } from "../../../src/rollout/allowing.ts"
@@ -42,6 +43,20 @@ describe("the layers", () => {
     expect(config.p2p[0]).toBe("/ip4/127.0.0.1/tcp/7071")
     expect(config).toMatchObject({ lan: false, mdns: false, peers: [], data: directory })
     expect(config.quota).toBe(50 * 1024 ** 3)
+  })
+
+  test("name every setting, also those that have no value", async () => {
+    const { entries } = await load()
+    expect(entries.map(({ key }) => key)).toEqual([
+      ...CONFIG_KEYS.map(({ path }) => path),
+      ...FILE_KEYS,
+    ])
+    const unset = entries.filter(({ value }) => value === null)
+    expect(unset.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(["openedGroup", "limits.up", "limits.lan"]),
+    )
+    expect(new Set(unset.map(({ source }) => source))).toEqual(new Set(["default"]))
+    expect(unset.every(({ key }) => !Object.hasOwn(CONFIG_DEFAULTS, key))).toBe(true)
   })
 
   test("open the LAN and mDNS together, unless mDNS is switched off", async () => {
