@@ -183,6 +183,22 @@ export interface Descriptor {
   readonly platform?: string
 }
 
+/** What a look at an image found: `POST /v1/image/verify`. */
+export interface ImageVerifyReport {
+  readonly ref: string
+  readonly digest: Digest
+  readonly mediaType: string
+  /** False when an index has platforms that were not chosen. */
+  readonly isWhole: boolean
+  /** Whose word it is what the name means: of a digest, nobody's. */
+  readonly namedBy: "digest" | "upstream" | "own-claim" | "peer-claims"
+  /** Manifests and blobs, and their bytes. */
+  readonly parts: number
+  readonly totalBytes: number
+  readonly missing: readonly Digest[]
+  readonly wrong: readonly Digest[]
+}
+
 /** A line of progress of an image on its way. */
 export interface ProgressLine {
   readonly type: "progress"

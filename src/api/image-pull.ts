@@ -11,7 +11,7 @@ import type { OriginRef } from "../delivery/origin.ts"
 import type { Descriptor, ImageLine, ImageRequest, ProgressLine } from "./api.ts"
 import { ApiError } from "./errors.ts"
 import { ImageProgress } from "./image-progress.ts"
-import type { FoundManifest, ImageSource } from "./image-source.ts"
+import type { FoundManifest, ImageSource, NamedBy } from "./image-source.ts"
 import { parseManifest } from "./manifest.ts"
 import { hostPlatform, isPlatform, parsePlatform } from "./platform.ts"
 
@@ -44,6 +44,7 @@ export interface ImageParts {
   readonly manifests: readonly Descriptor[]
   readonly blobs: readonly Descriptor[]
   readonly origin: OriginRef | undefined
+  readonly namedBy: NamedBy
 }
 
 /** Reads a REF that must be an image. @throws InputError `REFERENCE_INVALID` */
@@ -88,7 +89,7 @@ export async function pullImage(
   }
   progress.emit()
   const { doneBytes: _done, blobs: _blobs, type: _type, ...sums } = progress.line()
-  const { origin: _origin, ...named } = parts
+  const { origin: _origin, namedBy: _namedBy, ...named } = parts
   return { type: "result", ...named, ...sums }
 }
 
@@ -112,6 +113,7 @@ export async function findImageParts(
     manifests: [...manifests.values()],
     blobs: [...blobs.values()],
     origin: images.originOf(reference),
+    namedBy: root.namedBy,
   }
 }
 

@@ -21,7 +21,9 @@ import { ApiError } from "./errors.ts"
 import { presentParts } from "./image-graph.ts"
 import { ImageLeases } from "./image-leases.ts"
 import { imageReferenceOf, pullImage } from "./image-pull.ts"
+import { verifyImage } from "./image-verify.ts"
 import { type LineWriter, sendLines } from "./line-stream.ts"
+import type { ImageVerifyLine, ReleaseProgressLine } from "./release-api.ts"
 import { fieldsOf, required } from "./request.ts"
 
 /** Images in one answer. */
@@ -44,6 +46,18 @@ export function addImageRoutes(app: FastifyInstance, deps: ControlDeps): void {
       return sendLines<ImageStreamLine>(reply, (writer) => pull(deps, wish, writer))
     })
   }
+  app.post("/v1/image/verify", async (request, reply) => {
+    const { hold: _hold, ...types } = IMAGE_FIELDS
+    const fields = fieldsOf(request.body, types)
+    const wish = { ...fields, ref: required(fields.ref, "ref") }
+    imageReferenceOf(deps.images, wish.ref)
+    return sendLines<ImageVerifyLine>(reply, async (writer) => {
+      const { signal } = writer
+      const onProgress = (line: ReleaseProgressLine) => writer.tell(line)
+      const report = await verifyImage(deps, wish, { signal, onProgress })
+      await writer.write({ type: "result", ...report })
+    })
+  })
   app.get("/v1/images", async () => await listImages(deps))
   app.delete("/v1/images", async (request) => {
     return await removeImage(deps, required(fieldsOf(request.query, { ref: "text" }).ref, "ref"))

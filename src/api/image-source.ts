@@ -7,8 +7,12 @@ import type { Digest } from "../core/digest.ts"
 import type { ImageReference } from "../core/reference.ts"
 import type { OriginRef } from "../delivery/origin.ts"
 
+/** Whose word it is what a name means: of a digest, nobody's. */
+export type NamedBy = "digest" | "upstream" | "own-claim" | "peer-claims"
+
 /** A manifest or an index, verified against its digest. */
 export interface FoundManifest {
+  readonly namedBy: NamedBy
   readonly digest: Digest
   readonly mediaType: string
   readonly bytes: Uint8Array

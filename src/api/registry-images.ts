@@ -29,8 +29,8 @@ export function createRegistryImages(deps: {
       const wanted = reference.digest ?? reference.tag ?? "latest"
       try {
         const answer = await registry.manifest(locate(reference), wanted, options)
-        const { digest, bytes, manifest } = answer
-        return { digest, bytes, mediaType: manifest.mediaType }
+        const { digest, bytes, manifest, source: namedBy = "digest" } = answer
+        return { digest, bytes, mediaType: manifest.mediaType, namedBy }
       } catch (error) {
         if (UNKNOWN_CODES.has(codeOf(error))) return undefined
         throw error

@@ -13,7 +13,7 @@ import type {
   VariantPaths,
   VerifyReport,
 } from "../release/releases.ts"
-import type { Blocked, ErrorLine } from "./api.ts"
+import type { Blocked, ErrorLine, ImageVerifyReport } from "./api.ts"
 import type { PartyRequest } from "./fleet-api.ts"
 
 /** A release, and what it is called: `acme/model@1`. */
@@ -143,6 +143,12 @@ export type OpenLine =
 export type ReleaseVerifyLine =
   | ReleaseProgressLine
   | ({ readonly type: "result" } & Named<VerifyReport>)
+  | ErrorLine
+
+/** Lines of `POST /v1/image/verify`. */
+export type ImageVerifyLine =
+  | ReleaseProgressLine
+  | ({ readonly type: "result" } & ImageVerifyReport)
   | ErrorLine
 
 /** What became of an approval that came in. */

@@ -335,7 +335,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "verify <ref>",
-    summary: "say who signed a release, which rule was met, whether every byte is right",
+    summary:
+      "say who signed a release, or named an image, which rule was met, whether every byte is right",
     load: async () => (await import("./command/verify.ts")).verifyCommand,
   },
   {

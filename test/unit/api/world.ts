@@ -135,7 +135,8 @@ class MemoryUpstream implements ImageSource {
     const bytes = digest === undefined ? undefined : this.blobs.get(digest)
     if (digest === undefined || bytes === undefined) return undefined
     if (this.#store.stat(digest) === undefined) await this.#store.ingest(once(bytes), {})
-    return { digest, mediaType: this.#types.get(digest)!, bytes }
+    const namedBy = reference.digest === undefined ? "upstream" : "digest"
+    return { digest, mediaType: this.#types.get(digest)!, bytes, namedBy }
   }
 
   originOf({ registry, repository }: ImageReference) {

@@ -64,6 +64,32 @@ describe("stage and get", () => {
     await expect.poll(async () => (await world.run("rm", digests[1]!)).code).toBe(0)
   })
 
+  test("verify says whose word the name is, and finds what is missing or wrong", async () => {
+    const early = await world.run("verify", REF)
+    expect({ code: early.code, stderr: early.stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining("VERIFY_FAILED"),
+    })
+    expect(early.stdout).toContain(`MISSING  ${digests[1]}`)
+    await world.run("stage", REF)
+    const [right] = await json("verify", REF)
+    expect(right).toMatchObject({
+      parts: 5,
+      namedBy: "upstream",
+      missing: [],
+      wrong: [],
+      isWhole: true,
+    })
+    const named = await world.run("verify", `registry.example/team/app@${digests[0]}`)
+    expect(named).toMatchObject({ code: 0, stdout: expect.stringContaining("by its digest") })
+    world.store.flipBit(digests[2] as never, 0)
+    const damaged = await world.run("verify", REF)
+    expect(damaged).toMatchObject({ code: 1, stdout: expect.stringContaining(digests[2]!) })
+    expect(damaged.stdout).toContain("WRONG")
+    expect((await world.run("verify", REF, "--deep")).code).toBe(2)
+    expect((await world.run("verify", "registry.example/none:latest")).code).toBe(4)
+  })
+
   test("show a bar on a terminal, on standard error only", async () => {
     const argv = ["stage", REF, "--data", world.directory]
     const shown = await runSealift(argv, { isTerminal: true })
