@@ -24,6 +24,7 @@ import { messageOf } from "../core/errors.ts"
 import type { Logger } from "../core/log.ts"
 import type { Delivery } from "../delivery/delivery.ts"
 import { createDelivery } from "../delivery/road.ts"
+import { addFleetMetrics } from "../fleet/fleet-metrics.ts"
 import { loadIdentity } from "../net/identity-file.ts"
 import { createLibp2pNetwork, type RelayOptions } from "../net/libp2p-network.ts"
 import type { PeerNetwork } from "../net/net.ts"
@@ -324,6 +325,8 @@ async function openRooms(
     ownLog: ownLogOf(audit, { clock: base.clock, folder: join(config.data, "log") }),
     onAct: (act) => audit.note(act),
   })
+  const membership = () => opened.fleet.membership
+  addFleetMetrics(base.metrics, { membership, self: fleet.self })
   let releases: ReleaseRooms | undefined
   const { cosigner, exchange: witnesses } = await startWitnesses(
     {
