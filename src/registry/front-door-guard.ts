@@ -45,6 +45,12 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"])
 const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"])
 
 /**
+ * What a browser may do with an answer. Media types of manifests are those of a registry or a client: one
+ * that says it is a page must not run in the node's origin, from where it could read and push everything.
+ */
+const ANSWER_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+/**
  * Guards a fastify instance: every route, also unknown ones. Call it on the root before plugins are
  * registered, since they take over the hooks that are there; it is no plugin with a scope of its own.
  */
@@ -56,6 +62,8 @@ export function guardFrontDoor(app: FastifyInstance, options: FrontDoorOptions):
     // Old browsers send no Sec-Fetch-Site; these headers keep their pages from using an answer.
     reply.header("cross-origin-resource-policy", "same-origin")
     reply.header("x-content-type-options", "nosniff")
+    // Our own pages say what they need instead.
+    reply.header("content-security-policy", ANSWER_POLICY)
   })
   const { lock } = options
   if (lock !== undefined) addTokenRoute(app, lock)

@@ -11,6 +11,12 @@ beforeAll(async () => {
   app = fastify()
   guardFrontDoor(app, { hosts: () => ["node.example", "192.168.7.7", "fe80::7"] })
   app.get("/read", async () => "secret")
+  app.get("/page", async (_request, reply) => {
+    return reply.type("text/html").send("<script>fetch('/write', { method: 'POST' })</script>")
+  })
+  app.get("/own", async (_request, reply) => {
+    return reply.header("content-security-policy", "default-src 'self'").send("ours")
+  })
   app.post("/write", async () => {
     writes++
     return "written"
@@ -128,6 +134,20 @@ describe("pages", () => {
     expect(answer.status).toBe(200)
     expect(answer.headers["cross-origin-resource-policy"]).toBe("same-origin")
     expect(answer.headers["x-content-type-options"]).toBe("nosniff")
+  })
+})
+
+describe("a page that came from outside, in the media type of a manifest", () => {
+  test("runs nothing in the node's origin when a user opens it", async () => {
+    const answer = await send("GET", "/page", { host: own(), "sec-fetch-site": "none" })
+    expect([answer.status, answer.headers["content-type"]]).toEqual([200, "text/html"])
+    const policy = String(answer.headers["content-security-policy"]).split("; ")
+    expect(policy).toEqual(["default-src 'none'", "frame-ancestors 'none'", "sandbox"])
+  })
+
+  test("while pages of the node itself have their own policy", async () => {
+    const answer = await send("GET", "/own", { host: own() })
+    expect(answer.headers["content-security-policy"]).toBe("default-src 'self'")
   })
 })
 
