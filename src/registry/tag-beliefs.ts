@@ -86,7 +86,7 @@ export class TagBeliefs {
   async push(place: Place, tag: string, seen: Observation, signal: AbortSignal): Promise<void> {
     const { claim } = await this.askPushed(place, tag, signal)
     const { digest, mediaType, sizeBytes, isShared } = seen
-    const counter = (claim?.counter ?? 0) + 1
+    const counter = nextCounter(claim)
     await this.#book.claim(
       {
         ...tagName(place, tag),
@@ -104,7 +104,7 @@ export class TagBeliefs {
   async remove(place: Place, tag: string, signal: AbortSignal): Promise<boolean> {
     const { claim } = await this.askPushed(place, tag, signal)
     if (claim?.digest === undefined) return false
-    const when = { observedAt: this.#now(), counter: claim.counter + 1 }
+    const when = { observedAt: this.#now(), counter: nextCounter(claim) }
     await this.#book.claim(tombstone(place, tag, when), true)
     return true
   }
@@ -215,6 +215,11 @@ function tagName(place: Place, tag: string): RepositoryName & { tag: string } {
 
 function repositoryName(place: Place): RepositoryName {
   return { registry: place.registry, name: place.repository }
+}
+
+/** Another's claim may stand at the end of what a counter holds; above that no claim could be read. */
+function nextCounter(newest: TagClaim | undefined): number {
+  return Math.min((newest?.counter ?? 0) + 1, Number.MAX_SAFE_INTEGER)
 }
 
 function tombstone(

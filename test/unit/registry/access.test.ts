@@ -234,6 +234,22 @@ async function lieAs(node: Node, claim: TagClaim, manifest: Uint8Array): Promise
   node.net.onRequest(CLAIMS_PROTOCOL, async () => body)
 }
 
+describe("a tag that a publisher has counted to the end", () => {
+  test("can be pushed, read and deleted by others all the same", async () => {
+    fleet.allow("all", [...READ, "publish"], "team/*")
+    const mine = imageOf("mine")
+    const [liar, node] = [await add(), await add()]
+    const claim = { ...CLAIM, fleet: fleet.id!, name: "team/app", digest: mine.digest }
+    await lieAs(liar, { ...claim, counter: Number.MAX_SAFE_INTEGER }, mine.bytes)
+    world.hub.connectAll()
+    expect(await push(node, "team/app", "v1", mine)).toEqual([201, 201, 201, 201])
+    expect(await statusOf(node, "/v2/team/app/manifests/v1")).toBe(200)
+    expect(await statusOf(node, "/v2/team/app/tags/list")).toBe(200)
+    expect((await node.fetch("DELETE", "/v2/team/app/manifests/v1")).status).toBe(202)
+    expect(await statusOf(node, "/v2/team/app/manifests/v1")).toBe(404)
+  })
+})
+
 describe("while the upstream is away", () => {
   const image = imageOf("mirrored")
   let hub: UpstreamRegistry
