@@ -19,9 +19,14 @@ export const RTC_PEERS_MAX = 64
 export const SDP_CHARS_MAX: number = 16 * 1024
 /** Its candidates that are tried. */
 const CANDIDATES_MAX = 24
+/**
+ * RFC 8839: foundation, component, transport, priority, address, port; one space between them. The
+ * library would take tabs as well, and so read another address than was looked at here.
+ */
+const CANDIDATE = /^a=candidate:\S+ \S+ \S+ \S+ (\S+) \S+(?: |$)/
 /** Addresses are gathered for at most this time; then those that were found must do. */
 const GATHER_MS_MAX = 3_000
-/** An offer that nobody answers, and a connection that does not come about, end after this time. */
+/** An offer that nobody answers, and a connection without a data channel, end after this time. */
 const CONNECT_MS_MAX = 50_000
 
 type RtcLibrary = typeof import("node-datachannel")
@@ -53,7 +58,8 @@ export interface RtcOffer {
 export class RtcPeers {
   readonly #deps: RtcDeps
   readonly #options: RtcOptions
-  readonly #peers = new Set<PeerConnection>()
+  /** With each the way to wait no longer for its data channel. */
+  readonly #peers = new Map<PeerConnection, () => void>()
   #library: Promise<RtcLibrary> | undefined
   #isStopped = false
 
@@ -91,7 +97,7 @@ export class RtcPeers {
 
   async stop(): Promise<void> {
     this.#isStopped = true
-    for (const peer of [...this.#peers]) this.#close(peer)
+    for (const peer of [...this.#peers.keys()]) this.#close(peer)
     const library = await this.#library?.catch(() => undefined)
     library?.cleanup()
   }
@@ -104,15 +110,15 @@ export class RtcPeers {
       return `stun:${formatAddress(host, port)}`
     })
     const peer = new Connection("sealift", { iceServers })
-    this.#peers.add(peer)
-    this.#deps.clock.after(CONNECT_MS_MAX, () => {
-      if (this.#peers.has(peer) && peer.state() !== "connected") this.#close(peer)
-    })
+    // One that stands but brings no data channel is of no use, and nothing else would ever end it.
+    const cancel = this.#deps.clock.after(CONNECT_MS_MAX, () => this.#close(peer))
+    this.#peers.set(peer, cancel)
     return peer
   }
 
   #watch(peer: PeerConnection, channel: DataChannel, onStream: OnRtcStream): void {
     const begin = () => {
+      this.#peers.get(peer)?.()
       const stream = new RtcStream(peer, channel)
       stream.on("error", () => {
         // The wire learns of it by the stream's end.
@@ -154,6 +160,7 @@ export class RtcPeers {
   }
 
   #close(peer: PeerConnection): void {
+    this.#peers.get(peer)?.()
     this.#peers.delete(peer)
     closePeer(peer)
   }
@@ -171,8 +178,8 @@ export function boundedSdp(sdp: string, options: { mayBePrivate: boolean }): str
   let count = 0
   const lines = sdp.split(/\r?\n/).filter((line) => {
     if (!line.startsWith("a=candidate:")) return true
-    // RFC 8839: foundation, component, transport, priority, address, port.
-    const address = line.split(" ")[4] ?? ""
+    const address = CANDIDATE.exec(line)?.[1]
+    if (address === undefined) return false
     const isGood = options.mayBePrivate || isPublicAddress(address)
     return isGood && ++count <= CANDIDATES_MAX
   })

@@ -8,6 +8,7 @@ import { WebSocketServer } from "ws"
 import { systemClock } from "../../../../src/core/clock.ts"
 import { codeOf } from "../../../../src/core/errors.ts"
 import { silentLogger } from "../../../../src/core/log.ts"
+import { VirtualClock } from "../../../../src/core/virtual-clock.ts"
 import type { Announced, Discovery } from "../../../../src/swarm/public/discovery.ts"
 import { announceByHttp, parseHttpAnswer } from "../../../../src/swarm/public/http-announce.ts"
 import { boundedSdp, RtcPeers, SDP_CHARS_MAX } from "../../../../src/swarm/public/rtc-peers.ts"
@@ -254,10 +255,44 @@ describe("a description of a WebRTC connection", () => {
     expect(boundedSdp(sdp.join("\n"), { mayBePrivate: true })).toBe(sdp.join("\r\n"))
   })
 
+  test.each(["\t", "\v", "\f", "  ", "\u00a0"])(
+    "from a stranger loses a candidate that two readers would read in two ways, by %j",
+    (space) => {
+      const fields = ["1", "1", "udp", "2122252543", "192.168.1.1", "22"].join(space)
+      const line = `a=candidate:${fields} typ host raddr 8.8.8.8 rport 9`
+      expect(boundedSdp(["v=0", line, ""].join("\n"), { mayBePrivate: false })).toBe("v=0\r\n")
+    },
+  )
+
   test("is bounded in its length and its candidates", () => {
     const many = Array.from({ length: 100 }, () => candidate("8.8.8.8")).join("\n")
     expect(boundedSdp(many, { mayBePrivate: false }).split("\r\n")).toHaveLength(24)
     const long = "x".repeat(SDP_CHARS_MAX + 1)
     expect(() => boundedSdp(long, { mayBePrivate: true })).toThrow()
+  })
+})
+
+describe("a WebRTC connection that brings no data channel", () => {
+  test("has its place for a minute and no longer, though it stands", async () => {
+    const clock = new VirtualClock()
+    const rtc = new RtcPeers({ clock, log: silentLogger }, { stun: [], reachesPrivate: true })
+    const { PeerConnection } = await import("node-datachannel")
+    const stranger = new PeerConnection("stranger", { iceServers: [] })
+    closers.push(() => stranger.close())
+    const gathered = new Promise<void>((resolve) => {
+      stranger.onGatheringStateChange((state) => {
+        if (state === "complete") resolve()
+      })
+    })
+    const channel = stranger.createDataChannel("x")
+    await gathered
+    channel.close()
+    const streams: unknown[] = []
+    const answer = await rtc.answer(stranger.localDescription()!.sdp, (one) => streams.push(one))
+    closers.push(() => rtc.stop())
+    stranger.setRemoteDescription(answer!, "answer")
+    await until(() => stranger.state() === "connected", "the connection stands")
+    await clock.advance(60_000)
+    expect([rtc.count, streams]).toEqual([0, []])
   })
 })
