@@ -22,6 +22,8 @@ import type { Upstream } from "./upstream.ts"
 
 /** Referrers of one manifest that are kept and listed at most. */
 const REFERRERS_MAX = 10_000
+/** Descriptors of them that are read for one answer: each may have annotations as long as a manifest. */
+const DESCRIPTOR_BYTES_MAX = 16 * 1024 * 1024
 /** Referrers that only peers know, fetched for one answer. */
 const FETCHED_MAX = 64
 
@@ -54,8 +56,11 @@ export class Referrers {
   /** Gives the digests that this node knows by itself. */
   async known(place: Place, subject: Digest): Promise<readonly JsonObject[]> {
     const found: JsonObject[] = []
+    let readBytes = 0
     const entries = this.#kv.scan(prefixOf(place, subject), { limit: REFERRERS_MAX })
     for await (const [, value] of entries) {
+      readBytes += value.length
+      if (readBytes > DESCRIPTOR_BYTES_MAX) break
       const descriptor = asObject(parseJson(value))
       if (descriptor !== undefined) found.push(descriptor)
     }
@@ -88,13 +93,16 @@ export class Referrers {
     const claims = await this.#beliefs.askReferrers(place, subject, signal)
     const seen = new Set(known.map((descriptor) => field(descriptor, "digest")))
     const found: JsonObject[] = []
+    let readBytes = 0
     for (const { digest, sizeBytes, mediaType } of claims) {
-      if (digest === undefined || seen.has(digest) || found.length >= FETCHED_MAX) continue
+      if (found.length >= FETCHED_MAX || readBytes > DESCRIPTOR_BYTES_MAX) break
+      if (digest === undefined || seen.has(digest)) continue
       seen.add(digest)
       const hint = { sizeBytes, mediaType: mediaType === "" ? undefined : mediaType }
       const loaded =
         (await this.#shelf.read(digest, hint.mediaType)) ??
         (await this.#shelf.bringFromPeers(digest, hint, signal))
+      readBytes += loaded?.bytes.length ?? 0
       if (loaded?.manifest.subject !== subject) continue
       await this.#shelf.admit(place, loaded, { isProved: false })
       await this.note(place, loaded)

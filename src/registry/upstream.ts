@@ -82,6 +82,8 @@ export const TAGS_MAX = 50_000
 const PAGES_MAX = 200
 const TAGS_PER_PAGE = 1_000
 const REFERRERS_MAX = 10_000
+/** Pages of them that are read; each descriptor may have annotations as long as a page. */
+const REFERRERS_BYTES_MAX = 16 * 1024 * 1024
 /** Distinct registries that get a label of their own in the metrics. */
 const METRIC_REGISTRIES_MAX = 100
 /** Registries whose end points are kept made. */
@@ -209,7 +211,7 @@ class HttpUpstream implements Upstream {
     let path: string | undefined = `/v2/${ref.repository}/tags/list?n=${TAGS_PER_PAGE}`
     for (let page = 0; path !== undefined && page < PAGES_MAX; page++) {
       const answer = await this.#ask(ref, { method: "GET", path, headers: {}, signal })
-      const body = await this.#readObject(ref, answer, signal)
+      const body = objectIn(ref, await this.#read(ref, answer, JSON_BYTES_MAX, signal))
       for (const tag of asArray(field(body, "tags")) ?? []) {
         if (typeof tag === "string" && isTag(tag) && found.size < TAGS_MAX) found.add(tag)
       }
@@ -224,6 +226,7 @@ class HttpUpstream implements Upstream {
     { signal }: Signalled,
   ): Promise<readonly JsonObject[]> {
     const found: JsonObject[] = []
+    let readBytes = 0
     let path: string | undefined = `/v2/${ref.repository}/referrers/${digest}`
     for (let page = 0; path !== undefined && page < PAGES_MAX; page++) {
       let answer: Answer
@@ -233,7 +236,10 @@ class HttpUpstream implements Upstream {
         if (page > 0 || !isMissingApi(error)) throw error
         return this.#referrersByTag(ref, digest, signal)
       }
-      found.push(...descriptorsOf(await this.#readObject(ref, answer, signal)))
+      const bytes = await this.#read(ref, answer, JSON_BYTES_MAX, signal)
+      readBytes += bytes.length
+      if (readBytes > REFERRERS_BYTES_MAX) break
+      found.push(...descriptorsOf(objectIn(ref, bytes)))
       path = found.length < REFERRERS_MAX ? nextPage(answer, this.#endpoint(ref).base) : undefined
     }
     return found.slice(0, REFERRERS_MAX)
@@ -326,17 +332,6 @@ class HttpUpstream implements Upstream {
     }
   }
 
-  async #readObject(ref: OriginRef, answer: Answer, signal: AbortSignal): Promise<JsonObject> {
-    const bytes = await this.#read(ref, answer, JSON_BYTES_MAX, signal)
-    try {
-      const body = asObject(parseJson(bytes))
-      if (body !== undefined) return body
-    } catch (cause) {
-      throw new OriginError("ORIGIN_CORRUPT", `${ref.registry} sent malformed JSON`, { cause })
-    }
-    throw new OriginError("ORIGIN_CORRUPT", `${ref.registry} sent JSON that is no object`)
-  }
-
   #head(answer: Answer): UpstreamHead {
     const digest = answer.headers.get("docker-content-digest") ?? ""
     return {
@@ -351,4 +346,14 @@ class HttpUpstream implements Upstream {
   #isPrivate(answer: Answer): boolean {
     return answer.usedCredentials && this.#options.shareCredentialed !== true
   }
+}
+
+function objectIn({ registry }: OriginRef, bytes: Uint8Array): JsonObject {
+  try {
+    const body = asObject(parseJson(bytes))
+    if (body !== undefined) return body
+  } catch (cause) {
+    throw new OriginError("ORIGIN_CORRUPT", `${registry} sent malformed JSON`, { cause })
+  }
+  throw new OriginError("ORIGIN_CORRUPT", `${registry} sent JSON that is no object`)
 }

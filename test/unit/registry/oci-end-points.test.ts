@@ -601,6 +601,23 @@ describe("end-12: referrers", () => {
     await pushImage("end12/app", "v1", subject)
   })
 
+  test("lists so many bytes of referrers and no more", async () => {
+    const subject = { ...descriptorOf(imageOf("annotated")), digest: ABSENT }
+    const config = blobOf(bytesOf("{}", 2), "application/vnd.oci.empty.v1+json")
+    await pushBlob("end12/large", config.bytes)
+    for (let index = 0; index < 6; index++) {
+      const annotations = { index: String(index), large: "x".repeat(3 * 1024 * 1024) }
+      const own = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: descriptorOf(config) }
+      const bytes = jsonBytes({ ...own, layers: [], subject, annotations })
+      const answer = await putManifest("end12/large", digestOf(bytes), bytes, OCI_MANIFEST)
+      expect(answer.status).toBe(201)
+    }
+    const answer = await node.fetch("GET", `/v2/end12/large/referrers/${ABSENT}`)
+    expect(answer.status).toBe(200)
+    const { manifests } = JSON.parse(Buffer.from(answer.bytes).toString()) as { manifests: [] }
+    expect(manifests).toHaveLength(5)
+  })
+
   test("lists referrers with artifact type and annotations", async () => {
     const { status, headers, manifests } = await referrers()
     expect(status).toBe(200)

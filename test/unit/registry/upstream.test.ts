@@ -1,5 +1,8 @@
 /** The way to upstream registries, against a real HTTP stand-in on loopback. */
 import type { LookupAddress } from "node:dns"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, test } from "vitest"
 import { systemClock } from "../../../src/core/clock.ts"
 import { type Digest, digestOf } from "../../../src/core/digest.ts"
@@ -278,6 +281,29 @@ describe("tags and referrers", () => {
     }
     const found = await toward(registry).referrers(REF, subject.digest, { signal: signalOf() })
     expect(found).toMatchObject([{ digest: sbom.digest, artifactType: "a/b" }])
+  })
+
+  test("so much of referrers is read and no more, whatever pages a registry has", async () => {
+    let pages = 0
+    const page = (index: number) => {
+      const { digest } = imageOf(`page ${index}`)
+      const annotations = { large: "x".repeat(3 * 1024 * 1024) }
+      return JSON.stringify({
+        manifests: [{ digest, size: 1, mediaType: OCI_MANIFEST, annotations }],
+      })
+    }
+    const server = createServer((_request, answer) => {
+      answer.setHeader("link", `</v2/team/app/referrers/next?page=${++pages}>; rel="next"`)
+      answer.end(page(pages))
+    })
+    server.listen(0, "127.0.0.1")
+    await once(server, "listening")
+    closers.push(async () => server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const upstream = makeUpstream({ upstreams: { hub: { url } } })
+    const { digest } = imageOf("subject")
+    const found = await upstream.referrers(REF, digest, { signal: signalOf() })
+    expect([pages, found.length]).toEqual([6, 5])
   })
 
   test("a registry without API and tag has no referrers", async () => {
