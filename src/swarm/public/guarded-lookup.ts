@@ -5,8 +5,8 @@
  */
 import { type LookupAddress, type LookupOptions, lookup } from "node:dns"
 import { isIP } from "node:net"
+import { isPublicAddress } from "../../net/public-address.ts"
 import { SwarmError } from "../errors.ts"
-import { isPublicAddress } from "./outreach.ts"
 
 type LookupCallback = (
   error: NodeJS.ErrnoException | null,

@@ -8,7 +8,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { EventEmitter } from "node:events"
 import { isIP } from "node:net"
 import { messageOf } from "../../core/errors.ts"
-import { isPublicAddress } from "./outreach.ts"
+import { isPublicAddress } from "../../net/public-address.ts"
 
 /** Longest packet that is read: those of the DHT fit an Ethernet frame (BEP 5 has no longer ones). */
 const PACKET_BYTES_MAX = 1500

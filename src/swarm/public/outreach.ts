@@ -3,9 +3,10 @@
  * when one that failed is tried again.
  * @module
  */
-import { BlockList, connect, isIP, type Socket } from "node:net"
+import { connect, type Socket } from "node:net"
 import type { Clock } from "../../core/clock.ts"
 import { createBorrowedRead } from "../../net/borrowed-read.ts"
+import { isPublicAddress } from "../../net/public-address.ts"
 import type { WireStream } from "../wire-socket.ts"
 import { formatAddress } from "./public-listener.ts"
 import type { PeerAddress } from "./torrent-link.ts"
@@ -106,36 +107,4 @@ export class Outreach {
       target.dueMs = this.#deps.clock.monotonicMs() + waitMs
     })
   }
-}
-
-/** What is no address of the public Internet (RFC 6890). */
-const SPECIAL = new BlockList()
-for (const [network, bits] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["224.0.0.0", 3],
-] as const) {
-  SPECIAL.addSubnet(network, bits, "ipv4")
-}
-for (const [network, bits] of [
-  ["::", 96],
-  ["fc00::", 7],
-  ["fe80::", 10],
-  ["ff00::", 8],
-] as const) {
-  SPECIAL.addSubnet(network, bits, "ipv6")
-}
-
-/** Tells whether a host is a numeric address of the public Internet. */
-export function isPublicAddress(host: string): boolean {
-  const family = isIP(host)
-  if (family === 0) return false
-  return !SPECIAL.check(host, family === 6 ? "ipv6" : "ipv4")
 }

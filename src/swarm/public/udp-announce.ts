@@ -7,9 +7,9 @@ import { createSocket, type Socket } from "node:dgram"
 import { promises as dns, type LookupAddress } from "node:dns"
 import { once } from "node:events"
 import { isIP } from "node:net"
+import { isPublicAddress } from "../../net/public-address.ts"
 import { SwarmError } from "../errors.ts"
 import { ADDRESSES_WANTED, type AnnounceAnswer, type Announcement } from "./announce-tracker.ts"
-import { isPublicAddress } from "./outreach.ts"
 import { parseCompact } from "./peer-exchange.ts"
 
 /** BEP 15: the constant that begins a connect. */

@@ -4,7 +4,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { Duplex } from "node:stream"
 import { afterEach, expect, test } from "vitest"
 import { VirtualClock } from "../../../../src/core/virtual-clock.ts"
-import { isPublicAddress, Outreach } from "../../../../src/swarm/public/outreach.ts"
+import { isPublicAddress } from "../../../../src/net/public-address.ts"
+import { Outreach } from "../../../../src/swarm/public/outreach.ts"
 import { until } from "../../../contract/swarm.ts"
 
 const servers: Server[] = []
@@ -47,6 +48,11 @@ test.each([
   ["fd00::1", false],
   ["fe80::1", false],
   ["::ffff:127.0.0.1", false],
+  ["64:ff9b::7f00:1", false],
+  ["64:ff9b::10.0.0.1", false],
+  ["64:ff9b::8.8.8.8", true],
+  ["2002:a00:1::1", false],
+  ["fec0::1", false],
   ["tracker.example", false],
 ])("%s is an address of the public Internet: %s", (host, isPublic) => {
   expect(isPublicAddress(host)).toBe(isPublic)
