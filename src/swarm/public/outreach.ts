@@ -3,11 +3,12 @@
  * when one that failed is tried again.
  * @module
  */
-import { connect, type Socket } from "node:net"
+import { connect, isIP, type Socket } from "node:net"
 import type { Clock } from "../../core/clock.ts"
 import { createBorrowedRead } from "../../net/borrowed-read.ts"
 import { isPublicAddress } from "../../net/public-address.ts"
 import type { WireStream } from "../wire-socket.ts"
+import { type Lookup, lookupFor } from "./guarded-lookup.ts"
 import { formatAddress } from "./public-listener.ts"
 import type { PeerAddress } from "./torrent-link.ts"
 
@@ -35,6 +36,8 @@ export interface OutreachDeps {
 
 interface Target {
   readonly address: PeerAddress
+  /** For a host that is a name. */
+  lookup: Lookup
   isBusy: boolean
   failures: number
   dueMs: number
@@ -54,11 +57,14 @@ export class Outreach {
   /** Remembers an address, and connects to it when there is room. */
   add(address: PeerAddress, origin: AddressOrigin): void {
     const key = formatAddress(address.host, address.port)
-    if (this.#isStopped || this.#targets.has(key)) return
-    if (this.#targets.size >= ADDRESSES_MAX) return
+    const mayBePrivate = origin === "given" || this.#deps.reachesPrivate
+    const known = this.#targets.get(key)
+    if (known !== undefined && mayBePrivate) known.lookup = lookupFor(true)
+    if (this.#isStopped || known !== undefined || this.#targets.size >= ADDRESSES_MAX) return
     // What a stranger says must not make this node knock at doors inside its own network.
-    if (origin === "found" && !this.#deps.reachesPrivate && !isPublicAddress(address.host)) return
-    this.#targets.set(key, { address, isBusy: false, failures: 0, dueMs: 0 })
+    if (!mayBePrivate && isIP(address.host) !== 0 && !isPublicAddress(address.host)) return
+    const lookup = lookupFor(mayBePrivate)
+    this.#targets.set(key, { address, lookup, isBusy: false, failures: 0, dueMs: 0 })
     this.tick()
   }
 
@@ -76,9 +82,10 @@ export class Outreach {
   }
 
   #dial(target: Target): void {
+    const { lookup } = target
     const { host, port } = target.address
     const { onread, borrow } = createBorrowedRead((): Socket => socket)
-    const socket = connect({ host, port, noDelay: true, timeout: DIAL_MS_MAX, onread })
+    const socket = connect({ host, port, lookup, noDelay: true, timeout: DIAL_MS_MAX, onread })
     target.isBusy = true
     this.#dialCount++
     this.#sockets.add(socket)

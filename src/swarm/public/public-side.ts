@@ -143,7 +143,7 @@ export class PublicPart implements PublicSide {
       shared = { seek, count: 0 }
       this.#seeks.set(key, shared)
     }
-    for (const peer of link.peers) shared.seek.addPeer(peer)
+    for (const peer of link.peers) shared.seek.addLinked(peer)
     return this.#share(key, shared)
   }
 

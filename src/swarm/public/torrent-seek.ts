@@ -87,6 +87,11 @@ export class TorrentSeek {
     this.#outreach.add(address, "given")
   }
 
+  /** Takes a client that the link names: whoever made the link may be a stranger. */
+  addLinked(address: PeerAddress): void {
+    this.#outreach.add(address, "found")
+  }
+
   tick(): void {
     this.#outreach.tick()
     this.#webSeeds.tick(this.#wish.torrent.metainfo)

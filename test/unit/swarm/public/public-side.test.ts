@@ -1,5 +1,6 @@
 /** What is public, what is not, and when the port for clients is open. */
-import { connect } from "node:net"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer } from "node:net"
 import { Readable } from "node:stream"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { type Digest, digestOf } from "../../../../src/core/digest.ts"
@@ -151,6 +152,35 @@ describe("a blob", () => {
     expect(there.side.port).toBeUndefined()
     await there.side.stop()
   })
+})
+
+test("a link leads to no client inside the own network; its user may name one", async () => {
+  const here = await open()
+  const { node, discovery } = here
+  const deps = { ...node, discovery: [discovery], clock: world.clock, log: silentLogger }
+  const book = await PublicBook.load(node.store.kv("other"))
+  const options = { listen: LOCAL, trackers: [], reachesPrivate: false }
+  const side = createPublicSide({ ...deps, book }, options)
+  sides.push(side)
+  const ports: number[] = []
+  const listening = await Promise.all(
+    [0, 1].map(async (index) => {
+      const server = createServer((socket) => {
+        ports.push(index)
+        socket.resume()
+      }).listen(0, "127.0.0.1")
+      await once(server, "listening")
+      return server
+    }),
+  )
+  const [linked, given] = listening.map((server) => (server.address() as AddressInfo).port)
+  const peers = ["127.0.0.1", "localhost"].map((host) => `&x.pe=${host}:${linked}`).join("")
+  using seek = side.seek(parseMagnet(`magnet:?xt=urn:btih:${"ab".repeat(20)}${peers}`))
+  seek.addPeer({ host: "127.0.0.1", port: given! })
+  await until(() => ports.includes(1), "the user's client is reached")
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(ports).not.toContain(0)
+  for (const server of listening) server.close()
 })
 
 test("two who look for one torrent look together, and the last one ends it", async () => {
