@@ -2,6 +2,7 @@
  * Standard BitTorrent clients over plain streams: gives them public blobs and takes blobs from them.
  * @module
  */
+import type { Duplex } from "node:stream"
 import type { Clock } from "../core/clock.ts"
 import { type Digest, SHA1_BYTES } from "../core/digest.ts"
 import type { Logger } from "../core/log.ts"
@@ -35,6 +36,8 @@ export const SESSIONS_PER_HOST_MAX = 8
 export const HANDSHAKE_MS_MAX = 10_000
 /** A client that says no more than this in this time is let go. */
 const IDLE_MS_MAX = 120_000
+/** What was written to a client that is let go has this time to go out. */
+const LEAVE_MS_MAX = 10_000
 /** Addresses that are remembered as banned. */
 const BANNED_MAX = 10_000
 
@@ -49,9 +52,17 @@ export interface PlainPortDeps extends Omit<PlainDeps, "owner"> {
   onHolder(digest: Digest, holder: Holder): void
 }
 
+interface Entry {
+  readonly duplex: Duplex
+  readonly sinceMs: number
+  lastMs: number
+}
+
 export class PlainPort implements PlainOwner {
   readonly #deps: PlainPortDeps
-  readonly #sessions = new Map<PlainSession, { readonly sinceMs: number; lastMs: number }>()
+  readonly #sessions = new Map<PlainSession, Entry>()
+  /** Connections that are closed and still have something to send. */
+  readonly #leaving = new Map<Duplex, { readonly peer: PeerId; readonly sinceMs: number }>()
   readonly #wishes = new Map<string, PlainWish>()
   readonly #banned = new Map<PeerId, number>()
   #isStopped = false
@@ -129,7 +140,13 @@ export class PlainPort implements PlainOwner {
       if (session.takeActivity()) times.lastMs = nowMs
       else if (nowMs - times.lastMs > IDLE_MS_MAX) session.close()
       const isLate = !session.isGreeted && nowMs - times.sinceMs > HANDSHAKE_MS_MAX
-      if (isLate || session.writer.isClogged) session.close()
+      if (isLate) session.close()
+      if (session.writer.isClogged) {
+        session.close({ code: "LIMIT_EXCEEDED", message: "it reads nothing" })
+      }
+    }
+    for (const [duplex, { sinceMs }] of this.#leaving) {
+      if (nowMs - sinceMs > LEAVE_MS_MAX) duplex.destroy()
     }
   }
 
@@ -184,8 +201,14 @@ export class PlainPort implements PlainOwner {
   }
 
   onClosed(session: PlainSession, fault: WireFault | undefined): void {
-    this.#sessions.delete(session)
     const { peer } = session
+    const duplex = this.#sessions.get(session)?.duplex
+    this.#sessions.delete(session)
+    if (duplex?.destroyed === false) {
+      // Who reads nothing would keep it for ever, with all that was written.
+      this.#leaving.set(duplex, { peer, sinceMs: this.#deps.clock.monotonicMs() })
+      duplex.once("close", () => this.#leaving.delete(duplex))
+    }
     if (fault !== undefined) this.#deps.log.debug({ peer, ...fault }, "a client was let go")
   }
 
@@ -199,15 +222,13 @@ export class PlainPort implements PlainOwner {
       return
     }
     const session = new PlainSession(stream, { ...this.#deps, owner: this }, { peer, torrent })
-    this.#sessions.set(session, { sinceMs: nowMs, lastMs: nowMs })
+    this.#sessions.set(session, { duplex: stream.duplex, sinceMs: nowMs, lastMs: nowMs })
   }
 
   #isCrowded(peer: PeerId, isIncoming: boolean): boolean {
-    if (this.#sessions.size >= (isIncoming ? INCOMING_MAX : SESSIONS_MAX)) return true
-    let count = 0
-    for (const session of this.#sessions.keys()) {
-      if (hostOf(session.peer) === hostOf(peer)) count++
-    }
+    const all = [...this.#sessions.keys(), ...this.#leaving.values()]
+    if (all.length >= (isIncoming ? INCOMING_MAX : SESSIONS_MAX)) return true
+    const count = all.filter((one) => hostOf(one.peer) === hostOf(peer)).length
     return count >= SESSIONS_PER_HOST_MAX
   }
 

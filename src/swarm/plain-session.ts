@@ -35,6 +35,8 @@ import type { WireWriter } from "./wire-writer.ts"
 const TORRENT = 0
 /** Pieces that a client may tell of before this node knows how many there are. */
 const EARLY_HAVES_MAX = 1024
+/** Heads of metadata messages, and what else is on its way to a client that is about to read. */
+const METADATA_PENDING_BYTES = 256 * 1024
 
 /** A torrent that a connection is for; its metainfo may have to be asked for first (BEP 9). */
 export interface PlainTorrent {
@@ -95,6 +97,7 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
   #early: { base: "all" | "none" | Uint8Array; readonly haves: Set<number> } | undefined
   #isChokedThere = true
   #hasFast = false
+  #hasToldShort = false
   #isGreeted = false
   #isActive = true
   /** Ids that the other side gave to extensions; 0: it does not know them. */
@@ -289,9 +292,9 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
 
   onSignal(id: number): WireFault | undefined {
     if (id === MESSAGE.choke || id === MESSAGE.unchoke) this.#onChoked(id === MESSAGE.choke)
-    else if (id === MESSAGE.haveAll) return this.#onPieces("all")
-    else if (id === MESSAGE.haveNone) return this.#onPieces("none")
-    else if (this.#upload !== undefined) {
+    else if (id === MESSAGE.haveAll || id === MESSAGE.haveNone) {
+      return this.#onAllOrNone(id === MESSAGE.haveAll ? "all" : "none")
+    } else if (this.#upload !== undefined) {
       this.#deps.owner.onInterested(this, this.#upload, id === MESSAGE.interested)
     }
     return undefined
@@ -420,6 +423,13 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     return undefined
   }
 
+  /** BEP 6: once. A message of five bytes takes as much work as the blob has pieces. */
+  #onAllOrNone(told: "all" | "none"): WireFault | undefined {
+    if (this.#hasToldShort) return { code: "LIMIT_EXCEEDED", message: "it says again what it has" }
+    this.#hasToldShort = true
+    return this.#onPieces(told)
+  }
+
   /** What the other side has: its first word; a later one of this kind only adds. */
   #onPieces(told: "all" | "none" | Uint8Array): WireFault | undefined {
     const { metainfo } = this
@@ -460,10 +470,7 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
   }
 
   #onMetadata(message: MetadataMessage): WireFault | undefined {
-    if (message.kind === METADATA_REQUEST) {
-      this.#answerMetadata(message.piece)
-      return undefined
-    }
+    if (message.kind === METADATA_REQUEST) return this.#answerMetadata(message.piece)
     const outcome = this.#metadata?.take(message)
     if (outcome === undefined) return undefined
     if (!(outcome instanceof Uint8Array)) return outcome
@@ -471,15 +478,20 @@ export class PlainSession implements WireOwner, UploadHost, BlockLink {
     return undefined
   }
 
-  #answerMetadata(piece: number): void {
-    if (this.#metadataId === 0 || this.#upload === undefined) return
+  #answerMetadata(piece: number): WireFault | undefined {
+    if (this.#metadataId === 0 || this.#upload === undefined) return undefined
     const { infoBytes } = this.#metainfo!
+    // A request of 31 bytes is answered by 16 KiB; nobody needs more than all of it at once.
+    if (this.writer.smallPendingBytes > infoBytes.length + METADATA_PENDING_BYTES) {
+      return { code: "LIMIT_EXCEEDED", message: "it asks for metadata and reads none" }
+    }
     const part = infoBytes.subarray(piece * METADATA_BYTES, (piece + 1) * METADATA_BYTES)
     const head =
       part.length === 0
         ? dictionaryOf({ msg_type: METADATA_REJECT, piece })
         : dictionaryOf({ msg_type: METADATA_PIECE, piece, total_size: infoBytes.length })
     this.writer.extended(this.#metadataId, Buffer.concat([encodeBencode(head), part]))
+    return undefined
   }
 }
 

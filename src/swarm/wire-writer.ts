@@ -51,7 +51,12 @@ export class WireWriter {
 
   /** True when the peer reads nothing any more and small messages pile up. */
   get isClogged(): boolean {
-    return this.#duplex.writableLength - this.blockPendingBytes > SMALL_PENDING_BYTES_MAX
+    return this.smallPendingBytes > SMALL_PENDING_BYTES_MAX
+  }
+
+  /** Bytes of small messages that the stream has not taken yet. */
+  get smallPendingBytes(): number {
+    return this.#duplex.writableLength - this.blockPendingBytes
   }
 
   /** Sends bytes as they are: the handshake. */

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
-import { duplexPair } from "node:stream"
+import { Duplex, duplexPair } from "node:stream"
 import Protocol, { type Wire } from "bittorrent-protocol"
 import { afterEach, describe, expect, test } from "vitest"
 import { Bitfield } from "../../../src/core/bitfield.ts"
@@ -16,6 +16,7 @@ import {
   SESSIONS_PER_HOST_MAX,
 } from "../../../src/swarm/plain-port.ts"
 import type { RateLimits } from "../../../src/swarm/traffic-class.ts"
+import { EXTENDED, encodeHandshake, MESSAGE } from "../../../src/swarm/wire-messages.ts"
 import { finish, ingest, join, patternBytes, until } from "../../contract/swarm.ts"
 import { type MemoryNode, MemoryWorld } from "./memory-world.ts"
 
@@ -372,6 +373,68 @@ describe("the port", () => {
     fetchFrom(node, connect(port, "127.0.0.1"), `127.0.0.1:${port}`, metainfo!)
     await until(() => node.swarm.stats().sessionCount > 0, "they have met")
     await until(() => node.swarm.stats().sessionCount === 0, "both ends are closed")
+  })
+})
+
+describe("a client that takes nothing", () => {
+  const metadataRequest = Buffer.from("d8:msg_typei0e5:piecei0ee")
+
+  function extended(id: number, payload: Uint8Array): Buffer {
+    const head = Buffer.alloc(6)
+    head.writeUInt32BE(2 + payload.length)
+    head[4] = MESSAGE.extended
+    head[5] = id
+    return Buffer.concat([head, payload])
+  }
+
+  /** A connection whose other side never reads; what is pushed into it comes from there. */
+  function deafDuplex(): Duplex {
+    return new Duplex({ read: () => {}, write: () => {} })
+  }
+
+  async function greetedBy(node: MemoryNode): Promise<Duplex> {
+    await ingest(node, bytes)
+    const { infoHash: own } = (await node.swarm.torrentOf(digest))!
+    const duplex = deafDuplex()
+    node.swarm.servePlain({ duplex }, "192.0.2.7:1")
+    duplex.push(encodeHandshake(own, randomBytes(20)))
+    await until(() => duplex.writableLength > 0, "it is greeted")
+    return duplex
+  }
+
+  test("is let go when it asks for more metadata than there is", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add({ isPublic: () => true })
+    const duplex = await greetedBy(node)
+    duplex.push(extended(EXTENDED.handshake, Buffer.from("d1:md11:ut_metadatai7eee")))
+    const one = extended(EXTENDED.metadata, metadataRequest)
+    duplex.push(Buffer.concat(Array.from({ length: 20_000 }, () => one)))
+    await until(() => duplex.destroyed, "it is let go")
+    expect(duplex.writableLength).toBeLessThan(1024 * 1024)
+  })
+
+  test("is cut off soon after it was let go, with what was written to it", async () => {
+    const clock = new VirtualClock()
+    await using world = new MemoryWorld({ clock })
+    const node = await world.add({ isPublic: () => true })
+    const duplex = await greetedBy(node)
+    await clock.advance(121_000)
+    expect(node.swarm.stats().sessionCount).toBe(0)
+    expect(duplex.destroyed).toBe(false)
+    await clock.advance(11_000)
+    expect(duplex.destroyed).toBe(true)
+  })
+
+  test("says once that it has all: the same five bytes again end the connection", async () => {
+    await using world = new MemoryWorld()
+    const node = await world.add({ isPublic: () => true })
+    const duplex = await greetedBy(node)
+    const haveAll = Buffer.from([0, 0, 0, 1, MESSAGE.haveAll])
+    duplex.push(haveAll)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(duplex.destroyed).toBe(false)
+    duplex.push(haveAll)
+    await until(() => duplex.destroyed, "it is let go")
   })
 })
 
