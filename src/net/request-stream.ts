@@ -13,7 +13,7 @@ import { encodeFrame, type Frame, FrameReader, parseRefusal } from "./request-fr
 
 /** Requests that may wait for their turn, beyond those that run. */
 const WAITING_REQUESTS_MAX = 1024
-/** Bodies of one peer's running requests; further ones wait unread. */
+/** Bodies of one peer's running requests, and answers that it does not take; further ones wait unread. */
 const RUNNING_BYTES_MAX: number = 2 * CONTROL_MESSAGE_BYTES_MAX
 const EMPTY = new Uint8Array()
 
@@ -21,15 +21,22 @@ const EMPTY = new Uint8Array()
 class FrameSender {
   readonly #stream: Stream
   readonly #queue: Uint8Array[] = []
+  readonly #onSent: () => void
+  /** Of frames that the stream has not taken yet. */
+  queuedBytes = 0
 
-  constructor(stream: Stream) {
+  /** @param onSent - the stream took a frame that had to wait */
+  constructor(stream: Stream, onSent: () => void = () => {}) {
     this.#stream = stream
+    this.#onSent = onSent
     // Later, for a stream that says it is idle is still sending: what is sent then would stay.
     stream.addEventListener("idle", () => queueMicrotask(() => this.#flush()))
   }
 
   send(frame: Frame): void {
-    this.#queue.push(encodeFrame(frame))
+    const bytes = encodeFrame(frame)
+    this.#queue.push(bytes)
+    this.queuedBytes += bytes.length
     this.#flush()
   }
 
@@ -38,7 +45,9 @@ class FrameSender {
     while (stream.writeStatus === "writable" && stream.writeBufferLength === 0) {
       const bytes = this.#queue.shift()
       if (bytes === undefined) return
+      this.queuedBytes -= bytes.length
       stream.send(bytes)
+      this.#onSent()
     }
   }
 }
@@ -185,7 +194,7 @@ export class Answerer {
     this.#peer = options.peer
     this.#handler = options.handler
     this.#onAnswer = options.onAnswer
-    this.#sender = new FrameSender(stream)
+    this.#sender = new FrameSender(stream, () => this.#startWaiting())
     readFrames(stream, { onHeard: options.onHeard, onFrame: (frame) => this.#take(frame) })
     const gone = new NetError("PEER_UNREACHABLE", "the asker went")
     stream.addEventListener("close", () => {
@@ -227,7 +236,9 @@ export class Answerer {
   }
 
   #hasRoom(): boolean {
-    return this.#running.size < REQUESTS_PER_PEER_MAX && this.#runningBytes < RUNNING_BYTES_MAX
+    // An answer that was not taken yet counts: who asks and reads nothing would have all of them kept.
+    const heldBytes = this.#runningBytes + this.#sender.queuedBytes
+    return this.#running.size < REQUESTS_PER_PEER_MAX && heldBytes < RUNNING_BYTES_MAX
   }
 
   async #run({ id, body }: Frame): Promise<void> {

@@ -98,6 +98,31 @@ describe("a peer that asks", () => {
     expect(running).toBe(64)
   })
 
+  test("and reads no answer is answered no further, until it reads again", async () => {
+    const { network, peer } = await attack()
+    const answer = new Uint8Array(256 * 1024)
+    let count = 0
+    network.onRequest(PROTOCOL, async () => {
+      count++
+      return answer
+    })
+    const stream = await openStream(peer, network)
+    stream.pause()
+    let heardBytes = 0
+    stream.addEventListener("message", ({ data }) => {
+      heardBytes += data.byteLength
+    })
+    for (let id = 0; id < 400; id++) {
+      stream.send(frame("request", id))
+      if (id % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(count).toBeLessThan(150)
+    stream.resume()
+    await until(() => heardBytes === 400 * (answer.length + frame("answer", 0).length))
+    expect(count).toBe(400)
+  })
+
   test("stops the work that it gives up, and hears nothing of it", async () => {
     const { network, peer } = await attack()
     const signals: AbortSignal[] = []
