@@ -14,8 +14,6 @@ import type { BlobStore } from "./store.ts"
 export const PLACES_PER_BLOB_MAX = 64
 /** Blobs whose places are kept: twice what a peer is told of. Those that are not here go first. */
 export const PLACED_BLOBS_MAX = 200_000
-/** Of the oldest so many are looked at for one that is not here. */
-const LOOKED_AT_MAX = 64
 /** A registry, a slash and a repository fit. */
 const PLACE = /^[\x21-\x7e]{1,511}$/
 const THERE: Uint8Array = Uint8Array.of(1)
@@ -34,6 +32,8 @@ export class BlobPlaces {
   readonly #blobsMax: number
   /** In the order in which they came. */
   readonly #places = new Map<Digest, readonly string[]>()
+  /** Those of them that were not here when they came, in that order; some may have come meanwhile. */
+  readonly #awaited = new Set<Digest>()
   readonly #listeners = new Set<{ readonly call: (digest: Digest) => void }>()
   readonly #stopStore: () => void
 
@@ -92,7 +92,7 @@ export class BlobPlaces {
     if (!known.includes(place)) return
     const left = known.filter((other) => other !== place)
     if (left.length > 0) this.#places.set(digest, left)
-    else this.#places.delete(digest)
+    else this.#forget(digest)
     this.#tell(digest)
     await this.#deps.kv.del(keyOf(digest, place))
   }
@@ -119,30 +119,33 @@ export class BlobPlaces {
   #note(digest: Digest, place: string): boolean {
     const known = this.placesOf(digest)
     if (known.includes(place) || known.length >= PLACES_PER_BLOB_MAX) return false
-    if (known.length === 0) this.#makeRoom()
+    if (known.length === 0) {
+      this.#makeRoom()
+      if (this.#deps.store.stat(digest) === undefined) this.#awaited.add(digest)
+    }
     this.#places.set(digest, [...known, place])
     return true
   }
 
   #makeRoom(): void {
     if (this.#places.size < this.#blobsMax) return
-    let oldest: Digest | undefined
-    let count = 0
-    for (const digest of this.#places.keys()) {
-      oldest ??= digest
-      if (this.#deps.store.stat(digest) === undefined) {
-        oldest = digest
-        break
-      }
-      if (++count >= LOOKED_AT_MAX) break
+    for (const digest of this.#awaited) {
+      this.#awaited.delete(digest)
+      if (this.#deps.store.stat(digest) === undefined) return void this.#drop(digest)
     }
+    const [oldest] = this.#places.keys()
     if (oldest !== undefined) this.#drop(oldest)
+  }
+
+  #forget(digest: Digest): void {
+    this.#places.delete(digest)
+    this.#awaited.delete(digest)
   }
 
   #drop(digest: Digest): void {
     const places = this.placesOf(digest)
     if (places.length === 0) return
-    this.#places.delete(digest)
+    this.#forget(digest)
     const changes = places.map((place): KvChange => ({ kind: "del", key: keyOf(digest, place) }))
     this.#deps.kv.batch(changes).catch((error: unknown) => {
       this.#deps.log.warn({ digest, error: messageOf(error) }, "places of a blob stay in the index")

@@ -129,4 +129,15 @@ describe("bounds", () => {
     expect([here, other, last].map((digest) => places.placesOf(digest).length)).toEqual([0, 1, 1])
     expect((await load()).placesOf(here)).toEqual([])
   })
+
+  test("what is only named takes no place from what is here, however much it is", async () => {
+    places = await load(200)
+    const here = await Promise.all(Array.from({ length: 100 }, (_, index) => ingest(`${index}`)))
+    for (const digest of here) await places.add(digest, SECRET)
+    for (let index = 0; index < 500; index++) await places.propose(absent(`no ${index}`), PUBLIC)
+    expect(here.filter((digest) => places.placesOf(digest).length === 0)).toEqual([])
+    places = await load(200)
+    for (let index = 0; index < 500; index++) await places.propose(absent(`nor ${index}`), PUBLIC)
+    expect(here.filter((digest) => places.placesOf(digest).length === 0)).toEqual([])
+  })
 })
