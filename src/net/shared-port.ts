@@ -10,6 +10,7 @@ import type { Clock } from "../core/clock.ts"
 import { assert } from "../core/errors.ts"
 import { plainHost } from "./address.ts"
 import { OBSERVE_BYTE } from "./address-observer.ts"
+import { WaitingRoom } from "./waiting-room.ts"
 
 /** A TLS record of type handshake (RFC 8446 §5.1): no libp2p conversation begins with it. */
 const TLS_HANDSHAKE_BYTE = 0x16
@@ -42,6 +43,7 @@ export class SharedPort {
   readonly #takeTls: Take
   readonly #takeObserved: Take | undefined
   readonly #silent = new Set<net.Socket>()
+  readonly #waiting = new WaitingRoom(SILENT_SOCKETS_MAX)
   readonly #tls = new Set<net.Socket>()
   #isClosed = false
 
@@ -99,7 +101,9 @@ export class SharedPort {
     const ignore = () => {}
     socket.on("error", ignore)
     const host = plainHost(socket.remoteAddress ?? "")
-    if (this.#isClosed || this.#silent.size >= SILENT_SOCKETS_MAX || !this.#isAllowed(host)) {
+    const isWelcome = !this.#isClosed && this.#isAllowed(host)
+    const leave = isWelcome ? this.#waiting.enter(host, () => socket.destroy()) : undefined
+    if (leave === undefined) {
       socket.destroy()
       return
     }
@@ -107,6 +111,7 @@ export class SharedPort {
     const cancel = this.#clock.after(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy())
     const settle = () => {
       cancel()
+      leave()
       this.#silent.delete(socket)
       socket.off("readable", onReadable)
       socket.off("close", settle)

@@ -7,10 +7,11 @@ import { constants } from "node:crypto"
 import type { Socket } from "node:net"
 import { type ConnectionOptions, connect, createSecureContext, TLSSocket } from "node:tls"
 import type { Clock } from "../core/clock.ts"
-import type { Endpoint } from "./address.ts"
+import { type Endpoint, plainHost } from "./address.ts"
 import { type BorrowedRead, createBorrowedRead } from "./borrowed-read.ts"
 import { NetError } from "./errors.ts"
 import { CHANNEL_BUFFER_BYTES, HANDSHAKE_TIMEOUT_MS } from "./limit.ts"
+import { WaitingRoom } from "./waiting-room.ts"
 
 const TLS_VERSION = "TLSv1.3"
 /**
@@ -65,7 +66,7 @@ export class TlsAcceptor {
   readonly #clock: Clock
   readonly #doors: readonly TlsDoor[]
   readonly #context = createSecureContext(CONTEXT)
-  #handshakes = 0
+  readonly #handshakes = new WaitingRoom(HANDSHAKES_MAX)
 
   constructor(deps: { clock: Clock; doors: readonly TlsDoor[] }) {
     this.#clock = deps.clock
@@ -73,7 +74,10 @@ export class TlsAcceptor {
   }
 
   accept(raw: Socket): void {
-    if (this.#handshakes >= HANDSHAKES_MAX || !this.#doors.some((door) => door.isOpen())) {
+    const isOpen = this.#doors.some((door) => door.isOpen())
+    const host = plainHost(raw.remoteAddress ?? "")
+    const leave = isOpen ? this.#handshakes.enter(host, () => socket.destroy()) : undefined
+    if (leave === undefined) {
       raw.destroy()
       return
     }
@@ -94,7 +98,7 @@ export class TlsAcceptor {
       secureContext: this.#context,
       ...{ pskCallback, highWaterMark: CHANNEL_BUFFER_BYTES },
     })
-    const settle = this.#limitHandshake(socket)
+    const settle = this.#limitHandshake(socket, leave)
     socket.once("secure", () => {
       settle()
       // Only now is the key proved; until here anybody who saw the identity could use it up.
@@ -104,13 +108,10 @@ export class TlsAcceptor {
   }
 
   /** @returns what is called when the handshake is over */
-  #limitHandshake(socket: TLSSocket): () => void {
-    this.#handshakes++
+  #limitHandshake(socket: TLSSocket, leave: () => void): () => void {
     const cancel = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => socket.destroy())
-    let isSettled = false
     const settle = () => {
-      if (!isSettled) this.#handshakes--
-      isSettled = true
+      leave()
       cancel()
     }
     // An error closes the socket, and its owner sees that; a failed handshake has no owner yet.

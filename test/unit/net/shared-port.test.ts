@@ -27,8 +27,9 @@ async function sorted(options: { clock?: VirtualClock; isAllowed?: boolean } = {
   )
   port.standBefore(server)
   const number = await listen(server)
-  const connect = (): net.Socket => {
-    const client = net.connect(number, "127.0.0.1").on("error", () => {})
+  const connect = (localAddress = "127.0.0.1"): net.Socket => {
+    const target = { port: number, host: "127.0.0.1", localAddress }
+    const client = net.connect(target).on("error", () => {})
     clients.push(client)
     return client
   }
@@ -91,6 +92,16 @@ describe("a shared port", () => {
     await until(() => port.silentCount === SILENT_SOCKETS_MAX)
     await closed(connect().resume())
     expect(port.silentCount).toBe(SILENT_SOCKETS_MAX)
+  })
+
+  test("takes those of other hosts while one holds as many silent ones as there may be", async () => {
+    const { port, rest, connect } = await sorted()
+    for (let count = 0; count < SILENT_SOCKETS_MAX; count++) connect("127.0.0.2")
+    await until(() => port.silentCount === SILENT_SOCKETS_MAX)
+    for (let count = 1; count <= 3; count++) {
+      connect().write("\x13/multistream/1.0.0\n")
+      await until(() => rest.length === count)
+    }
   })
 
   test("closes sockets of hosts that are not allowed", async () => {

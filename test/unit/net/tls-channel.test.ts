@@ -87,6 +87,18 @@ describe("a data channel", () => {
     }
   })
 
+  test("opens while another host has begun as many handshakes as there may be", async () => {
+    const ticket = tickets.issue(FETCHER, [])
+    for (let count = 0; count < 64; count++) {
+      const stranger = net.connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" })
+      sockets.push(stranger.on("error", () => {}))
+      stranger.write(Uint8Array.of(0x16, 3, 1))
+    }
+    await until(() => sockets.length === 2 * 64)
+    await open(ticket)
+    await until(() => taken.length === 1)
+  })
+
   test("refuses a ticket that was used", async () => {
     const ticket = tickets.issue(FETCHER, [])
     tickets.issue(FETCHER, [])
