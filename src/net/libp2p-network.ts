@@ -294,6 +294,8 @@ class Libp2pNetwork implements PeerNetwork {
     this.#peers.onDisconnect((peer) => this.#channels.cut(peer, peerGone(peer)))
     this.#peers.onConnect(({ id }) => this.#relayClient.connected(id))
     node.addEventListener("connection:open", ({ detail }) => {
+      const endpoint = endpointOf(detail.remoteAddr)
+      if (endpoint !== undefined) this.#port.upgraded(endpoint)
       // Who dialled here was let in by the gate; whom this node dialled may not want it.
       if (detail.direction === "inbound") this.#opened(detail)
       else this.#welcome.check(detail).catch(() => {})

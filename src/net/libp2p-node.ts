@@ -43,7 +43,8 @@ const DHT_WAYS = 3
 const DHT_ASKED_A_WAY = 3
 /** Connections at once; beyond it new ones are refused and idle ones closed. */
 const CONNECTIONS_MAX = 256
-const PENDING_INBOUND_MAX = 64
+/** More than the port lets through (`shared-port.ts`): here nobody looks at the hosts. */
+const PENDING_INBOUND_MAX = 96
 const DIALS_AT_ONCE_MAX = 32
 const DIAL_QUEUE_MAX = 256
 /** New connections of one host in a second; many nodes may share one address. */

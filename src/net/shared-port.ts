@@ -8,7 +8,7 @@ import type { Listener, Transport } from "@libp2p/interface"
 import { type TCPComponents, type TCPOptions, tcp } from "@libp2p/tcp"
 import type { Clock } from "../core/clock.ts"
 import { assert } from "../core/errors.ts"
-import { plainHost } from "./address.ts"
+import { type Endpoint, plainHost } from "./address.ts"
 import { OBSERVE_BYTE } from "./address-observer.ts"
 import { WaitingRoom } from "./waiting-room.ts"
 
@@ -19,6 +19,9 @@ const FIRST_BYTE_TIMEOUT_MS = 5_000
 /** Sockets that may be silent at once; further ones are closed. */
 const SILENT_SOCKETS_MAX = 256
 /** Sockets of both kinds that one listener holds at once. */
+/** Sockets on which libp2p has not found out yet who is there; it has this time for each. */
+const UPGRADES_MAX = 64
+const UPGRADE_MS_MAX = 6_000
 const SOCKETS_PER_LISTENER_MAX = 1024
 const KEEP_ALIVE_DELAY_MS = 30_000
 
@@ -44,6 +47,9 @@ export class SharedPort {
   readonly #takeObserved: Take | undefined
   readonly #silent = new Set<net.Socket>()
   readonly #waiting = new WaitingRoom(SILENT_SOCKETS_MAX)
+  readonly #upgrading = new WaitingRoom(UPGRADES_MAX)
+  /** By the remote address: how each of those leaves the room. */
+  readonly #upgrades = new Map<string, () => void>()
   readonly #tls = new Set<net.Socket>()
   #isClosed = false
 
@@ -125,10 +131,32 @@ export class SharedPort {
       if (first[0] === TLS_HANDSHAKE_BYTE) return this.#keepTls(socket)
       socket.off("error", ignore)
       if (first[0] === OBSERVE_BYTE && this.#takeObserved !== undefined) this.#takeObserved(socket)
-      else takeRest()
+      else if (this.#beginUpgrade(socket, host)) takeRest()
+      else socket.destroy()
     }
     socket.on("readable", onReadable)
     socket.on("close", settle)
+  }
+
+  /** libp2p knows who is at the other end of a socket now. */
+  upgraded({ host, port }: Endpoint): void {
+    this.#upgrades.get(keyOf(plainHost(host), port))?.()
+  }
+
+  #beginUpgrade(socket: net.Socket, host: string): boolean {
+    const leave = this.#upgrading.enter(host, () => socket.destroy())
+    if (leave === undefined) return false
+    const key = keyOf(host, socket.remotePort ?? 0)
+    const end = () => {
+      cancel()
+      leave()
+      socket.off("close", end)
+      if (this.#upgrades.get(key) === end) this.#upgrades.delete(key)
+    }
+    const cancel = this.#clock.after(UPGRADE_MS_MAX, end)
+    socket.on("close", end)
+    this.#upgrades.set(key, end)
+    return true
   }
 
   #keepTls(socket: net.Socket): void {
@@ -142,6 +170,8 @@ export class SharedPort {
  * The server inside a TCP listener. The package does not offer it; where it keeps it is checked here
  * and by test/unit/net/shared-port.test.ts, so that a new version fails loudly and not silently.
  */
+const keyOf = (host: string, port: number): string => `${host} ${port}`
+
 function serverOf(listener: Listener): net.Server {
   const server: unknown = "server" in listener ? listener.server : undefined
   assert(server instanceof net.Server, "the TCP listener keeps its net.Server in `server`")

@@ -1,5 +1,6 @@
 /** A peer that speaks libp2p well and Sealift badly, against a true node. */
 import { once } from "node:events"
+import { connect } from "node:net"
 import { generateKeyPair } from "@libp2p/crypto/keys"
 import { identify } from "@libp2p/identify"
 import type { Stream } from "@libp2p/interface"
@@ -11,6 +12,7 @@ import { yamux } from "@libp2p/yamux"
 import { multiaddr } from "@multiformats/multiaddr"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, test } from "vitest"
+import { endpointOf, parseAddress } from "../../../src/net/address.ts"
 import type { PeerNetwork } from "../../../src/net/net.ts"
 import { encodeFrame, type Frame } from "../../../src/net/request-frame.ts"
 import { startNode, until, withSignal } from "./support.ts"
@@ -52,6 +54,22 @@ async function openStream(peer: Libp2p, network: PeerNetwork): Promise<Stream> {
 
 const closed = (stream: Stream): Promise<void> =>
   new Promise((resolve) => stream.addEventListener("close", () => resolve()))
+
+test("a host that begins many connections and says no more keeps no other one out", async () => {
+  const [{ network }, other] = [await startNode(), await startNode()]
+  const address = network.addresses()[0]!
+  const { port } = endpointOf(parseAddress(address))!
+  const target = { port, host: "127.0.0.1", localAddress: "127.0.0.2" }
+  const strangers = Array.from({ length: 96 }, () => {
+    const socket = connect(target).on("error", () => {})
+    socket.write("\x13/multistream/1.0.0\n")
+    return socket.resume()
+  })
+  // libp2p answers at once, and waits for them then.
+  await until(() => strangers.filter(({ bytesRead }) => bytesRead > 0).length >= 60)
+  await other.network.dial(address)
+  for (const socket of strangers) socket.destroy()
+})
 
 describe("a peer that is dialled", () => {
   test("and takes the proof of the connection, then closes, is unreachable at once", async () => {
