@@ -18,10 +18,10 @@ const TLS_HANDSHAKE_BYTE = 0x16
 const FIRST_BYTE_TIMEOUT_MS = 5_000
 /** Sockets that may be silent at once; further ones are closed. */
 const SILENT_SOCKETS_MAX = 256
-/** Sockets of both kinds that one listener holds at once. */
 /** Sockets on which libp2p has not found out yet who is there; it has this time for each. */
 const UPGRADES_MAX = 64
 const UPGRADE_MS_MAX = 6_000
+/** Sockets of both kinds that one listener holds at once. */
 const SOCKETS_PER_LISTENER_MAX = 1024
 const KEEP_ALIVE_DELAY_MS = 30_000
 
@@ -166,12 +166,12 @@ export class SharedPort {
   }
 }
 
+const keyOf = (host: string, port: number): string => `${host} ${port}`
+
 /**
  * The server inside a TCP listener. The package does not offer it; where it keeps it is checked here
  * and by test/unit/net/shared-port.test.ts, so that a new version fails loudly and not silently.
  */
-const keyOf = (host: string, port: number): string => `${host} ${port}`
-
 function serverOf(listener: Listener): net.Server {
   const server: unknown = "server" in listener ? listener.server : undefined
   assert(server instanceof net.Server, "the TCP listener keeps its net.Server in `server`")

@@ -5,6 +5,10 @@
  */
 import { isIPv6 } from "node:net"
 
+/** Of an IPv6 address, 16 bits each; and of its network. */
+const GROUPS = 8
+const NETWORK_GROUPS = 4
+
 interface Guest {
   readonly from: string
   readonly end: () => void
@@ -51,5 +55,14 @@ export class WaitingRoom {
 
 /** One machine has as many IPv6 addresses as it likes of its network, /64. */
 function networkOf(host: string): string {
-  return isIPv6(host) ? host.split(":").slice(0, 4).join(":") : host
+  if (!isIPv6(host)) return host
+  const [before = [], after] = host.split("::").map(groupsOf)
+  const zeros = after === undefined ? [] : new Array<number>(GROUPS).fill(0)
+  const missing = Math.max(0, GROUPS - before.length - (after?.length ?? 0))
+  const groups = [...before, ...zeros.slice(0, missing), ...(after ?? [])]
+  return groups.slice(0, NETWORK_GROUPS).join(":")
+}
+
+function groupsOf(part: string): number[] {
+  return part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16))
 }

@@ -45,3 +45,12 @@ test("takes the addresses of one IPv6 network for one host", () => {
   expect(enter("2001:db8:9:9::1")).toBeDefined()
   expect(ended).toEqual(["one"])
 })
+
+test("knows one network in whichever way its address is written", () => {
+  const { ended, enter } = room(2)
+  enter("2001:db8::1", "one")
+  enter("2001:0db8:0:0:5::1", "two")
+  expect(enter("2001:db8:0:0:ffff:1:2:3")).toBeUndefined()
+  expect(enter("2001:db8:0:1::3")).toBeDefined()
+  expect(ended).toEqual(["one"])
+})
