@@ -36,6 +36,8 @@ export interface OutreachDeps {
 
 interface Target {
   readonly address: PeerAddress
+  /** Named by the user: never forgotten. */
+  readonly isGiven: boolean
   /** For a host that is a name. */
   lookup: Lookup
   isBusy: boolean
@@ -60,12 +62,26 @@ export class Outreach {
     const mayBePrivate = origin === "given" || this.#deps.reachesPrivate
     const known = this.#targets.get(key)
     if (known !== undefined && mayBePrivate) known.lookup = lookupFor(true)
-    if (this.#isStopped || known !== undefined || this.#targets.size >= ADDRESSES_MAX) return
+    if (this.#isStopped || known !== undefined) return
     // What a stranger says must not make this node knock at doors inside its own network.
     if (!mayBePrivate && isIP(address.host) !== 0 && !isPublicAddress(address.host)) return
+    if (this.#targets.size >= ADDRESSES_MAX && !this.#forgetOne()) return
     const lookup = lookupFor(mayBePrivate)
-    this.#targets.set(key, { address, lookup, isBusy: false, failures: 0, dueMs: 0 })
+    const isGiven = origin === "given"
+    this.#targets.set(key, { address, isGiven, lookup, isBusy: false, failures: 0, dueMs: 0 })
     this.tick()
+  }
+
+  /** One client that names many addresses where nobody is must not keep out those where somebody is. */
+  #forgetOne(): boolean {
+    let worst: string | undefined
+    let failures = 0
+    for (const [key, target] of this.#targets) {
+      if (target.isGiven || target.isBusy || target.failures <= failures) continue
+      worst = key
+      failures = target.failures
+    }
+    return worst !== undefined && this.#targets.delete(worst)
   }
 
   tick(): void {

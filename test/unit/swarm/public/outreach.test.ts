@@ -114,3 +114,26 @@ test("one torrent has a bounded number of connections, and a stopped one has non
   reach.stop()
   await until(() => sockets.every((socket) => socket.destroyed), "all are closed")
 })
+
+test("an address where nobody is gives its place to another, one that the user gave does not", async () => {
+  const { reach, clock, addresses } = outreach({ reachesPrivate: true })
+  const closed = await listen(() => {})
+  servers.pop()!.close()
+  const open = await listen(() => {})
+  reach.add({ host: "127.0.0.1", port: closed }, "given")
+  // Nothing listens on the first ports of this machine's addresses.
+  for (let count = 0; count < 255; count++)
+    reach.add({ host: `127.0.1.${count}`, port: 1 }, "found")
+  reach.add({ host: "127.0.0.1", port: open }, "found")
+  const comes = (port: number, elapsedMs: number) =>
+    until(() => {
+      void clock.advance(elapsedMs)
+      reach.tick()
+      reach.add({ host: "127.0.0.1", port: open }, "found")
+      return addresses.includes(`127.0.0.1:${port}`)
+    }, `a connection to port ${port}`)
+  await comes(open, 500)
+  servers.push(createServer(() => {}).listen(closed, "127.0.0.1"))
+  await comes(closed, 100_000)
+  reach.stop()
+})
