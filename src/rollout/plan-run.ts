@@ -23,7 +23,7 @@ import {
   workOf,
 } from "./node-machine.ts"
 import type { KeptRollout } from "./node-state.ts"
-import type { Activation } from "./plan.ts"
+import type { Activation, Plan } from "./plan.ts"
 import type { KnownPlan } from "./plan-record.ts"
 import type { Outcome } from "./report.ts"
 
@@ -270,18 +270,23 @@ export class PlanRun {
     }
   }
 
-  async #stage({ plan }: Scene, signal: AbortSignal): Promise<Happening | undefined> {
-    const { content, activator, prober } = this.#deps
-    // What this node will refuse is refused before anything is brought.
-    for (const release of plan.releases) {
-      const activation = this.#activationOf(release)
-      if (activation !== undefined) activator.verifyAllowed(activation)
-    }
-    if (plan.probe !== undefined) prober.verifyAllowed(plan.probe)
+  async #stage({ plan, isStageOnly }: Scene, signal: AbortSignal): Promise<Happening | undefined> {
+    const { content } = this.#deps
+    // What this node will refuse is refused before anything is brought. Who only stages runs nothing.
+    if (!isStageOnly) this.#verifyAllowed(plan)
     for (const release of plan.releases) {
       if (!(await content.stage(release, { signal }))) return undefined
     }
     return { kind: "staged" }
+  }
+
+  #verifyAllowed({ releases, probe }: Plan): void {
+    const { activator, prober } = this.#deps
+    for (const release of releases) {
+      const activation = this.#activationOf(release)
+      if (activation !== undefined) activator.verifyAllowed(activation)
+    }
+    if (probe !== undefined) prober.verifyAllowed(probe)
   }
 
   /**

@@ -372,10 +372,11 @@ describe("a rollout", () => {
     expect(runs(1, 2, 3)).toEqual([NEW, NEW, NEW])
   })
 
-  it("opens nothing on nodes that only stage, and is not held up by them", async () => {
+  it("opens nothing on nodes that only stage, whatever they allow, and is not held up by them", async () => {
     world.admit(1, 2, 3)
     await world.start(1)
     await world.start(2)
+    world.remainsOf(3).machine.refused.add("files")
     await world.start(3, { isStageOnly: true })
     const plan = planOf([[2], "rest"], { releases: MODEL })
     await world.publish(plan)
