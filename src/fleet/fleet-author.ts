@@ -157,9 +157,14 @@ export class FleetAuthor {
   }
 
   /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
-  signersOf(role: string): Promise<readonly Signer[]> {
-    const keys = [...(this.#deps.member.roleHolders(role)?.keys ?? [])]
-    return this.#signersOf(role, { keys, threshold: 1 })
+  async signersOf(role: string): Promise<readonly Signer[]> {
+    const { ring, member } = this.#deps
+    const { keys, threshold = 1 } = member.roleHolders(role) ?? {}
+    const signers = await ring.among(role, [...(keys ?? [])])
+    if (signers.length > 0) return signers
+    // Of a role that several hold no other node has what is missing: a draft goes to their keys.
+    if (threshold > 1) throw ring.tooFew(role, { threshold, total: keys?.size ?? 0, here: 0 })
+    throw ring.missing(role, this.#holder())
   }
 
   /** Whether this node has a key of the desk, and another node is the desk. */

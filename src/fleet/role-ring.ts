@@ -71,7 +71,7 @@ export class RoleRing {
     role: string,
     { threshold, total, here }: { threshold: number; total: number; here: number },
   ): FleetError {
-    const message = `role ${role} is signed by ${threshold} of ${total} keys, and this node has ${here} of them: write a draft for the others ("sealift fleet hold", "fleet policy set --draft", "fleet renew --draft")`
+    const message = `role ${role} is signed by ${threshold} of ${total} keys, and this node has ${here} of them: write a draft for the others to sign ("sealift fleet hold", or --draft FILE with "fleet policy set", "fleet witness set", "fleet renew", "rollout create")`
     return new FleetError("ROLE_KEY_MISSING", message, { details: { role } })
   }
 

@@ -244,6 +244,10 @@ describe("a stand-by with keys of its own", () => {
     await expect(
       first.desk.publishTarget("plans/p/1.json", Buffer.from("{}")),
     ).rejects.toMatchObject({ code: "ROLE_KEY_MISSING" })
+    await expect(first.desk.signersOf("plan")).rejects.toMatchObject({
+      code: "ROLE_KEY_MISSING",
+      message: expect.stringContaining('"rollout create"'),
+    })
   })
 })
 
