@@ -225,21 +225,29 @@ export class FleetPublisher implements Publisher {
 
   /**
    * What is issued anew is for whom it was before, and runs as it did, unless told: groups at their
-   * present epoch.
+   * present epoch. What a plan had to release stays held: a lost party is no reason to open it.
+   * @throws ReleaseError `RELEASE_UNKNOWN`
    */
   #completed(request: PublishRequest): PublishRequest {
     const { namespace, name, reissues: sequence, visibility, audience } = request
     if (sequence === undefined) return request
     const said = this.#deps.book.find({ namespace, name, sequence })?.release.said
-    if (said === undefined) return request
-    const { content, activation } = said
-    const whole = activation === undefined ? request : { activation, ...request }
-    if (visibility !== "sealed" || audience.length > 0) return whole
-    if (content.visibility !== "sealed") return whole
-    const names = content.sealed.fields.audience.map((entry) =>
-      entry.replace(/^group:([^:]+):.*$/, "$1"),
-    )
-    return { ...whole, audience: names }
+    if (said === undefined) {
+      const text = formatAssetVersion({ namespace, name, sequence })
+      throw new ReleaseError("RELEASE_UNKNOWN", `${text} is not known here`)
+    }
+    const { content, activation, floor } = said
+    const whole = {
+      ...(activation !== undefined && { activation }),
+      ...(floor !== undefined && { floor }),
+      ...request,
+    }
+    if (visibility !== "sealed" || content.visibility !== "sealed") return whole
+    const { fields } = content.sealed
+    const gate = request.gate === "open" && fields.gate === "hold" ? "hold" : request.gate
+    if (audience.length > 0) return { ...whole, gate }
+    const names = fields.audience.map((entry) => entry.replace(/^group:([^:]+):.*$/, "$1"))
+    return { ...whole, gate, audience: names }
   }
 
   #nextSequence(request: PublishRequest): number {
@@ -266,6 +274,7 @@ function reportOf(release: Release, digest: Digest, reusedFiles: number): Publis
     sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     parties,
     audience: fields?.audience ?? [],
+    gate: fields?.gate,
     isPostQuantum: fields?.isPostQuantum ?? true,
     reusedFiles,
   }

@@ -139,6 +139,8 @@ export interface PublishedRelease {
   readonly sizeBytes: number
   readonly parties: readonly string[]
   readonly audience: readonly string[]
+  /** Of a sealed release. */
+  readonly gate: PublishRequest["gate"] | undefined
   readonly isPostQuantum: boolean
   /** Files that keep the ciphertext of the release before. */
   readonly reusedFiles: number

@@ -191,7 +191,7 @@ function variantsOf(option: unknown): PublishBody["variants"] {
 type Published = Omit<Extract<PublishLine, { readonly type: "result" }>, "type">
 
 function remarksOf(body: PublishBody, published: Published): readonly string[] {
-  const { files, sizeBytes, reusedFiles, parties, audience, isPostQuantum } = published
+  const { files, sizeBytes, reusedFiles, parties, audience, gate, isPostQuantum } = published
   const reused = reusedFiles === 0 ? "" : `, ${reusedFiles} as in the release before`
   const lines = [
     `${files} files, ${humanSize(sizeBytes)}${reused}; ${parties.join(", ")} must approve`,
@@ -201,9 +201,9 @@ function remarksOf(body: PublishBody, published: Published): readonly string[] {
   if (body.visibility !== "sealed") return lines
   lines.push(`sealed for ${audience.slice(0, 8).join(", ")}${audience.length > 8 ? " …" : ""}`)
   if (!isPostQuantum) lines.push("NOT POST-QUANTUM: a device's recipient is a classical one")
-  if (body.gate === "none")
+  if (gate === "none")
     lines.push("NO GATE: revoking a node later does not keep it from opening this")
-  if (body.gate === "hold") lines.push("held: nobody opens it before a rollout releases it")
+  if (gate === "hold") lines.push("held: nobody opens it before a rollout releases it")
   if ((body.inspectors ?? []).length > 0)
     lines.push(`${body.inspectors?.length} INSPECTORS may look inside`)
   return lines

@@ -317,6 +317,7 @@ function releasesOf(
           parties: ["owner", "safety"],
           audience,
           isPostQuantum: true,
+          gate: request.gate,
           reusedFiles: 0,
         }
       },

@@ -197,6 +197,21 @@ describe("an activation", () => {
   })
 })
 
+describe("a release that is issued anew", () => {
+  test("stays held, and keeps its floor unless told", async () => {
+    await publish({ gate: "hold", floor: 1 })
+    expect(await publish({ reissues: 1, audience: [] }, [])).toMatchObject({ gate: "hold" })
+    expect(sealedOf(find(2)).fields.gate).toBe("hold")
+    await publish({ reissues: 1, audience: [], floor: 2 }, [])
+    const floors = [1, 2, 3].map((sequence) => find(sequence).release.said.floor)
+    expect(floors).toEqual([1, 1, 2])
+  })
+
+  test("is refused by name where the one before is not known, whomever it was for", async () => {
+    expect(await codeOf(publish({ reissues: 9, audience: [] }, []))).toBe("RELEASE_UNKNOWN")
+  })
+})
+
 describe("a release that requires others", () => {
   test("names them by digest, and keeps them when it is issued anew", async () => {
     const base = { namespace: "acme", name: "base", sequence: 1 }
