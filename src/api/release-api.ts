@@ -158,6 +158,8 @@ export interface ApprovalReceipt {
   readonly device: string
   /** Parties that have not approved yet. */
   readonly missing: readonly string[]
+  /** Of a sealed release: `hold` is opened by plans only. */
+  readonly gate: string | undefined
 }
 
 /** Body of `POST /v1/release/withdraw`. */

@@ -47,12 +47,14 @@ function addApprovalRoute(scope: FastifyInstance, deps: ReleaseRouteDeps): void 
     const { approval, grants } = parseApprovalFile(rawBodyOf(request.body))
     const { said } = (await book.addApproval(approval, grants)).approval
     const release = book.find(said.release.asset)
+    const content = release?.release.said.content
     const decision = release === undefined ? undefined : await book.decide(release)
     return {
       ref: formatAssetVersion(said.release.asset),
       party: said.party,
       device: said.device,
       missing: decision?.kind === "missing" ? decision.parties : [],
+      gate: content?.visibility === "sealed" ? content.sealed.fields.gate : undefined,
     }
   })
 }

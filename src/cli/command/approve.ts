@@ -5,6 +5,7 @@
  */
 import type { ApprovalReceipt } from "../../api/release-api.ts"
 import { summaryText } from "../../cli/command/approval-text.ts"
+import { openingText } from "../../cli/command/release-text.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
@@ -105,11 +106,11 @@ async function approve(
 async function hand(invocation: Invocation, node: ControlClient, file: Uint8Array): Promise<void> {
   const { out } = invocation
   const receipt = await node.ask<ApprovalReceipt>("POST", "/v1/release/approval", file)
-  const { ref, party, missing } = receipt
+  const { ref, party, missing, gate } = receipt
   out.result(receipt, () => `${party} approved ${ref}`)
   const next =
     missing.length > 0
       ? `waiting for ${missing.join(" and ")}: "sealift approve ${ref} --key FILE"`
-      : `every party has approved: "sealift open ${ref} -o DIR" on a node of the audience`
+      : `every party has approved: ${openingText({ ref, gate })}`
   out.note(next)
 }

@@ -4,7 +4,7 @@
  */
 import type { ReleaseDetails } from "../../api/release-api.ts"
 import { summaryText } from "../../cli/command/approval-text.ts"
-import { detailsText } from "../../cli/command/release-text.ts"
+import { detailsText, openingText } from "../../cli/command/release-text.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { readLocalFile } from "../../cli/local-file.ts"
@@ -71,8 +71,9 @@ async function deviceHome(
   return { state: memoryFiles(), fleet: memoryFiles() }
 }
 
-function nextStep({ ref, decision, missing }: ReleaseDetails): string {
-  if (decision === "approved") return `"sealift open ${ref}" on a node of the audience`
+function nextStep(details: ReleaseDetails): string {
+  const { ref, decision, missing } = details
+  if (decision === "approved") return openingText(details)
   if (missing.length === 0) return '"sealift releases" lists the others'
   return `"sealift approve ${ref} --key FILE", by ${missing.join(", ")}`
 }

@@ -21,6 +21,13 @@ export function approvalText({ parties, missing, decision }: ReleaseReport): str
   return `approved ${count}/${parties.length}${waiting}${other}`
 }
 
+/** Says how what every party has approved is opened. */
+export function openingText({ ref, gate }: Pick<Named<ReleaseReport>, "ref" | "gate">): string {
+  if (gate === "hold")
+    return `"sealift rollout create plan.yaml", which releases ${ref} to its nodes`
+  return `"sealift open ${ref}" on a node of the audience`
+}
+
 /** Gives the cells of a release in a list. */
 export function releaseCells(report: Named<ReleaseReport>, nowMs: number): string[] {
   const { ref, state, sizeBytes, stagedBytes, expiresAtMs, visibility } = report

@@ -3,7 +3,7 @@
  * @module
  */
 import type { ReleasesReport } from "../../api/release-api.ts"
-import { releaseCells } from "../../cli/command/release-text.ts"
+import { openingText, releaseCells } from "../../cli/command/release-text.ts"
 import { blockedLine } from "../../cli/command/status.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { columns } from "../../cli/output.ts"
@@ -38,6 +38,6 @@ function nextStep(newest: ReleasesReport["releases"][number] | undefined): strin
   if (newest === undefined) return '"sealift publish NAMESPACE/NAME PATH" makes one'
   const { ref, state, decision } = newest
   if (state === "opened") return `"sealift verify ${ref} --deep" says who signed it`
-  if (decision === "approved") return `"sealift open ${ref}" on a node of the audience`
+  if (decision === "approved") return openingText(newest)
   return `"sealift inspect ${ref}" shows what a party signs`
 }

@@ -297,6 +297,7 @@ describe("files", () => {
     const answer = await raw("/v1/release/approval", encodeApprovalFile({ approval, grants }))
     expect(answer.json()).toEqual({
       ...{ ref: "acme/model@6", party: "owner", device: "ab".repeat(32), missing: ["safety"] },
+      gate: "open",
     })
     expect(rooms.calls).toEqual([["addApproval", approval, grants]])
     rooms.decision = { kind: "approved", devices: new Set() }

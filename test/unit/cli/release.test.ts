@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { openingText } from "../../../src/cli/command/release-text.ts"
 import { CliError } from "../../../src/cli/errors.ts"
 import { ReleaseError } from "../../../src/release/errors.ts"
 import { deviceOf, OTHER_PEER, openReleaseWorld, type ReleaseWorld } from "../api/release-world.ts"
@@ -205,6 +206,11 @@ test("publish --seal asks for an audience, and --reissue keeps the one that was"
   const { code, stderr } = await world.run("publish", "acme/model", "/a", "--seal")
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--audience GROUP") })
   expect((await world.run("publish", "acme/model", "--reissue", "1")).code).toBe(0)
+})
+
+test("what is approved is opened by hand, and what is held by a plan", () => {
+  expect(openingText({ ref: REF, gate: "open" })).toContain(`"sealift open ${REF}"`)
+  expect(openingText({ ref: REF, gate: "hold" })).toContain('"sealift rollout create plan.yaml"')
 })
 
 describe("what releases are", () => {
