@@ -170,15 +170,16 @@ export function allowedUrl(allow: RolloutAllow, text: string): URL {
 /**
  * Checks where a link is to be, by its text alone; where it really is, `activate-files.ts` checks.
  * @param path - filled
+ * @param text - as the plan has it, for whoever reads why
  * @throws {@link RolloutError}
  */
-export function verifyLinkPath(allow: RolloutAllow, path: string): void {
+export function verifyLinkPath(allow: RolloutAllow, path: string, text: string = path): void {
   // `..`, doubled and trailing slashes have no place in it: it says where it is by itself.
   if (!isAbsolute(path) || path.includes("\0") || resolve(path) !== path || path === sep) {
-    throw refused(`sets no link at ${shown(path)}`, "name an absolute path without . and ..")
+    throw refused(`sets no link at ${shown(text)}`, "name an absolute path without . and ..")
   }
   if (allow.files.some((folder) => isWithin(path, folder))) return
-  throw refused(`sets no link at ${shown(path)}`, "add a folder of it to rollout.allow.files")
+  throw refused(`sets no link at ${shown(text)}`, "add a folder above it to rollout.allow.files")
 }
 
 /** Gives the error of what this node does not allow. */
@@ -190,7 +191,7 @@ function verifyLinkText(allow: RolloutAllow, text: string): void {
   if (text.includes(PLACE.release) || text.includes(PLACE.path)) {
     throw refused(`sets no link at ${shown(text)}`, "name one place for all releases")
   }
-  verifyLinkPath(allow, fillText(text, STAND_IN))
+  verifyLinkPath(allow, fillText(text, STAND_IN), text)
 }
 
 function verifyPrograms(allow: RolloutAllow): void {

@@ -276,12 +276,11 @@ function verifyNewest({ base, draft }: ReadPlanDraft, newest: FleetRepository): 
 function actOf(act: RolloutAct, known: KnownPlan, wave: string | undefined): ActByHand {
   if (act !== "rollback") return { kind: act }
   if (wave === undefined) return { kind: act, wave: 0 }
-  const index = known.plan.said.waves.findIndex(({ name }) => name === wave)
+  const names = known.plan.said.waves.map(({ name }) => name)
+  const index = names.indexOf(wave)
   if (index >= 0) return { kind: act, wave: index }
-  throw new RolloutError(
-    "ROLLOUT_STATE_WRONG",
-    `the plan has no wave ${JSON.stringify(wave.slice(0, 80))}`,
-  )
+  const message = `the plan has no wave ${JSON.stringify(wave.slice(0, 80))}; its waves are ${names.join(", ")}`
+  throw new RolloutError("ROLLOUT_STATE_WRONG", message)
 }
 
 function lateOf(findings: Findings): readonly NodeStanding[] {

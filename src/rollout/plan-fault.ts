@@ -7,6 +7,8 @@ import { RolloutError } from "./errors.ts"
 
 /** Most faults that are told. */
 const FAULTS_MAX = 20
+/** Keys of further faults that stand in the message. */
+const KEYS_SHOWN_MAX = 12
 const SHOWN_CHARACTERS_MAX = 60
 const WORD_CHARACTERS_MAX = 40
 /** A key with more slips than these is another key. */
@@ -51,11 +53,19 @@ export class PlanFaults {
   throwIfAny(): void {
     const [first] = this.#faults
     if (first === undefined) return
-    const others = this.#count - 1
-    const more = others > 0 ? ` (and ${others} more fault${others > 1 ? "s" : ""})` : ""
+    const more = this.#count > 1 ? ` (and ${this.#othersText()})` : ""
     const message = `cannot use the ${this.#what}: ${textOfFault(first)}${more}`
     const details = { faults: this.#faults, count: this.#count }
     throw new RolloutError("PLAN_INVALID", message, { details })
+  }
+
+  /** Says where the others are, in few words: each in full stands in `details`. */
+  #othersText(): string {
+    const others = this.#count - 1
+    const keys = [...new Set(this.#faults.slice(1).map(({ key }) => key))].filter(Boolean)
+    const shown = keys.slice(0, KEYS_SHOWN_MAX).join(", ")
+    const rest = keys.length > KEYS_SHOWN_MAX ? ", …" : ""
+    return `${others} more fault${others > 1 ? "s" : ""}${shown === "" ? "" : `: ${shown}${rest}`}`
   }
 }
 

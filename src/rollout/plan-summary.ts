@@ -64,12 +64,12 @@ async function waveLines(read: ReadPlanDraft): Promise<readonly string[]> {
         return [said, ...named.map((peer) => `    ${peer}`)]
       }
       const now = nodes.waves[index] ?? []
-      return [`${said}; ${now.length} nodes now`, ...now.map((peer) => `    ${peer}`)]
+      return [`${said}; ${nodesText(now.length)} now`, ...now.map((peer) => `    ${peer}`)]
     })
     .concat(
       typeof nodes === "string"
         ? [`  by the access list of these files it cannot be chosen: ${nodes}`]
-        : [`  in no wave: ${nodes.others.length} nodes`],
+        : [`  in no wave: ${nodesText(nodes.others.length)}`],
     )
 }
 
@@ -157,4 +157,8 @@ function selectText(select: NodeSelector): string {
 
 function timeText(timeMs: number): string {
   return timeMs <= DATE_MS_MAX ? new Date(timeMs).toISOString() : `${timeMs} ms after 1970`
+}
+
+function nodesText(count: number): string {
+  return count === 1 ? "1 node" : `${count} nodes`
 }

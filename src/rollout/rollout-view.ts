@@ -79,7 +79,7 @@ export function follow(
   if (!mayAct(view, act.kind)) throw conflict(`${act.kind} of a rollout that is ${view.phase}`)
   return {
     ...view,
-    ...changeOf(view, said, plan.waves.length),
+    ...changeOf(view, said, plan.waves),
     ...after({ index, digest, atMs, reason }),
   }
 }
@@ -94,13 +94,19 @@ function after(decision: {
   return { count: index + 1, last: digest, atMs, reason }
 }
 
-function changeOf(view: RolloutView, { act, atMs }: Decision, waves: number): Partial<RolloutView> {
+function changeOf(
+  view: RolloutView,
+  { act, atMs }: Decision,
+  waves: Plan["waves"],
+): Partial<RolloutView> {
   const released = view.releasedAtMs.length
   switch (act.kind) {
     case "start":
       return { phase: "running", roster: act.roster }
     case "release":
-      if (act.wave !== released || act.wave >= waves) throw conflict(`wave ${act.wave} is not next`)
+      if (act.wave !== released || act.wave >= waves.length) {
+        throw conflict(`wave ${act.wave} is not next`)
+      }
       return { releasedAtMs: [...view.releasedAtMs, atMs] }
     case "pause":
       return { phase: "paused" }
@@ -109,10 +115,12 @@ function changeOf(view: RolloutView, { act, atMs }: Decision, waves: number): Pa
     case "abort":
       return { phase: "aborted" }
     case "rollback":
-      if (act.wave >= Math.max(released, 1)) throw conflict(`wave ${act.wave} was not released`)
+      if (act.wave >= Math.max(released, 1)) {
+        throw conflict(`wave ${waves[act.wave]?.name ?? act.wave} was not released`)
+      }
       return { phase: "aborted", backFrom: Math.min(act.wave, view.backFrom ?? act.wave) }
     case "complete":
-      if (released < waves) throw conflict("not every wave is released")
+      if (released < waves.length) throw conflict("not every wave is released")
       return { phase: "completed" }
   }
 }

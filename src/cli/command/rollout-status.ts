@@ -56,14 +56,19 @@ async function listAll({ out }: Invocation, node: ControlClient): Promise<void> 
 async function follow({ out }: Invocation, node: ControlClient, path: string): Promise<void> {
   let drawnLines = 0
   for await (const { rollout } of node.lines<RolloutLine>("GET", `${path}/follow`)) {
-    const text = rolloutText(rollout, systemClock.now())
+    const said = rolloutText(rollout, systemClock.now())
+    // Nothing moves until somebody decides, and whoever follows is told no other way.
+    const text = rollout.phase === "paused" ? `${said}\nnext: ${nextStep(rollout)}` : said
     if (out.isJson) out.result(rollout, () => "")
     else {
       const isTerminal = out.stdout.isTTY === true
       out.stdout.write(`${isTerminal ? redraw(drawnLines) : ""}${text}\n`)
       drawnLines = text.split("\n").length
     }
-    if (rollout.phase === "completed" || rollout.phase === "aborted") return
+    if (rollout.phase === "completed" || rollout.phase === "aborted") {
+      out.note(`next: ${nextStep(rollout)}`)
+      return
+    }
   }
 }
 

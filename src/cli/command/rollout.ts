@@ -105,10 +105,14 @@ function outlineText({ name, version, channel, releases, waves, others }: PlanAn
   const rows = waves.map(({ name: wave, nodes }) => {
     const shown = nodes.slice(0, NODES_SHOWN_MAX).join(" ")
     const more = nodes.length - NODES_SHOWN_MAX
-    return [`wave ${wave}`, `${nodes.length} nodes`, more > 0 ? `${shown} and ${more} more` : shown]
+    return [`wave ${wave}`, nodesText(nodes.length), more > 0 ? `${shown} and ${more} more` : shown]
   })
-  const rest = others.length === 0 ? [] : [["no wave", `${others.length} nodes`, ""]]
+  const rest = others.length === 0 ? [] : [["no wave", nodesText(others.length), ""]]
   const what = releases.map(({ ref }) => ref).join(", then ")
   const head = `${name}, plan ${version} on channel ${channel}: ${what}`
   return [head, columns([...rows, ...rest])].join("\n")
+}
+
+function nodesText(count: number): string {
+  return count === 1 ? "1 node" : `${count} nodes`
 }

@@ -87,6 +87,12 @@ describe("a link", () => {
   })
 })
 
+test("a link that is refused is told as the plan has it", () => {
+  const path = `/srv/other/\${node}`
+  const refused = () => verifyAllowed(allowing({ files: ["/srv/models"] }), { kind: "files", path })
+  expect(refused).toThrow(`"${path}"`)
+})
+
 describe("programs", () => {
   const listed = { deploy: ["/usr/bin/deploy", `\${path}`] }
   const call = (name: string): Activation => ({ kind: "listed", name, timeoutMs })

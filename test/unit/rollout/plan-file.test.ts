@@ -200,12 +200,12 @@ describe("a ramp", () => {
 })
 
 describe("what is told of a plan that is wrong", () => {
-  it("is one line of the first fault, what is allowed and what was meant, and how many more", () => {
+  it("is one line of the first fault, what is allowed and what was meant, and where the others are", () => {
     const { message, details } = failureOf({ ...LEAST, wavs: WAVES, error: { action: "pauze" } })
     expect(message).toBe(
       "cannot use the plan: wavs: no such key; allowed: rollout, channel, controller, expires, " +
         "releases, waves, success, error, reportDeadline, silence, window, activate, probe, " +
-        "onNoRollback; did you mean waves? (and 2 more faults)",
+        "onNoRollback; did you mean waves? (and 2 more faults: waves, error.action)",
     )
     expect(details).toEqual({
       count: 3,
