@@ -71,7 +71,7 @@ function readBody(body: unknown): {
   const { variants, activation, requires, ...rest } = others
   const request = {
     ...rest,
-    ...parseAssetName(required(name, "name")),
+    ...nameOf(required(name, "name")),
     ...(activation !== undefined && {
       activation: encodeActivation(parseActivationFile(activation)),
     }),
@@ -83,6 +83,10 @@ function readBody(body: unknown): {
     gate: choiceOf(gate ?? "open", "gate", ["open", "hold", "none"]),
   }
   return { request, parties: parties === undefined ? undefined : partiesOf(parties) }
+}
+
+function nameOf(text: string): ReturnType<typeof parseAssetName> {
+  return parseAssetName(text, text, "NAMESPACE/NAME, in lower case, and gets its number by itself")
 }
 
 function readVariant(variant: object): VariantPaths {

@@ -31,15 +31,20 @@ export function parseReleaseReference(text: string): AssetQuery {
   return sequence === undefined ? { namespace, name } : { namespace, name, sequence }
 }
 
-/** Reads `NAMESPACE/NAME`. @throws InputError `REFERENCE_INVALID` */
+/**
+ * Reads `NAMESPACE/NAME`.
+ * @param form - what would be right, for whoever reads why
+ * @throws InputError `REFERENCE_INVALID`
+ */
 export function parseAssetName(
   text: string,
   shown: string = text,
+  form: string = "NAMESPACE/NAME@N, in lower case",
 ): { readonly namespace: string; readonly name: string } {
   const slash = text.indexOf("/")
   const [namespace, name] = [text.slice(0, Math.max(slash, 0)), text.slice(slash + 1)]
   if (isName(namespace) && isAssetName(name)) return { namespace, name }
-  throw invalid(shown, "a release is called NAMESPACE/NAME@N, in lower case")
+  throw invalid(shown, `a release is called ${form}`)
 }
 
 /**

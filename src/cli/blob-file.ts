@@ -18,7 +18,8 @@ export async function checkFileTarget(path: string): Promise<void> {
     if (codeOf(error) === "ENOENT") return
     throw unwritable(path, error)
   }
-  throw new CliError("OUTPUT_EXISTS", `${path} exists already`, { details: { path } })
+  const message = `${path} exists already: name another, or remove it`
+  throw new CliError("OUTPUT_EXISTS", message, { details: { path } })
 }
 
 /**

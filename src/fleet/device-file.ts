@@ -10,7 +10,13 @@ import {
   openWithPassphrase,
   sealWithPassphrase,
 } from "../seal/age-file.ts"
-import { type DeviceKey, encodeDeviceKey, encodeDevicePublic, parseDeviceKey } from "./device.ts"
+import {
+  type DeviceKey,
+  encodeDeviceKey,
+  encodeDevicePublic,
+  parseDeviceKey,
+  parseDevicePublic,
+} from "./device.ts"
 import { FleetError } from "./errors.ts"
 
 const SECRET_MODE = 0o600
@@ -57,7 +63,7 @@ export async function readDeviceFile(
   passphrase: () => Promise<string>,
 ): Promise<DeviceKey> {
   const bytes = await readPrivate(path)
-  if (!isAgeFile(bytes)) return await parseDeviceKey(bytes)
+  if (!isAgeFile(bytes)) return await parseDeviceKey(bytes, path)
   const phrase = await passphrase()
   let plain: Uint8Array
   try {
@@ -67,7 +73,7 @@ export async function readDeviceFile(
     throw new FleetError("DEVICE_KEY_INVALID", message, { cause })
   }
   try {
-    return await parseDeviceKey(plain)
+    return await parseDeviceKey(plain, path)
   } finally {
     plain.fill(0)
   }
@@ -77,15 +83,31 @@ async function readPrivate(path: string): Promise<Uint8Array> {
   const file = await open(path, "r")
   try {
     const { mode, size } = await file.stat()
-    if ((mode & OTHERS_MODE) !== 0) {
-      throw new FleetError("DEVICE_KEY_INVALID", `others may read ${path}: run chmod 600 ${path}`)
-    }
     if (size > AGE_FILE_BYTES_MAX) {
       throw new FleetError("DEVICE_KEY_INVALID", `${path} is too large to be a device's key`)
     }
-    return await file.readFile()
+    const bytes = await file.readFile()
+    // Told before its mode: a public file is meant to be read by others.
+    if (isDevicePublic(bytes)) {
+      const message = `${path} is the public half of a device: name its key file`
+      throw new FleetError("DEVICE_KEY_INVALID", message)
+    }
+    if ((mode & OTHERS_MODE) !== 0) {
+      throw new FleetError("DEVICE_KEY_INVALID", `others may read ${path}: run chmod 600 ${path}`)
+    }
+    return bytes
   } finally {
     await file.close()
+  }
+}
+
+function isDevicePublic(bytes: Uint8Array): boolean {
+  try {
+    parseDevicePublic(bytes)
+    return true
+  } catch {
+    // Whatever else it is, it is not that.
+    return false
   }
 }
 

@@ -61,6 +61,9 @@ export async function encodeDevicePublic({ signing, ...device }: DeviceKey): Pro
 export function parseDevicePublic(file: Uint8Array): DevicePublic {
   const fields = parseFields(file)
   if (fields === undefined) throw invalid("it is no strict JSON of a device")
+  if (field(fields, "seed") !== undefined) {
+    throw invalid("it is a key file, which goes to nobody; name the one that ends in .pub")
+  }
   const party = asText(field(fields, "party")) ?? ""
   if (!isPartyName(party)) throw invalid("its party's name is none")
   const key = parsePublicKey(asText(field(fields, "key")) ?? "")
@@ -84,20 +87,21 @@ export function encodeDeviceKey(device: DeviceKey): Uint8Array {
 
 /**
  * Reads the secrets. Errors have no cause: it could quote them.
+ * @param name - of the file, for errors
  * @throws {@link FleetError} `DEVICE_KEY_INVALID`
  */
-export async function parseDeviceKey(file: Uint8Array): Promise<DeviceKey> {
+export async function parseDeviceKey(file: Uint8Array, name: string = "it"): Promise<DeviceKey> {
   const fields = parseFields(file)
   const party = asText(field(fields ?? {}, "party")) ?? ""
   const seed = parseBase64(asText(field(fields ?? {}, "seed")) ?? "")
   const identity = asText(field(fields ?? {}, "identity")) ?? ""
   try {
-    if (!isPartyName(party) || seed === undefined) throw noKey()
+    if (!isPartyName(party) || seed === undefined) throw noKey(name)
     const signing = signingKeyFromSeed(seed)
     const { secret, recipient } = await identityOf(identity)
     return deviceOf({ party, recipient, secret, signing })
   } catch {
-    throw noKey()
+    throw noKey(name)
   } finally {
     seed?.fill(0)
   }
@@ -133,6 +137,6 @@ function invalid(reason: string): FleetError {
   return new FleetError("DEVICE_INVALID", `the device is refused: ${reason}`)
 }
 
-function noKey(): FleetError {
-  return new FleetError("DEVICE_KEY_INVALID", "it is no key file of a party's device")
+function noKey(name: string): FleetError {
+  return new FleetError("DEVICE_KEY_INVALID", `${name} is no key file of a party's device`)
 }

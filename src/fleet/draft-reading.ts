@@ -11,7 +11,7 @@ import { firstRootOf, joinFleet } from "../trust/tuf/joining.ts"
 import { parseMetadataFile } from "../trust/tuf/metadata-file.ts"
 import { verifyTarget } from "../trust/tuf/target-file.ts"
 import { tufTime } from "../trust/tuf/tuf-author.ts"
-import { fleetIdOfRoot, verifyFleetId } from "../trust/tuf/tuf-bytes.ts"
+import { fleetIdOf, fleetIdOfRoot } from "../trust/tuf/tuf-bytes.ts"
 import { TufClient } from "../trust/tuf/tuf-client.ts"
 import type { TufFiles } from "../trust/tuf/tuf-source.ts"
 import { FleetError } from "./errors.ts"
@@ -97,9 +97,16 @@ async function verifyFounding(
   // The id is all that people compare: other targets beside the same root would go by unseen.
   if (!namesTargets(change.root, change.targets)) throw invalid("its root names other targets")
   const known = await firstRootOf(trusted)
-  if (known !== undefined) verifyFleetId(known, fleet)
+  if (known !== undefined) verifySame(fleetIdOf(known), fleet)
   verifyFollows(change, undefined)
   await verifyContents(change, undefined)
+}
+
+/** A key that serves one fleet founds no other. */
+function verifySame(known: string, fleet: string): void {
+  if (known === fleet) return
+  const message = `a draft of fleet ${fleet}, and this key signs for ${known}: "sealift party init" makes another`
+  throw new FleetError("FLEET_WRONG", message)
 }
 
 /** Refuses to found a fleet by a draft that is too old. @throws {@link FleetError} `DRAFT_OUTDATED` */

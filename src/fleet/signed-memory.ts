@@ -84,7 +84,7 @@ function verifyGivenUp(
     const message = `this key has signed the first root of fleet ${known}; if that was given up, say --again`
     throw new FleetError("DRAFT_CONFLICT", message, { details: { fleet: known } })
   }
-  const message = `a draft of fleet ${fleet}, and this key signs for ${known}`
+  const message = `a draft of fleet ${fleet}, and this key signs for ${known}: "sealift party init" makes another`
   throw new FleetError("FLEET_WRONG", message)
 }
 

@@ -12,6 +12,7 @@ import {
   hasField,
   invalidField,
   parseSection,
+  type Refuse,
   type Section,
   sectionListField,
   textField,
@@ -80,7 +81,9 @@ export function encodeBundle(bundle: ReleaseBundle): Uint8Array {
 
 /** Reads a bundle: its form only. @throws {@link ReleaseError} `BUNDLE_INVALID` */
 export function parseBundle(file: Uint8Array): ReleaseBundle {
-  const refuse = refusal("BUNDLE_INVALID")
+  const invalid = refusal("BUNDLE_INVALID")
+  const refuse: Refuse = (reason, cause) =>
+    invalid(`the release's file is refused: ${reason}`, cause)
   const section = parseSection(file, { bytesMax: BUNDLE_BYTES_MAX, refuse })
   const files = fleetFilesIn(section)
   const fleet = fleetField(section)

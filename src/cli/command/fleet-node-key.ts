@@ -31,7 +31,7 @@ export const nodeKeyExportCommand: CommandSpec = {
     out.result({ file: path, nodes: length }, () => `wrote ${path}: keys of ${nodesText(length)}`)
     out.note("a key is good for two weeks at most; no secret is in the file")
     out.note(
-      `next, before that, on a node that exports releases: "sealift fleet node-key import ${path}"`,
+      `next, while it is good, on a node that exports releases: "sealift fleet node-key import ${path}"`,
     )
   },
 }

@@ -35,6 +35,11 @@ describe("help", () => {
       for (const option of ["--json", "--quiet", "--data <dir>"]) expect(stdout).toContain(option)
     },
   )
+  test("of every group says what it is about", () => {
+    const groups = new Set(COMMANDS.flatMap(({ group }) => group ?? []))
+    expect([...groups].filter((group) => GROUPS[group] === undefined)).toEqual([])
+  })
+
   test.each(named)("of %s has examples that are accepted as written", async (name, entry) => {
     const spec = await entry.load()
     const host = { env: {}, stdout: { write() {} }, stderr: { write() {} }, exitCode: 0 }

@@ -3,6 +3,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { encodedDevice } from "../../../src/cli/command/party-files.ts"
+import { readDeviceFile } from "../../../src/fleet/device-file.ts"
 import { runSealift } from "./command-world.ts"
 import { sealKeyFile } from "./phrase-file.ts"
 
@@ -100,6 +102,19 @@ describe("a key file", () => {
     const { code, stderr } = await runSealift(["party", "show", at("safety.key")])
     expect(code).toBe(2)
     expect(stderr).toContain("chmod 600")
+  })
+
+  test("is not its public half, and the other way round: each is told by name", async () => {
+    await init()
+    const secret = readDeviceFile(at("safety.key.pub"), async () => "")
+    await expect(secret).rejects.toMatchObject({
+      code: "DEVICE_KEY_INVALID",
+      message: expect.stringContaining("safety.key.pub is the public half"),
+    })
+    await expect(encodedDevice(at("safety.key"))).rejects.toMatchObject({
+      code: "DEVICE_INVALID",
+      message: expect.stringContaining("name the one that ends in .pub"),
+    })
   })
 
   test("that is broken is refused without a word of what is in it", async () => {

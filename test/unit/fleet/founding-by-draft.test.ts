@@ -327,7 +327,10 @@ describe("a key that signs for a founding", () => {
     await readDraft(renewal, at, world.clock.now())
     const draft = await drafted(await world.node("other"))
     const options = { at, expected: fleetOf(draft), isAgain: true }
-    await expect(signed(draft, people[0], options)).rejects.toThrow(coded("FLEET_WRONG"))
+    await expect(signed(draft, people[0], options)).rejects.toMatchObject({
+      code: "FLEET_WRONG",
+      message: expect.stringContaining("party init"),
+    })
   })
 
   test("of none of its roles is refused", async () => {
