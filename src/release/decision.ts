@@ -35,12 +35,16 @@ export function verifyApproved(release: Release, decision: Decision): void {
       throw new ReleaseError("RELEASE_WITHDRAWN", message, { details: { by: name } })
     }
     case "expired":
-      throw new ReleaseError("RELEASE_EXPIRED", `the release ended at ${release.expiresAtMs}`)
-    case "policy-not-current":
       throw new ReleaseError(
-        "POLICY_NOT_CURRENT",
-        `the release is under policy ${release.policy.version}`,
+        "RELEASE_EXPIRED",
+        `the release ended at ${new Date(release.expiresAtMs).toISOString()}`,
       )
+    case "policy-not-current": {
+      const { asset, policy } = release
+      const again = `"sealift publish ${asset.namespace}/${asset.name} --reissue ${asset.sequence}" issues it anew`
+      const message = `the release is under policy ${policy.version}, which was replaced: ${again}`
+      throw new ReleaseError("POLICY_NOT_CURRENT", message)
+    }
     case "missing": {
       const { parties } = decision
       const count = release.parties.length

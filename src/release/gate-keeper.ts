@@ -103,7 +103,7 @@ export class GateKeeper implements GateAnswering {
     const key = isSelf ? await nodeKeys.own() : await nodeKeys.of(node, options)
     if (key === undefined) {
       throw refused(
-        `no node here has a key of node ${node}: let it connect to one of the fleet once, bring its key by "sealift fleet node-key", or check the id`,
+        `no node here has a key of node ${node}: let it connect to one of the fleet once, bring its key by "sealift fleet node-key import", or check the id`,
       )
     }
     return await this.#grant(release, key, node)

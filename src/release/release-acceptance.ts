@@ -57,7 +57,10 @@ export function acceptRelease(
     throw new ReleaseError("RELEASE_NOT_YET", `${text} says it is made at ${said.createdAtMs}`)
   }
   if (trust.nowMs > said.expiresAtMs) {
-    throw new ReleaseError("RELEASE_EXPIRED", `${text} ended at ${said.expiresAtMs}`)
+    throw new ReleaseError(
+      "RELEASE_EXPIRED",
+      `${text} ended at ${new Date(said.expiresAtMs).toISOString()}`,
+    )
   }
   if (said.policy.version < trust.policy.version) return { release, isUnderPolicy: false }
   verifyUnderPolicy(said, { policy: trust.policy, digest: trust.policyDigest })

@@ -208,7 +208,7 @@ export class FleetRollouts implements Rollouts {
     if (known !== undefined) return known
     throw new RolloutError(
       "PLAN_NOT_FOUND",
-      `no rollout ${JSON.stringify(name.slice(0, 80))} is known here`,
+      `no rollout ${JSON.stringify(name.slice(0, 80))} is known here: "sealift rollout status" lists those that are`,
     )
   }
 

@@ -55,7 +55,8 @@ function waveCells(
   return [name, String(size), ...counts, when]
 }
 
-function failuresOf({ waves, late }: RolloutAnswer): readonly string[] {
+/** Who failed, is silent, or has not begun for a reason that the counts do not show. */
+function failuresOf({ waves, late, phase }: RolloutAnswer): readonly string[] {
   const nodes = [...waves.flatMap((wave) => wave.nodes), ...late]
   const failed = nodes.filter(
     ({ standing, outcome }) => standing === "failed" || outcome === "failed",
@@ -64,5 +65,12 @@ function failuresOf({ waves, late }: RolloutAnswer): readonly string[] {
     return `${outcome === "rolled-back" ? "went back" : "failed"} ${node}: ${reason}`
   })
   const silent = nodes.filter(({ standing }) => standing === "silent").slice(0, FAILURES_SHOWN_MAX)
-  return [...lines, ...silent.map(({ node }) => `silent ${node}`)]
+  const isWaiting = ({ standing, outcome }: (typeof nodes)[number]) =>
+    phase === "running" && standing === "pending" && outcome === "waiting"
+  const waiting = nodes.filter(isWaiting).slice(0, FAILURES_SHOWN_MAX)
+  return [
+    ...lines,
+    ...silent.map(({ node }) => `silent ${node}`),
+    ...waiting.map(({ node }) => `waiting ${node}: its window is closed`),
+  ]
 }

@@ -57,3 +57,12 @@ test("gives no counts where they are not known", () => {
   expect(lines[3]).toMatch(/^all {3}4 +released now$/)
   expect(lines.at(-1)).toBe("counts are at the controller, node 12D3KooWA")
 })
+
+test("tells who waits for the hours in which it may activate, as long as it may yet", () => {
+  const [wave] = REPORT.waves
+  const nodes = [{ ...node, node: "12D3KooWE", standing: "pending", outcome: "waiting" }] as const
+  const running = { ...REPORT, phase: "running", waves: [{ ...wave!, nodes }] } as const
+  const line = "waiting 12D3KooWE: its window is closed"
+  expect(rolloutText(running, NOW)).toContain(line)
+  expect(rolloutText({ ...running, phase: "aborted" }, NOW)).not.toContain(line)
+})
