@@ -61,6 +61,7 @@ function parentOf(
     .command(name)
     .description(GROUPS[group] ?? "")
   made.exitOverride(asUsageError(pathOf(made)))
+  made.addHelpText("after", `\nEach command has examples: "${pathOf(made)} COMMAND --help".`)
   groups.set(group, made)
   return made
 }

@@ -157,7 +157,8 @@ async function settle(
 ): Promise<FleetMember> {
   const member = await enterFleet(deps, record, reading)
   if (!isMember(member, deps.peer)) {
-    throw new FleetError("NOT_ENROLLED", "the fleet's newest access list does not name this node")
+    const message = `the newest access list that is to be had here does not name this node; where access is signed: "sealift fleet admit ${deps.peer}"`
+    throw new FleetError("NOT_ENROLLED", message)
   }
   await deps.home.writeRecord(record)
   return member

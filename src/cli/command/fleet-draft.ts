@@ -21,7 +21,7 @@ import {
   standingOfDraft,
 } from "../../fleet/draft-signing.ts"
 import { describeDraft } from "../../fleet/draft-summary.ts"
-import type { DraftReceipt } from "../../fleet/fleet-desk.ts"
+import type { DraftReceipt, FleetReport } from "../../fleet/fleet-desk.ts"
 import {
   DRAFT_BYTES_MAX,
   encodeRoleDraft,
@@ -37,6 +37,8 @@ const FOUNDED_NOTE = [
 ].join("\n")
 const ERASED_NOTE =
   "keys of this node that count no more, if any, were erased; destroy every copy of them"
+/** Roles that root names; targets names the others. */
+const ROOT_ROLES: readonly string[] = ["root", "targets", "desk"]
 const KEY_HEX = /^[0-9a-f]{64}$/
 
 export const fleetKeyCommand: CommandSpec = {
@@ -44,11 +46,21 @@ export const fleetKeyCommand: CommandSpec = {
   async work({ args, out, connect }) {
     const node = await connect()
     const report = await node.ask<RoleKeyReport>("POST", "/v1/fleet/key", { role: args[0]! })
-    out.answer(report, report.key)
-    out.note("it counts for nothing until the fleet names it; next, where the keys of root are:")
+    const { role, key } = report
+    out.answer(report, key)
+    const { holders } = await node.ask<FleetReport>("GET", "/v1/fleet")
+    const keys = holders.find((one) => one.role === role)?.keys ?? []
+    if (keys.includes(key)) {
+      out.note(
+        `the fleet names it for ${role}: it is the OWNKEY of a stand-by's "sealift fleet hold"`,
+      )
+      return
+    }
+    const signedBy = ROOT_ROLES.includes(role) ? "root" : "targets"
     out.note(
-      `"sealift fleet hold ${report.role} --by OWNKEY --by ${report.key} --threshold 1 -o FILE"`,
+      `it counts for nothing until the fleet names it; next, where the keys of ${signedBy} are:`,
     )
+    out.note(`"sealift fleet hold ${role} --by OWNKEY --by ${key} --threshold 1 -o FILE"`)
   },
 }
 

@@ -246,7 +246,10 @@ function reportOf(): FleetReport {
     isStale: false,
     isEnrolled: true,
     roles: ["root", "access"],
-    holders: [{ role: "root", threshold: 2, keys: ["one", "other", "third"], here: 1 }],
+    holders: [
+      { role: "root", threshold: 2, keys: ["one", "other", "third"], here: 1 },
+      { role: "access", threshold: 1, keys: ["00".repeat(32)], here: 1 },
+    ],
     rules: [{ who: "all", verbs: ["find", "fetch"], where: ["*"] }],
     nodes: [
       {

@@ -321,6 +321,13 @@ describe("fleet policy", () => {
   })
 })
 
+test("fleet key says who names the key that was made, and of one that counts that it does", async () => {
+  const noteOf = async (role: string) => (await world.run("fleet", "key", role)).stderr
+  expect(await noteOf("desk")).toContain("where the keys of root are")
+  expect(await noteOf("plan")).toContain("where the keys of targets are")
+  expect(await noteOf("access")).toContain("the fleet names it for access")
+})
+
 test("fleet import gives the node the file's bytes, and refuses a larger one by itself", async () => {
   await writeFile(at("lab.fleet"), '{"v":1,"files":[]}')
   expect((await world.run("fleet", "import", at("lab.fleet"))).stdout).toContain("access list 12")

@@ -40,6 +40,11 @@ describe("help", () => {
     expect([...groups].filter((group) => GROUPS[group] === undefined)).toEqual([])
   })
 
+  test("of a group says where examples are", async () => {
+    const { stdout } = await runSealift(["fleet", "policy", "--help"])
+    expect(stdout).toContain('"sealift fleet policy COMMAND --help"')
+  })
+
   test.each(named)("of %s has examples that are accepted as written", async (name, entry) => {
     const spec = await entry.load()
     const host = { env: {}, stdout: { write() {} }, stderr: { write() {} }, exitCode: 0 }
