@@ -119,6 +119,8 @@ export interface InviteReceipt {
   /** `sealift-invite-1.…` */
   readonly token: string
   readonly expiresAtMs: number
+  /** The group is in no list yet: it is made when the node joins. Left out: no. */
+  readonly isNewGroup?: boolean
 }
 
 /** A role that has a new key. */

@@ -63,7 +63,9 @@ export async function giveInvite(
   }
   try {
     await invites.add(invite, labels)
-    return { token: encodeInvite(invite), expiresAtMs: invite.expiresAtMs }
+    const isNewGroup = group !== "" && member.access()?.list.groups.has(group) !== true
+    const receipt = { token: encodeInvite(invite), expiresAtMs: invite.expiresAtMs }
+    return isNewGroup ? { ...receipt, isNewGroup } : receipt
   } finally {
     secret.fill(0)
   }

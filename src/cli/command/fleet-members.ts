@@ -35,6 +35,9 @@ export const fleetInviteCommand: CommandSpec = {
     const node = await connect()
     const receipt = await node.ask<InviteReceipt>("POST", "/v1/fleet/invite", request)
     out.answer(receipt, receipt.token)
+    if (receipt.isNewGroup === true) {
+      out.note(`there is no group ${request.group} yet: it is made when the node joins`)
+    }
     const until = momentText(receipt.expiresAtMs, systemClock.now())
     out.note(`good once, until ${until}, and only while this node runs and can be reached`)
     out.note('next, on the new node: "sealift fleet join TOKEN"')

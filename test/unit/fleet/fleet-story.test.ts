@@ -58,6 +58,15 @@ describe("joining by invite", () => {
     expect(second.fleet.may(second.net.id, "publish", "acme")).toBe(false)
   })
 
+  test("says when its group is to be made first", async () => {
+    const first = await world.founder()
+    expect((await first.desk.invite({ lifeMs: 60_000, group: "edge" })).isNewGroup).toBe(true)
+    await first.desk.addToGroup("edge", [first.net.id])
+    for (const request of [{ lifeMs: 60_000, group: "edge" }, { lifeMs: 60_000 }]) {
+      expect(await first.desk.invite(request)).not.toHaveProperty("isNewGroup")
+    }
+  })
+
   test("works once", async () => {
     const first = await world.founder()
     const { token } = await first.desk.invite({ lifeMs: 60_000 })
