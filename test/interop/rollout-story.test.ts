@@ -150,7 +150,9 @@ describe("A plan that two of three must sign", () => {
     await writeFile(path, stringify(planOf(ref, { rollout: "held", activate: undefined })))
     await refused(anchor.sealift("rollout", "create", path), "ROLE_KEY_MISSING")
     const drafted = anchor.sealift("rollout", "create", path, "--draft", fleet.path("plan.draft"))
-    expect((await drafted).stderr).toContain(`  canary: 1 of group edge, stands for 0.5 s; 1 nodes`)
+    expect((await drafted).stderr).toContain(
+      `  canary: 1 of group edge, stands for 0.5 s; 1 node now`,
+    )
 
     const shown = await done(apart("rollout", "sign", fleet.path("plan.draft"), "--dry-run"))
     expect(shown).toContain(`  ${ref}  sha256:`)
