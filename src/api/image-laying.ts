@@ -5,14 +5,12 @@
 import { mkdir, open, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Digest, hexOf } from "../core/digest.ts"
-import { assert } from "../core/errors.ts"
 import type { LayImage } from "../release/content-making.ts"
 import type { BlobStore } from "../store/store.ts"
+import { bytesOf, withBlob } from "../store/whole-blob.ts"
 import { ImageLeases } from "./image-leases.ts"
 import { type ImagePullDeps, pullImage } from "./image-pull.ts"
 import { LAYOUT_MARK, layoutIndexOf, layoutManifests } from "./layout-index.ts"
-
-const CHUNK_BYTES: number = 1024 * 1024
 
 /** Makes the part of publishing that brings an image here, all its platforms. */
 export function createImageLaying(deps: ImagePullDeps & { readonly store: BlobStore }): LayImage {
@@ -43,18 +41,8 @@ async function copyBlob(
   digest: Digest,
   { path, signal }: { readonly path: string; readonly signal: AbortSignal },
 ): Promise<void> {
-  const reader = store.open(digest)
-  assert(reader !== undefined, "a blob that was fetched and is leased is here")
-  try {
+  await withBlob(store, digest, async (reader) => {
     await using file = await open(path, "wx")
-    const { sizeBytes } = reader.layout
-    for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
-      signal.throwIfAborted()
-      await file.writeFile(
-        await reader.read({ start, end: Math.min(start + CHUNK_BYTES, sizeBytes) }),
-      )
-    }
-  } finally {
-    reader.release()
-  }
+    for await (const bytes of bytesOf(reader, signal)) await file.writeFile(bytes)
+  })
 }

@@ -2,16 +2,13 @@
  * Verifying an image that is here: whose word its name is, and whether every byte of it is right.
  * @module
  */
-import { createHash } from "node:crypto"
-import { type Digest, digestOfRaw } from "../core/digest.ts"
-import { codeOf } from "../core/errors.ts"
-import type { BlobReader, BlobStore } from "../store/store.ts"
-import type { Descriptor, ImageRequest, ImageVerifyReport } from "./api.ts"
+import type { Digest } from "../core/digest.ts"
+import type { BlobStore } from "../store/store.ts"
+import { isStoredRight } from "../store/whole-blob.ts"
+import type { ImageRequest, ImageVerifyReport } from "./api.ts"
 import { findImageParts } from "./image-pull.ts"
 import type { ImageSource } from "./image-source.ts"
 import type { ReleaseProgressLine } from "./release-api.ts"
-
-const READ_BYTES: number = 1024 * 1024
 
 /** Brings the manifests if they are not here, and no blob. @throws ApiError, OriginError, StoreError */
 export async function verifyImage(
@@ -29,49 +26,21 @@ export async function verifyImage(
   const missing: Digest[] = []
   const wrong: Digest[] = []
   let doneBytes = 0
-  const onBytes = (bytes: number) => {
-    signal.throwIfAborted()
-    doneBytes += bytes
+  const onBytes = (count: number) => {
+    doneBytes += count
     onProgress({ type: "progress", phase: "verify", doneBytes, totalBytes })
   }
-  for (const part of parts) {
-    const found = await look(store, part, onBytes)
-    if (found === "missing") missing.push(part.digest)
-    if (found === "wrong") wrong.push(part.digest)
+  for (const { digest, sizeBytes } of parts) {
+    const stat = store.stat(digest)
+    if (stat?.isComplete !== true) missing.push(digest)
+    else if (
+      stat.layout.sizeBytes !== sizeBytes ||
+      !(await isStoredRight(store, digest, { signal, onBytes }))
+    ) {
+      wrong.push(digest)
+    }
   }
   const { digest, mediaType, isWhole, namedBy } = image
   const counts = { parts: parts.length, totalBytes, missing, wrong }
   return { ref: request.ref, digest, mediaType, isWhole, namedBy, ...counts }
-}
-
-async function look(
-  store: BlobStore,
-  { digest, sizeBytes }: Descriptor,
-  onBytes: (bytes: number) => void,
-): Promise<"right" | "wrong" | "missing"> {
-  const reader = store.open(digest)
-  if (reader === undefined) return "missing"
-  try {
-    if (!reader.isComplete) return "missing"
-    const isRight =
-      reader.layout.sizeBytes === sizeBytes && (await digestIn(reader, onBytes)) === digest
-    return isRight ? "right" : "wrong"
-  } catch (error) {
-    // What is read is compared with the hashes of its pieces.
-    if (codeOf(error) === "BLOB_CORRUPT") return "wrong"
-    throw error
-  } finally {
-    reader.release()
-  }
-}
-
-async function digestIn(reader: BlobReader, onBytes: (bytes: number) => void): Promise<Digest> {
-  const hash = createHash("sha256")
-  const { sizeBytes } = reader.layout
-  for (let start = 0; start < sizeBytes; start += READ_BYTES) {
-    const bytes = await reader.read({ start, end: Math.min(start + READ_BYTES, sizeBytes) })
-    hash.update(bytes)
-    onBytes(bytes.length)
-  }
-  return digestOfRaw(hash.digest())
 }

@@ -10,9 +10,8 @@ import { SealError } from "../seal/errors.ts"
 import { openFile } from "../seal/open-file.ts"
 import type { PayloadPool } from "../seal/payload-pool.ts"
 import { writeUnfinished } from "../seal/quarantine.ts"
-import { StoreError } from "../store/errors.ts"
-import { READ_BYTES_MAX } from "../store/reading.ts"
 import type { BlobReader, BlobStore } from "../store/store.ts"
+import { bytesOf, withBlob } from "../store/whole-blob.ts"
 import type { FilePlacing } from "./file-placing.ts"
 import type { PlainFile } from "./release-file.ts"
 import type { Watch } from "./releases.ts"
@@ -66,41 +65,6 @@ export async function copyPlainFiles(
     )
     await placing.place(copy, file, watch)
     progress.next(file.sizeBytes)
-  }
-}
-
-/** Leases a whole blob for the time of some work. @throws {@link StoreError} `PIECE_MISSING` */
-export async function withBlob<T>(
-  store: BlobStore,
-  digest: Digest,
-  work: (reader: BlobReader) => Promise<T>,
-): Promise<T> {
-  const reader = store.open(digest)
-  if (reader === undefined) throw new StoreError("PIECE_MISSING", `${digest} is not here`)
-  try {
-    if (!reader.isComplete) throw new StoreError("PIECE_MISSING", `${digest} is not here whole`)
-    return await work(reader)
-  } finally {
-    reader.release()
-  }
-}
-
-/**
- * Gives the bytes of a blob in order, in parts that are the reader's until it asks for the next one.
- * @throws {@link StoreError} `BLOB_CORRUPT`
- */
-export async function* bytesOf(
-  reader: BlobReader,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const { sizeBytes } = reader.layout
-  const buffer = new Uint8Array(Math.min(sizeBytes, READ_BYTES_MAX))
-  for (let start = 0; start < sizeBytes; start += READ_BYTES_MAX) {
-    signal.throwIfAborted()
-    const end = Math.min(start + READ_BYTES_MAX, sizeBytes)
-    const target = buffer.subarray(0, end - start)
-    await reader.read({ start, end }, target)
-    yield target
   }
 }
 

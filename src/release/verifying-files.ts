@@ -3,14 +3,14 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { digestOfRaw, rawOf } from "../core/digest.ts"
+import { digestOfRaw } from "../core/digest.ts"
 import { CodedError } from "../core/errors.ts"
 import type { BagFile } from "../seal/bag.ts"
 import { createPayloadReader } from "../seal/payload-reader.ts"
 import { erase, isSame } from "../seal/release-key.ts"
 import { StoreError } from "../store/errors.ts"
 import type { BlobReader, BlobStore } from "../store/store.ts"
-import { bytesOf, withBlob } from "./opening-files.ts"
+import { isStoredRight, withBlob } from "../store/whole-blob.ts"
 import { decideNow, standingOf } from "./opening-standing.ts"
 import type { CarriedFile } from "./release.ts"
 import type { KnownRelease, Watch } from "./releases.ts"
@@ -41,7 +41,7 @@ export async function verifyStoredFiles(
   let doneBytes = 0
   for (const { digest, sizeBytes } of files) {
     if (store.stat(digest)?.isComplete === true) {
-      const isRight = await isStoredRight(store, digest, signal)
+      const isRight = await isStoredRight(store, digest, { signal })
       if (isRight) rightCount++
       else wrong.push(digest)
     }
@@ -104,20 +104,6 @@ async function wrongFilesOf(
     onProgress({ phase: "opening", doneBytes, totalBytes })
   }
   return wrong
-}
-
-async function isStoredRight(
-  store: BlobStore,
-  digest: CarriedFile["digest"],
-  signal: AbortSignal,
-): Promise<boolean> {
-  return await faultless(async () => {
-    const hash = createHash("sha256")
-    await withBlob(store, digest, async (reader) => {
-      for await (const bytes of bytesOf(reader, signal)) hash.update(bytes)
-    })
-    return isSame(hash.digest(), rawOf(digest))
-  }, signal)
 }
 
 async function isPlainRight(
