@@ -3,12 +3,14 @@
  * line and for programs on the same machine.
  * @module
  */
+
 import type { Digest } from "../core/digest.ts"
 import type { FlightReport } from "../delivery/delivery.ts"
 import type { PeerSource } from "../net/net.ts"
 import type { BlobStat, Pin, StoreUsage, SweepReport, VerifyFinding } from "../store/store.ts"
 import type { SwarmStats } from "../swarm/swarm.ts"
 import type { TrafficClass } from "../swarm/traffic-class.ts"
+import type { NamedBy } from "./image-source.ts"
 
 /** Body of every answer that is not 2xx, and last line of a stream that failed. */
 export interface ErrorBody {
@@ -190,8 +192,7 @@ export interface ImageVerifyReport {
   readonly mediaType: string
   /** False when an index has platforms that were not chosen. */
   readonly isWhole: boolean
-  /** Whose word it is what the name means: of a digest, nobody's. */
-  readonly namedBy: "digest" | "upstream" | "own-claim" | "peer-claims"
+  readonly namedBy: NamedBy
   /** Manifests and blobs, and their bytes. */
   readonly parts: number
   readonly totalBytes: number

@@ -4,13 +4,14 @@
  */
 
 import type { Clock } from "../core/clock.ts"
-import { CodedError, codeOf, InputError } from "../core/errors.ts"
+import { CodedError, InputError } from "../core/errors.ts"
 import { isName } from "../core/name.ts"
 import { parseReference } from "../core/reference.ts"
 import { type AssetVersion, formatAssetVersion, isAssetName } from "../release/asset-name.ts"
 import { ReleaseError } from "../release/errors.ts"
 import type { KnownRelease, ReleaseBook } from "../release/releases.ts"
 import type { ImageSource } from "./image-source.ts"
+import { saysNoRelease } from "./no-release.ts"
 import { type ReleaseRouteDeps, releasesOf } from "./release-deps.ts"
 
 /** What was published a moment ago may be on its way here. */
@@ -79,13 +80,11 @@ export async function findNamedRelease(
   try {
     return await findRelease(deps, ref, options)
   } catch (error) {
-    if (kind === "name" && NO_RELEASE.includes(codeOf(error) ?? "")) return undefined
+    if (kind === "name" && saysNoRelease(error)) return undefined
     throw error
   }
 }
 
-/** What is said of a bare name that is no release's. */
-const NO_RELEASE: readonly string[] = ["RELEASE_UNKNOWN", "NOT_ENROLLED", "REFERENCE_INVALID"]
 const NO_FLEET = "this node is in no fleet"
 
 async function findAnew(

@@ -23,13 +23,17 @@ export interface Exchanged {
   readonly downBytes: number
 }
 
+/** What passed, in both of its views. */
+interface Passed {
+  readonly classes: Readonly<Record<UsageClass, Exchanged>>
+  /** The most first; undefined: those that are not named. */
+  readonly peers: readonly (Exchanged & { readonly peer: string | undefined })[]
+}
+
 /** What passed in a span of time that ends now. */
-export interface UsageRecord {
+export interface UsageRecord extends Passed {
   /** Milliseconds since 1970. */
   readonly fromMs: number
-  readonly classes: Readonly<Record<UsageClass, Exchanged>>
-  /** The most first. */
-  readonly peers: readonly (Exchanged & { readonly peer: string | undefined })[]
 }
 
 /** Gives the events of a record; none when nothing passed. */
@@ -61,12 +65,9 @@ export interface OpenedUse {
 }
 
 /** What records come to. */
-export interface UsageTotals {
+export interface UsageTotals extends Passed {
   /** Records that were added. */
   readonly records: number
-  readonly classes: Readonly<Record<UsageClass, Exchanged>>
-  /** The most first; undefined: those that no record names. */
-  readonly peers: readonly (Exchanged & { readonly peer: string | undefined })[]
   /** By the day, UTC, on which a record ends, as `2026-11-30`; the first one first. */
   readonly days: readonly (Exchanged & { readonly day: string })[]
   /** The newest last. */

@@ -9,6 +9,7 @@ import { type Digest, hexOf } from "../core/digest.ts"
 import { CodedError, codeOf, messageOf } from "../core/errors.ts"
 import type { ControlClient } from "./control-client.ts"
 import { CliError } from "./errors.ts"
+import { outputExists } from "./local-file.ts"
 
 /** Checks that a file may be written there. @throws CliError `OUTPUT_EXISTS` */
 export async function checkFileTarget(path: string): Promise<void> {
@@ -18,8 +19,7 @@ export async function checkFileTarget(path: string): Promise<void> {
     if (codeOf(error) === "ENOENT") return
     throw unwritable(path, error)
   }
-  const message = `${path} exists already: name another, or remove it`
-  throw new CliError("OUTPUT_EXISTS", message, { details: { path } })
+  throw outputExists(path)
 }
 
 /**

@@ -23,8 +23,13 @@ export async function readLocalFile(path: string, bytesMax: number): Promise<Uin
 /** Writes a file, whole or not at all. @throws CliError `OUTPUT_EXISTS`, `OUTPUT_UNWRITABLE` */
 export async function writeLocalFile(path: string, bytes: Uint8Array): Promise<void> {
   if (await onDisk(path, () => writeNewFile(path, bytes, PUBLIC_MODE))) return
+  throw outputExists(path)
+}
+
+/** The error of a place where something is already. */
+export function outputExists(path: string): CliError {
   const message = `${path} exists already: name another, or remove it`
-  throw new CliError("OUTPUT_EXISTS", message, { details: { path } })
+  return new CliError("OUTPUT_EXISTS", message, { details: { path } })
 }
 
 /** Says what the file system refused in one line. */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { counted } from "../core/counted.ts"
+
 const UNITS: readonly (readonly [string, number])[] = [
   ["day", 86_400_000],
   ["hour", 3_600_000],
@@ -14,7 +16,12 @@ const UNITS: readonly (readonly [string, number])[] = [
 export function momentText(atMs: number, nowMs: number): string {
   const date = new Date(atMs)
   if (Number.isNaN(date.getTime())) return `${atMs} ms after 1970`
-  return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC (${distanceText(atMs - nowMs)})`
+  return `${minuteText(date)} (${distanceText(atMs - nowMs)})`
+}
+
+/** Writes a moment that there is: `2026-12-01 09:30 UTC`. */
+export function minuteText(date: Date): string {
+  return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`
 }
 
 /** Writes how far a moment is away, rounded to its largest unit: `in 3 days`, `2 hours ago`, `now`. */
@@ -22,6 +29,6 @@ export function distanceText(differenceMs: number): string {
   const [unit, factor] = UNITS.find(([, ms]) => Math.abs(differenceMs) >= ms) ?? []
   if (unit === undefined || factor === undefined) return "now"
   const count = Math.round(Math.abs(differenceMs) / factor)
-  const text = `${count} ${unit}${count === 1 ? "" : "s"}`
+  const text = counted(count, unit)
   return differenceMs < 0 ? `${text} ago` : `in ${text}`
 }

@@ -3,11 +3,11 @@
  * drafts).
  * @module
  */
+import { TrustError } from "../trust/errors.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import { isAccepted } from "../trust/signature.ts"
 import { parseRootDraft } from "../trust/tuf/fleet-repository.ts"
 import { signatureOf } from "../trust/tuf/fleet-signatures.ts"
-import type { NamedBytes } from "../trust/tuf/publication.ts"
 import { soundKey } from "../trust/tuf/role-keys.ts"
 import { withSignatures } from "../trust/tuf/tuf-author.ts"
 import { signedBytesOf, tufKeyId } from "../trust/tuf/tuf-bytes.ts"
@@ -19,8 +19,6 @@ import {
   type RoleDraft,
   withDraftFiles,
 } from "./role-draft.ts"
-
-type RootFile = NonNullable<RoleDraft["change"]["root"]>
 
 const ROOT_NAME = /(^|\/)[0-9]+\.root\.json$/
 
@@ -63,24 +61,27 @@ function isSigned(file: DraftFile, hex: string, key: PublicKey | undefined): boo
 function keysOf(copies: readonly RoleDraft[]): ReadonlyMap<string, PublicKey> {
   const keys = new Map<string, PublicKey>()
   for (const { files, change } of copies) {
-    const kept = files.filter(({ name }) => ROOT_NAME.test(name))
-    const roots = [...kept.map(readingOf), () => change.root]
-    for (const root of roots) for (const key of keysIn(root)) keys.set(tufKeyId(key), key)
+    const kept = files.filter(({ name }) => ROOT_NAME.test(name)).map(({ bytes }) => rootIn(bytes))
+    for (const root of [...kept, change.root]) {
+      for (const { keyVal } of Object.values(root?.signed.keys ?? {})) {
+        const key = keyIn(keyVal.public ?? "")
+        if (key !== undefined) keys.set(tufKeyId(key), key)
+      }
+    }
   }
   return keys
 }
 
-const readingOf =
-  ({ bytes }: NamedBytes) =>
-  () =>
-    parseRootDraft(bytes)
+// A broken file of one copy is no fault of the others.
+const rootIn = (bytes: Uint8Array) => unlessRefused(() => parseRootDraft(bytes))
+const keyIn = (text: string) => unlessRefused(() => soundKey(text))
 
-/** None of what is no root: a broken file of one copy is no fault of the others. */
-function keysIn(read: () => RootFile | undefined): readonly PublicKey[] {
+function unlessRefused<T>(read: () => T): T | undefined {
   try {
-    return Object.values(read()?.signed.keys ?? {}).map(({ keyVal }) => soundKey(keyVal.public!))
-  } catch {
-    return []
+    return read()
+  } catch (error) {
+    if (error instanceof TrustError) return undefined
+    throw error
   }
 }
 

@@ -25,7 +25,7 @@ import {
   type RoleDraft,
 } from "./role-draft.ts"
 import { lifeMsOf } from "./role-renewal.ts"
-import { fleetSignedBy } from "./signed-memory.ts"
+import { fleetSignedBy, keyOfAnother } from "./signed-memory.ts"
 
 /** For how long a fleet may be founded by a draft: then nobody need count with it any more. */
 const FOUNDING_LIFE_MS: number = 30 * 86_400_000
@@ -96,17 +96,12 @@ async function verifyFounding(
   verifyExpected(fleetIdOfRoot(change.root), fleet)
   // The id is all that people compare: other targets beside the same root would go by unseen.
   if (!namesTargets(change.root, change.targets)) throw invalid("its root names other targets")
+  // A key that serves one fleet founds no other.
   const known = await firstRootOf(trusted)
-  if (known !== undefined) verifySame(fleetIdOf(known), fleet)
+  const served = known === undefined ? fleet : fleetIdOf(known)
+  if (served !== fleet) throw keyOfAnother(fleet, served)
   verifyFollows(change, undefined)
   await verifyContents(change, undefined)
-}
-
-/** A key that serves one fleet founds no other. */
-function verifySame(known: string, fleet: string): void {
-  if (known === fleet) return
-  const message = `a draft of fleet ${fleet}, and this key signs for ${known}: "sealift party init" makes another`
-  throw new FleetError("FLEET_WRONG", message)
 }
 
 /** Refuses to found a fleet by a draft that is too old. @throws {@link FleetError} `DRAFT_OUTDATED` */

@@ -158,13 +158,11 @@ export class FleetAuthor {
 
   /** Gives who signs here for a role, as the accepted files say. @throws FleetError `ROLE_KEY_MISSING` */
   async signersOf(role: string): Promise<readonly Signer[]> {
-    const { ring, member } = this.#deps
-    const { keys, threshold = 1 } = member.roleHolders(role) ?? {}
-    const signers = await ring.among(role, [...(keys ?? [])])
+    const { keys = [], threshold = 1 } = this.#deps.member.roleHolders(role) ?? {}
+    const holders = { keys: [...keys], threshold }
+    const signers = await this.#foundOf(role, holders)
     if (signers.length > 0) return signers
-    // Of a role that several hold no other node has what is missing: a draft goes to their keys.
-    if (threshold > 1) throw ring.tooFew(role, { threshold, total: keys?.size ?? 0, here: 0 })
-    throw ring.missing(role, this.#holder())
+    throw this.#lacking(role, holders, 0)
   }
 
   /** Whether this node has a key of the desk, and another node is the desk. */
@@ -323,9 +321,14 @@ export class FleetAuthor {
     const signers = await this.#foundOf(role, holders)
     const { keys, threshold } = holders ?? { keys: [], threshold: 1 }
     if (signers.length >= threshold) return signers
+    throw this.#lacking(role, { keys, threshold }, signers.length)
+  }
+
+  /** Of a role that several hold no other node has what is missing: a draft goes to their keys. */
+  #lacking(role: string, { keys, threshold }: RoleSigners, here: number): FleetError {
     const { ring } = this.#deps
-    if (threshold === 1) throw ring.missing(role, this.#holder())
-    throw ring.tooFew(role, { threshold, total: keys.length, here: signers.length })
+    if (threshold === 1) return ring.missing(role, this.#holder())
+    return ring.tooFew(role, { threshold, total: keys.length, here })
   }
 
   /** While the desk's key changes the one before signs too: readers may have its root still. */

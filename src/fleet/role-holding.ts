@@ -3,7 +3,9 @@
  * anew before they run out (protocol/tuf-profile.md §5, drafting).
  * @module
  */
+
 import type { PublicKey } from "../trust/public-key.ts"
+import { isRootRole } from "../trust/tuf/fleet-role.ts"
 import { rootRolesOf } from "../trust/tuf/role-holders.ts"
 import { draftRoot, draftTargets, type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
@@ -47,9 +49,9 @@ export function holding(held: Holding): Prepare {
   const { roles, keys, threshold } = held
   const signers: RoleSigners = { keys, threshold }
   return async (base) => {
-    const isOfRoot = (role: HeldRole) => ["root", "targets", "desk"].includes(role)
-    const ofRoot = roles.filter(isOfRoot)
-    const delegate = new Map(roles.filter((role) => !isOfRoot(role)).map((role) => [role, signers]))
+    const ofRoot = roles.filter(isRootRole)
+    const delegated = roles.filter((role) => !isRootRole(role))
+    const delegate = new Map(delegated.map((role) => [role, signers]))
     const named = Object.fromEntries(ofRoot.map((role) => [role, signers]))
     const isTargets = roles.includes("targets") || delegate.size > 0
     return {

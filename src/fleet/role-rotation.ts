@@ -14,7 +14,7 @@ import { TrustError } from "../trust/errors.ts"
 import type { PublicKey } from "../trust/public-key.ts"
 import type { Signer } from "../trust/signing-key.ts"
 import type { FleetRepository } from "../trust/tuf/fleet-repository.ts"
-import { isReleasesRole } from "../trust/tuf/fleet-role.ts"
+import { isReleasesRole, isRootRole, ROOT_ROLES } from "../trust/tuf/fleet-role.ts"
 import { holdersIn, rootRolesOf } from "../trust/tuf/role-holders.ts"
 import { draftRoot, draftTargets, type RoleSigners, signMetadata } from "../trust/tuf/tuf-author.ts"
 import type { FleetChange } from "../trust/tuf/tuf-desk.ts"
@@ -22,11 +22,6 @@ import { FleetError } from "./errors.ts"
 import type { Base, Prepare } from "./fleet-author.ts"
 import { filesBeside, lifeMsOf } from "./role-renewal.ts"
 import type { RoleRing } from "./role-ring.ts"
-
-/** Roles that the root names; targets names the others. */
-const ROOT_ROLES = ["root", "targets", "desk"] as const
-
-type RootRole = (typeof ROOT_ROLES)[number]
 
 /** Which key is replaced. */
 export interface Rotation {
@@ -70,7 +65,7 @@ function onlyKey({ keys: [key, ...others] }: RoleSigners, role: string): PublicK
 /** A new root is signed by the keys before and those after. */
 async function newRoot(
   { repository: { root }, nowMs, signersOf }: Base,
-  role: RootRole,
+  role: (typeof ROOT_ROLES)[number],
   { change, next }: { readonly change: RoleSigners; readonly next: Signer },
 ): Promise<FleetChange> {
   const roles = { ...rootRolesOf(root), [role]: change }
@@ -167,10 +162,6 @@ async function resigned(
     if (error instanceof TrustError) return undefined
     throw error
   }
-}
-
-function isRootRole(role: string): role is RootRole {
-  return (ROOT_ROLES as readonly string[]).includes(role)
 }
 
 /** An operator knows these two as the desk. */

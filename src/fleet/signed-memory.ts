@@ -84,8 +84,13 @@ function verifyGivenUp(
     const message = `this key has signed the first root of fleet ${known}; if that was given up, say --again`
     throw new FleetError("DRAFT_CONFLICT", message, { details: { fleet: known } })
   }
+  throw keyOfAnother(fleet, known)
+}
+
+/** The error of a draft of one fleet, signed where a key of another is. */
+export function keyOfAnother(fleet: string, known: string): FleetError {
   const message = `a draft of fleet ${fleet}, and this key signs for ${known}: "sealift party init" makes another`
-  throw new FleetError("FLEET_WRONG", message)
+  return new FleetError("FLEET_WRONG", message)
 }
 
 async function readSigned(state: TufFiles): Promise<SignedMemory | undefined> {

@@ -45,8 +45,7 @@ export class SharedPort {
   readonly #isAllowed: (host: string) => boolean
   readonly #takeTls: Take
   readonly #takeObserved: Take | undefined
-  readonly #silent = new Set<net.Socket>()
-  readonly #waiting = new WaitingRoom(SILENT_SOCKETS_MAX)
+  readonly #silent = new WaitingRoom(SILENT_SOCKETS_MAX)
   readonly #upgrading = new WaitingRoom(UPGRADES_MAX)
   /** By the remote address: how each of those leaves the room. */
   readonly #upgrades = new Map<string, () => void>()
@@ -100,7 +99,8 @@ export class SharedPort {
   /** Ends what libp2p does not know of: without this its listeners never finish closing. */
   close(): void {
     this.#isClosed = true
-    for (const socket of [...this.#silent, ...this.#tls]) socket.destroy()
+    this.#silent.endAll()
+    for (const socket of this.#tls) socket.destroy()
   }
 
   #sort(socket: net.Socket, takeRest: () => void): void {
@@ -108,17 +108,15 @@ export class SharedPort {
     socket.on("error", ignore)
     const host = plainHost(socket.remoteAddress ?? "")
     const isWelcome = !this.#isClosed && this.#isAllowed(host)
-    const leave = isWelcome ? this.#waiting.enter(host, () => socket.destroy()) : undefined
+    const leave = isWelcome ? this.#silent.enter(host, () => socket.destroy()) : undefined
     if (leave === undefined) {
       socket.destroy()
       return
     }
-    this.#silent.add(socket)
     const cancel = this.#clock.after(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy())
     const settle = () => {
       cancel()
       leave()
-      this.#silent.delete(socket)
       socket.off("readable", onReadable)
       socket.off("close", settle)
     }

@@ -41,6 +41,11 @@ export class WaitingRoom {
     return () => void this.#guests.delete(guest)
   }
 
+  /** Ends all of them. */
+  endAll(): void {
+    for (const guest of [...this.#guests]) guest.end()
+  }
+
   #makeRoom(from: string): boolean {
     const crowds = [...Map.groupBy(this.#guests, (guest) => guest.from)]
     const own = crowds.find(([network]) => network === from)?.[1].length ?? 0

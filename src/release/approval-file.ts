@@ -5,7 +5,7 @@
  */
 import { encodeBase64 } from "../core/byte-text.ts"
 import { encodeJson } from "../core/json.ts"
-import { bytesField, countField, hasField, parseSection, type Refuse } from "../core/section.ts"
+import { bytesField, countField, hasField, parseSection } from "../core/section.ts"
 import { refusal } from "./errors.ts"
 import { EVIDENCE_BYTES_MAX } from "./evidence.ts"
 import { GRANT_LIST_BYTES_MAX } from "./grant-list.ts"
@@ -32,9 +32,7 @@ export function encodeApprovalFile({ approval, grants }: CarriedApproval): Uint8
 
 /** @throws {@link ReleaseError} `APPROVAL_INVALID` */
 export function parseApprovalFile(file: Uint8Array): CarriedApproval {
-  const invalid = refusal("APPROVAL_INVALID")
-  const refuse: Refuse = (reason, cause) =>
-    invalid(`the approval's file is refused: ${reason}`, cause)
+  const refuse = refusal("APPROVAL_INVALID", "approval's file")
   const section = parseSection(file, { bytesMax: APPROVAL_FILE_BYTES_MAX, refuse })
   countField(section, "v", { min: VERSION, max: VERSION })
   return {

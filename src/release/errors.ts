@@ -92,7 +92,8 @@ export type ReleaseErrorCode =
 
 export class ReleaseError extends CodedError<ReleaseErrorCode> {}
 
-/** Gives what refuses a section with a code. */
-export function refusal(code: FormatErrorCode): Refuse {
-  return (reason, cause) => new ReleaseError(code, reason, { cause })
+/** Gives what refuses a section with a code. @param what - named before the reason, if it is to be */
+export function refusal(code: FormatErrorCode, what?: string): Refuse {
+  const head = what === undefined ? "" : `the ${what} is refused: `
+  return (reason, cause) => new ReleaseError(code, `${head}${reason}`, { cause })
 }

@@ -12,7 +12,6 @@ import {
   hasField,
   invalidField,
   parseSection,
-  type Refuse,
   type Section,
   sectionListField,
   textField,
@@ -81,9 +80,7 @@ export function encodeBundle(bundle: ReleaseBundle): Uint8Array {
 
 /** Reads a bundle: its form only. @throws {@link ReleaseError} `BUNDLE_INVALID` */
 export function parseBundle(file: Uint8Array): ReleaseBundle {
-  const invalid = refusal("BUNDLE_INVALID")
-  const refuse: Refuse = (reason, cause) =>
-    invalid(`the release's file is refused: ${reason}`, cause)
+  const refuse = refusal("BUNDLE_INVALID", "release's file")
   const section = parseSection(file, { bytesMax: BUNDLE_BYTES_MAX, refuse })
   const files = fleetFilesIn(section)
   const fleet = fleetField(section)

@@ -3,6 +3,7 @@
  * the fleet has signed, and from nothing that was said about them.
  * @module
  */
+import { counted } from "../core/counted.ts"
 import { codeOf, messageOf } from "../core/errors.ts"
 import { shownLine } from "../core/shown-text.ts"
 import { type AccessList, parseAccessList } from "../fleet/access-list.ts"
@@ -64,12 +65,12 @@ async function waveLines(read: ReadPlanDraft): Promise<readonly string[]> {
         return [said, ...named.map((peer) => `    ${peer}`)]
       }
       const now = nodes.waves[index] ?? []
-      return [`${said}; ${nodesText(now.length)} now`, ...now.map((peer) => `    ${peer}`)]
+      return [`${said}; ${counted(now.length, "node")} now`, ...now.map((peer) => `    ${peer}`)]
     })
     .concat(
       typeof nodes === "string"
         ? [`  by the access list of these files it cannot be chosen: ${nodes}`]
-        : [`  in no wave: ${nodesText(nodes.others.length)}`],
+        : [`  in no wave: ${counted(nodes.others.length, "node")}`],
     )
 }
 
@@ -157,8 +158,4 @@ function selectText(select: NodeSelector): string {
 
 function timeText(timeMs: number): string {
   return timeMs <= DATE_MS_MAX ? new Date(timeMs).toISOString() : `${timeMs} ms after 1970`
-}
-
-function nodesText(count: number): string {
-  return count === 1 ? "1 node" : `${count} nodes`
 }

@@ -3,6 +3,7 @@
  * several places sign, away from every node.
  * @module
  */
+
 import type { DraftRequest, RoleKeyReport } from "../../api/fleet-api.ts"
 import { addSigningOptions, apart, openDraftSigner } from "../../cli/draft-signer.ts"
 import { CliError } from "../../cli/errors.ts"
@@ -30,6 +31,7 @@ import {
   type RoleDraft,
 } from "../../fleet/role-draft.ts"
 import { type PublicKey, parsePublicKey } from "../../trust/public-key.ts"
+import { isRootRole } from "../../trust/tuf/fleet-role.ts"
 
 const FOUNDED_NOTE = [
   "the fleet is founded, and this node is its only anchor: the keys of desk, access, gate and groups",
@@ -37,8 +39,6 @@ const FOUNDED_NOTE = [
 ].join("\n")
 const ERASED_NOTE =
   "keys of this node that count no more, if any, were erased; destroy every copy of them"
-/** Roles that root names; targets names the others. */
-const ROOT_ROLES: readonly string[] = ["root", "targets", "desk"]
 const KEY_HEX = /^[0-9a-f]{64}$/
 
 export const fleetKeyCommand: CommandSpec = {
@@ -56,7 +56,7 @@ export const fleetKeyCommand: CommandSpec = {
       )
       return
     }
-    const signedBy = ROOT_ROLES.includes(role) ? "root" : "targets"
+    const signedBy = isRootRole(role) ? "root" : "targets"
     out.note(
       `it counts for nothing until the fleet names it; next, where the keys of ${signedBy} are:`,
     )

@@ -2,6 +2,7 @@
  * `sealift fleet policy set NS`, `fleet policy show NS`: whose approval releases need.
  * @module
  */
+
 import type { PartyReport, PolicyReport, PolicySetRequest } from "../../api/fleet-api.ts"
 import { writeDraft } from "../../cli/command/fleet-draft.ts"
 import { devicesOf, encodedDevice, partiesOf, thresholdsOf } from "../../cli/command/party-files.ts"
@@ -10,6 +11,7 @@ import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { collect, listOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
+import { counted } from "../../core/counted.ts"
 import { codeOf } from "../../core/errors.ts"
 import { GATE } from "../../core/name.ts"
 import type { FleetReport, PolicyReceipt } from "../../fleet/fleet-desk.ts"
@@ -72,8 +74,7 @@ export function describeReceipt({
   parties,
   gateDevices,
 }: PolicyReceipt): string {
-  const gate =
-    gateDevices === 0 ? "no gate" : `a gate of ${gateDevices} device${gateDevices === 1 ? "" : "s"}`
+  const gate = gateDevices === 0 ? "no gate" : `a gate of ${counted(gateDevices, "device")}`
   return `policy ${version} of ${namespace}: ${parties.join(", ")} must approve; ${gate}`
 }
 

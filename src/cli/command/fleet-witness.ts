@@ -2,12 +2,14 @@
  * `sealift fleet witness set`, `show`, `key`: who cosigns the fleet's logs, and says what time it is.
  * @module
  */
+
 import type { WitnessesReport, WitnessKeyReport, WitnessSetRequest } from "../../api/fleet-api.ts"
 import { writeDraft } from "../../cli/command/fleet-draft.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { collect, countOf, listOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
+import { counted } from "../../core/counted.ts"
 import type { WitnessReceipt } from "../../fleet/fleet-desk.ts"
 
 const ALONE_WARNING = [
@@ -81,7 +83,7 @@ export const fleetWitnessKeyCommand: CommandSpec = {
 }
 
 function describeReceipt({ version, threshold, faultyMax, witnesses }: WitnessReceipt): string {
-  const nodes = `${witnesses.length} node${witnesses.length === 1 ? "" : "s"}`
+  const nodes = counted(witnesses.length, "node")
   return `witnesses ${version}: ${threshold} of ${nodes} must cosign, ${faultyMax} may lie`
 }
 

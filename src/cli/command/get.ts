@@ -12,7 +12,7 @@ import {
   imageRequestOf,
   withImage,
 } from "../../cli/command/image.ts"
-import { isRelease } from "../../cli/command/reference-kind.ts"
+import { findRelease } from "../../cli/command/reference-kind.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
 import { CliError } from "../../cli/errors.ts"
 import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
@@ -46,19 +46,22 @@ export const getCommand: CommandSpec = {
       throw new CliError("USAGE_INVALID", "--peer is for magnet links and .torrent files")
     }
     const node = await invocation.connect()
-    if (await isRelease(node, invocation.args[0]!)) await getRelease(node, invocation)
-    else await getImage(node, invocation)
+    const release = await findRelease(node, invocation.args[0]!)
+    if (release === undefined) await getImage(node, invocation)
+    else await getRelease(node, release, invocation)
   },
 }
 
 /** Of a release that is sealed nothing is written: that is for `open`, which asks for more. */
-async function getRelease(node: ControlClient, { args, options, out }: Invocation): Promise<void> {
+async function getRelease(
+  node: ControlClient,
+  { visibility }: ReleaseDetails,
+  { args, options, out }: Invocation,
+): Promise<void> {
   const ref = args[0]!
   if (options.platform !== undefined || options.allPlatforms === true) {
     throw new CliError("USAGE_INVALID", "--platform and --all-platforms are for images")
   }
-  const query = new URLSearchParams({ ref })
-  const { visibility } = await node.ask<ReleaseDetails>("GET", `/v1/release?${query}`)
   if (visibility === "sealed") {
     const message = `${ref} is sealed: "sealift stage ${ref}" brings it, "sealift open ${ref}" decrypts it`
     throw new CliError("USAGE_INVALID", message)

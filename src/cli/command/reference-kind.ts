@@ -2,22 +2,28 @@
  * Whether a REF is a release or an image: `NAME@N` and `release:` say so, a bare NAME is looked up.
  * @module
  */
+import { saysNoRelease } from "../../api/no-release.ts"
+import type { ReleaseDetails } from "../../api/release-api.ts"
 import type { ControlClient } from "../../cli/control-client.ts"
-import { codeOf } from "../../core/errors.ts"
 import { parseReference, type Reference } from "../../core/reference.ts"
-
-/** What a node answers about a bare name that is no release of its. */
-const NO_RELEASE: readonly string[] = ["RELEASE_UNKNOWN", "NOT_ENROLLED", "REFERENCE_INVALID"]
 
 /** Tells whether a reference is a release. What cannot be read is for the node to refuse. */
 export async function isRelease(node: ControlClient, ref: string): Promise<boolean> {
   const kind = kindOf(ref)
-  if (kind !== "name") return kind === "release"
+  return kind === "name" ? (await findRelease(node, ref)) !== undefined : kind === "release"
+}
+
+/** Gives the release that a reference is; undefined: it is an image. */
+export async function findRelease(
+  node: ControlClient,
+  ref: string,
+): Promise<ReleaseDetails | undefined> {
+  const kind = kindOf(ref)
+  if (kind === "image") return undefined
   try {
-    await node.ask("GET", `/v1/release?${new URLSearchParams({ ref })}`)
-    return true
+    return await node.ask<ReleaseDetails>("GET", `/v1/release?${new URLSearchParams({ ref })}`)
   } catch (error) {
-    if (NO_RELEASE.includes(codeOf(error) ?? "")) return false
+    if (kind === "name" && saysNoRelease(error)) return undefined
     throw error
   }
 }

@@ -2,6 +2,7 @@
  * `sealift rollout create`, `start`, `pause`, `resume`, `abort`, `rollback`: sequencing a release.
  * @module
  */
+
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import type { PlanAnswer, RolloutAnswer } from "../../api/rollout-api.ts"
@@ -13,6 +14,7 @@ import type { CommandSpec, Invocation } from "../../cli/invocation.ts"
 import { textOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
 import { systemClock } from "../../core/clock.ts"
+import { counted } from "../../core/counted.ts"
 
 /** Nodes of a wave that are shown to people; with `--json` all are. */
 const NODES_SHOWN_MAX = 5
@@ -105,14 +107,14 @@ function outlineText({ name, version, channel, releases, waves, others }: PlanAn
   const rows = waves.map(({ name: wave, nodes }) => {
     const shown = nodes.slice(0, NODES_SHOWN_MAX).join(" ")
     const more = nodes.length - NODES_SHOWN_MAX
-    return [`wave ${wave}`, nodesText(nodes.length), more > 0 ? `${shown} and ${more} more` : shown]
+    return [
+      `wave ${wave}`,
+      counted(nodes.length, "node"),
+      more > 0 ? `${shown} and ${more} more` : shown,
+    ]
   })
-  const rest = others.length === 0 ? [] : [["no wave", nodesText(others.length), ""]]
+  const rest = others.length === 0 ? [] : [["no wave", counted(others.length, "node"), ""]]
   const what = releases.map(({ ref }) => ref).join(", then ")
   const head = `${name}, plan ${version} on channel ${channel}: ${what}`
   return [head, columns([...rows, ...rest])].join("\n")
-}
-
-function nodesText(count: number): string {
-  return count === 1 ? "1 node" : `${count} nodes`
 }

@@ -7,6 +7,7 @@ import { type Exchanged, USAGE_CLASSES } from "../../audit/usage.ts"
 import type { CommandSpec } from "../../cli/invocation.ts"
 import { durationOf } from "../../cli/option.ts"
 import { columns } from "../../cli/output.ts"
+import { minuteText } from "../../cli/time-text.ts"
 import { humanSize } from "../../daemon/unit.ts"
 
 /** Peers, days and openings that are shown as text; `--json` has all. */
@@ -37,9 +38,9 @@ function describe({ sinceMs, untilMs, records, ...report }: UsageReport): string
       ["", "to others", "from others"],
       ...USAGE_CLASSES.map((name) => [name, ...sizes(classes[name])]),
     ]),
-    part(days.slice(-SHOWN_MAX).map((one) => [one.day, ...sizes(one)])),
-    part(peers.slice(0, SHOWN_MAX).map((one) => [one.peer ?? "others", ...sizes(one)])),
-    part(
+    columns(days.slice(-SHOWN_MAX).map((one) => [one.day, ...sizes(one)])),
+    columns(peers.slice(0, SHOWN_MAX).map((one) => [one.peer ?? "others", ...sizes(one)])),
+    columns(
       opened
         .slice(-SHOWN_MAX)
         .map(({ index, atMs, release }) => [`${index}`, timeText(atMs), `opened ${release}`]),
@@ -49,10 +50,5 @@ function describe({ sinceMs, untilMs, records, ...report }: UsageReport): string
     .join("\n\n")
 }
 
-function part(rows: readonly (readonly string[])[]): string {
-  return rows.length === 0 ? "" : columns(rows)
-}
-
 const sizes = ({ upBytes, downBytes }: Exchanged) => [humanSize(upBytes), humanSize(downBytes)]
-const timeText = (timeMs: number) =>
-  `${new Date(timeMs).toISOString().slice(0, 16).replace("T", " ")} UTC`
+const timeText = (timeMs: number) => minuteText(new Date(timeMs))

@@ -9,11 +9,18 @@ import { isName, isSlashedName, SLASHED_NAME_PARTS_MAX } from "../../core/name.t
 export const ACCESS_ROLE = "access"
 /** The delegated role of rollout plans. */
 export const PLAN_ROLE = "plan"
+/** Roles whose holders the root names; targets names those of the others. */
+export const ROOT_ROLES = ["root", "targets", "desk"] as const
 const RELEASES_PREFIX = "releases."
 
 /** Gives the delegated role that signs the releases of a namespace. */
 export function releasesRole(namespace: string): string {
   return `${RELEASES_PREFIX}${namespace}`
+}
+
+/** Whether the root names a role's holders. */
+export function isRootRole(role: string): role is (typeof ROOT_ROLES)[number] {
+  return (ROOT_ROLES as readonly string[]).includes(role)
 }
 
 /** Whether a role signs the releases of a namespace. */
