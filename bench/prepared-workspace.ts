@@ -6,11 +6,15 @@ import { openWorkspace, type Workspace } from "../test/support/workspace.ts"
 import type { Prepared } from "./scenario.ts"
 import { WORK_FOLDER } from "./workload.ts"
 
-/** Prepares a scenario in a folder in memory, which goes when the runs are over or preparing them failed. */
+/**
+ * Prepares a scenario in a folder, which goes when the runs are over or preparing them failed.
+ * @param parent - where that folder is; in memory unless told
+ */
 export async function prepareInWorkspace(
   prepare: (workspace: Workspace) => Promise<Omit<Prepared, "close">>,
+  parent: string = WORK_FOLDER,
 ): Promise<Prepared> {
-  const workspace = openWorkspace("bench", WORK_FOLDER)
+  const workspace = openWorkspace("bench", parent)
   try {
     return { ...(await prepare(workspace)), close: () => workspace.close() }
   } catch (error) {

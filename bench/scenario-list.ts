@@ -3,6 +3,7 @@
  * @module
  */
 import type { Scenario } from "./scenario.ts"
+import { audit } from "./scenarios/audit.ts"
 import { churn } from "./scenarios/churn.ts"
 import { fanout } from "./scenarios/fanout.ts"
 import { hostile } from "./scenarios/hostile.ts"
@@ -35,6 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   seal,
   trust,
+  audit,
   rollout,
   rolloutScale,
   scale,

@@ -3,18 +3,9 @@
  * and an access list of 10,000 nodes. Each is measured beside the bare work that it cannot do without.
  * @module
  */
-import { sealiftPeer } from "../contenders/program.ts"
-import { PeerProcess } from "../peer-process.ts"
+import { type Act, prepareActs } from "../acts.ts"
 import { prepareInWorkspace } from "../prepared-workspace.ts"
-import type { Contender, Prepared, Sample, Scenario } from "../scenario.ts"
-
-/** What one contender does, and beside which other it stands. */
-interface Act {
-  readonly name: string
-  readonly about: string
-  /** The bare work; undefined: this one is bare. */
-  readonly yardstick?: string
-}
+import type { Prepared, Scenario } from "../scenario.ts"
 
 const ACTS: readonly Act[] = [
   {
@@ -65,42 +56,6 @@ export const trust: Scenario = {
   // There are three questions, each with a yardstick of its own.
   baseline: "none",
   generate(_options, { signal }): Promise<Prepared> {
-    return prepareInWorkspace(async (workspace) => {
-      const folder = await workspace.folder("trust")
-      const peer = new PeerProcess("trust", [...sealiftPeer("trust"), folder], { signal })
-      workspace.defer(() => peer.stop())
-      await peer.next("ready")
-      const latest = new Map<string, number>()
-      return { payloadBytes: 0, contenders: ACTS.map((act) => contenderOf(act, peer, latest)) }
-    })
+    return prepareInWorkspace((workspace) => prepareActs("trust", ACTS, { workspace, signal }))
   },
-}
-
-/** @param latest - seconds of each contender in its last turn */
-function contenderOf(act: Act, peer: PeerProcess, latest: Map<string, number>): Contender {
-  const { name, about } = act
-  return {
-    ...{ name, about, missing: undefined },
-    async measure({ signal }): Promise<Sample> {
-      signal.throwIfAborted()
-      const end = () => void peer.kill9()
-      signal.addEventListener("abort", end, { once: true })
-      try {
-        peer.startUsage()
-        peer.tell({ act: name })
-        const { event: _, seconds, ...notes } = await peer.next("done")
-        const sample = { seconds: Number(seconds), usage: { process: peer.usage() }, notes }
-        latest.set(name, sample.seconds)
-        return besideBare(sample, latest.get(act.yardstick ?? ""))
-      } finally {
-        signal.removeEventListener("abort", end)
-      }
-    },
-  }
-}
-
-/** Notes how many times as long an act took as its bare work in its last turn, where that had one. */
-export function besideBare(sample: Sample, bareSeconds: number | undefined): Sample {
-  if (bareSeconds === undefined) return sample
-  return { ...sample, notes: { ...sample.notes, timesBare: sample.seconds / bareSeconds } }
 }

@@ -4,7 +4,7 @@
  * §2.1 for verifying). Proofs of long lists are made from tiles (`tree-reader.ts`).
  * @module
  */
-import { createHash } from "node:crypto"
+import { sha256 } from "../core/digest.ts"
 import { assert } from "../core/errors.ts"
 
 /** Length of every hash here, in bytes. */
@@ -16,12 +16,12 @@ const PROOF_HASHES_MAX = 64
 
 /** Gives the hash of an entry: SHA-256(0x00 ‖ entry), 32 bytes. */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  return createHash("sha256").update(LEAF_PREFIX).update(entry).digest()
+  return sha256(Buffer.concat([LEAF_PREFIX, entry]))
 }
 
 /** Gives the tree's root, 32 bytes; of no leaves the SHA-256 of nothing. */
 export function treeRoot(leaves: readonly Uint8Array[]): Uint8Array {
-  if (leaves.length === 0) return createHash("sha256").digest()
+  if (leaves.length === 0) return sha256(new Uint8Array(0))
   let level = leaves
   while (level.length > 1) level = parentsOf(level)
   return level[0]!
@@ -138,7 +138,7 @@ function parentsOf(level: readonly Uint8Array[]): Uint8Array[] {
 
 /** Gives the hash of an inner node: SHA-256(0x01 ‖ left ‖ right), 32 bytes. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return createHash("sha256").update(NODE_PREFIX).update(left).update(right).digest()
+  return sha256(Buffer.concat([NODE_PREFIX, left, right]))
 }
 
 function isWellFormed(hashes: readonly Uint8Array[], proof: readonly Uint8Array[]): boolean {

@@ -21,8 +21,8 @@ const SUITES = ["../../../bench/main.ts", "../../suite/bench/main.js"]
 const REPORT_PAGE = "bench/out/report.html"
 /** They stand here so that help needs no suite; a test compares them with its list. */
 const SCENARIOS = `  transfer, fanout, small, many, pull, pull-cold, stampede, churn, hostile, limits,
-  memory, seal, trust, scale, predict, rollout, rollout-scale; and report, which draws what was
-  measured on one page`
+  memory, seal, trust, audit, scale, predict, rollout, rollout-scale; and report, which draws
+  what was measured on one page`
 /** The exit codes that the suite has beside 0 and 1 mean the same here. */
 const EXIT_USAGE = 2
 

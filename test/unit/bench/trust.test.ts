@@ -1,8 +1,9 @@
 /** What is made of an act of trust and of the bare work beside it. */
 import { expect, test } from "vitest"
+import { besideBare } from "../../../bench/acts.ts"
 import type { Sample } from "../../../bench/scenario.ts"
 import { SCENARIOS } from "../../../bench/scenario-list.ts"
-import { besideBare, trust } from "../../../bench/scenarios/trust.ts"
+import { trust } from "../../../bench/scenarios/trust.ts"
 
 const sample: Sample = { seconds: 9, usage: {}, notes: { grantsMiB: 4.3 } }
 
